@@ -1,0 +1,27 @@
+/** One command of the `chunkweave` program. */
+export interface Command {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Full help text, without a trailing newline. */
+  readonly help: string;
+  /** Runs with the arguments after the command's name; resolves to the exit code. */
+  run(args: readonly string[], io: Io): Promise<number>;
+}
+
+/** What a command may touch of the world: tests hand in their own. */
+export interface Io {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+export interface Output {
+  write(text: string): void;
+  /** True for a terminal: progress bars and colour are allowed (colour only without `NO_COLOR`). */
+  readonly isTTY: boolean;
+  readonly columns: number;
+}

@@ -1,0 +1,41 @@
+import type { TokenizedText } from './engine/tokenizer.js';
+
+/** A text that passages are taken from. */
+export interface Document {
+  /** Unique in a weave, for example a path relative to the ingested folder. */
+  readonly id: string;
+  readonly text: string;
+  /** Shown in citations; default the id. */
+  readonly title?: string;
+  /** Where the text came from, for example a file path or a URL. */
+  readonly source?: string;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+/** A document with the token ids that everything later uses: text is never tokenised again. */
+export interface TokenizedDocument extends Document {
+  readonly tokens: TokenizedText;
+}
+
+/**
+ * A passage: the span `[start, end)` of its document, in UTF-16 units, and exactly that text. Its borders
+ * fall on token borders.
+ */
+export interface Chunk {
+  /**
+   * Names the passage for people and citations: document, content hash, ordinal among equal passages of the
+   * document. It is not the key of the chunk's KV, which names a computation.
+   */
+  readonly id: string;
+  readonly documentId: string;
+  readonly start: number;
+  readonly end: number;
+  /** `document.text.slice(start, end)`. */
+  readonly text: string;
+  /** The document's token ids from `tokenStart` on. */
+  readonly tokens: Int32Array;
+  /** Number of the chunk's first token in its document. */
+  readonly tokenStart: number;
+  /** Headings, page, line numbers and the like. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}

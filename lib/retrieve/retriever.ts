@@ -1,0 +1,23 @@
+import type { Chunk } from '../document.js';
+
+/** Finds chunks for a question. */
+export interface Retriever {
+  /** Adds chunks, or replaces those with the same id. */
+  add(chunks: readonly Chunk[], options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** Removes chunks by id; unknown ids are left alone. */
+  remove(ids: readonly string[]): Promise<void>;
+  /** The best `k` chunks, best first; fewer where fewer match. */
+  search(question: string, options: SearchOptions): Promise<ScoredChunk[]>;
+  readonly size: number;
+}
+
+export interface SearchOptions {
+  readonly k: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface ScoredChunk {
+  readonly chunk: Chunk;
+  /** Higher is better; comparable only within one search. */
+  readonly score: number;
+}
