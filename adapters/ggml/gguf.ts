@@ -184,7 +184,7 @@ class Reader {
     this.#checkLength(length);
     const parts: Buffer[] = [];
     // Chat templates fit a window; only a hostile file needs more.
-    for (let left = length; left > 0; ) {
+    for (let left = length; left > 0;) {
       const step = Math.min(left, WINDOW);
       const at = await this.#need(step);
       parts.push(Buffer.from(this.#window.subarray(at, at + step)));

@@ -1,0 +1,187 @@
+import { DisposedError, InvalidArgumentError, OutOfMemoryError } from '../../lib/errors.js';
+import type { KvArena, KvSequence, RowGroup, RunOptions } from '../../lib/engine/arena.js';
+import type {
+  AttentionRequest,
+  ForwardOutputs,
+  ForwardResult,
+  GroupAttention,
+} from '../../lib/engine/forward.js';
+import type { LayerPass } from '../../lib/engine/pass.js';
+import { CellTable } from './cells.js';
+import { DecodeProgram } from './decode-program.js';
+import { GgmlPass } from './layer-pass.js';
+import { withLocks } from './lock.js';
+import type { LoadedModel } from './model.js';
+import { callAsync, GgmlType } from './native/ggml.js';
+import type { BufferPtr, ContextPtr } from './native/pointer.js';
+import { checkGroups } from './rows.js';
+import { GgmlSequence } from './sequence.js';
+import type { LayerCells } from './transformer.js';
+
+/** Cells are looked at in multiples of this; some kernels want it. */
+export const CELL_STEP = 256;
+
+/** Cells of keys and values in the device's memory. */
+export class GgmlArena implements KvArena {
+  readonly model: LoadedModel;
+  readonly table: CellTable;
+  readonly layers: readonly LayerCells[];
+  readonly decodeProgram: DecodeProgram;
+  readonly #ctx: ContextPtr;
+  readonly #buffer: BufferPtr;
+  readonly #onDispose: (arena: GgmlArena) => void;
+  #sequences = 0;
+  #disposed: Promise<void> | undefined;
+
+  /** @throws OutOfMemoryError, InvalidArgumentError */
+  static async create(
+    model: LoadedModel,
+    cells: number,
+    onDispose: (arena: GgmlArena) => void,
+  ): Promise<GgmlArena> {
+    if (!Number.isInteger(cells) || cells < 1 || cells > 1 << 24) {
+      throw new InvalidArgumentError(`An arena has 1 to ${1 << 24} cells, not ${cells}.`);
+    }
+    const { ggml } = model.backend.runtime;
+    const size = Math.ceil(cells / CELL_STEP) * CELL_STEP;
+    const { layers, keyWidth, valueWidth } = model.info.kv;
+    const ctx = ggml.init({
+      mem_size: (2 * layers + 1) * Number(ggml.tensorOverhead()),
+      mem_buffer: null,
+      no_alloc: true,
+    });
+    const tensors = Array.from({ length: layers }, () => ({
+      keys: ggml.newTensor2d(ctx, GgmlType.F16, keyWidth, size),
+      values: ggml.newTensor2d(ctx, GgmlType.F16, valueWidth, size),
+    }));
+    const buffer = await callAsync(ggml.allocContextTensors, ctx, model.backend.bufferType);
+    if (!buffer) {
+      ggml.free(ctx);
+      const bytes = size * layers * (keyWidth + valueWidth) * 2;
+      throw new OutOfMemoryError('cells', bytes, model.backend.info.name);
+    }
+    // A cell that was never written must not hold a NaN: masked or not, it would spread.
+    await callAsync(ggml.bufferClear, buffer, 0);
+    return new GgmlArena(model, size, tensors, { ctx, buffer }, onDispose);
+  }
+
+  private constructor(
+    model: LoadedModel,
+    size: number,
+    layers: readonly LayerCells[],
+    memory: { ctx: ContextPtr; buffer: BufferPtr },
+    onDispose: (arena: GgmlArena) => void,
+  ) {
+    this.model = model;
+    this.table = new CellTable(size);
+    this.layers = layers;
+    this.#ctx = memory.ctx;
+    this.#buffer = memory.buffer;
+    this.#onDispose = onDispose;
+    this.decodeProgram = new DecodeProgram(this);
+  }
+
+  get cells(): number {
+    return this.table.size;
+  }
+
+  get free(): number {
+    return this.table.free;
+  }
+
+  /** @throws DisposedError */
+  assertUsable(): void {
+    this.model.assertUsable();
+    if (this.#disposed) throw new DisposedError('arena');
+  }
+
+  createSequence(): KvSequence {
+    this.assertUsable();
+    return new GgmlSequence(this, this.#sequences++);
+  }
+
+  /** A sequence over cells whose sharing was already counted. */
+  adoptSequence(state: {
+    tokens: Int32Array;
+    positions: Int32Array;
+    cells: Int32Array;
+  }): GgmlSequence {
+    return new GgmlSequence(this, this.#sequences++, state);
+  }
+
+  async forward(
+    groups: readonly RowGroup[],
+    options: ForwardOutputs & RunOptions = {},
+  ): Promise<ForwardResult> {
+    this.assertUsable();
+    checkGroups(this, groups);
+    return withLocks(this.#locksOf(groups), () => this.runLocked(groups, options));
+  }
+
+  /** {@link forward} for a caller that holds the locks of the sequences. */
+  async runLocked(
+    groups: readonly RowGroup[],
+    options: ForwardOutputs & RunOptions,
+  ): Promise<ForwardResult> {
+    const quick = await this.decodeProgram.tryRun(groups, options);
+    if (quick) return quick;
+    const pass = await GgmlPass.begin(this, groups, options);
+    try {
+      return await pass.finish(options);
+    } finally {
+      await pass.dispose();
+    }
+  }
+
+  async begin(groups: readonly RowGroup[], options: RunOptions = {}): Promise<LayerPass> {
+    this.assertUsable();
+    checkGroups(this, groups);
+    return withLocks(this.#locksOf(groups), () => GgmlPass.begin(this, groups, options));
+  }
+
+  async probe(
+    sequence: GgmlSequence,
+    tokens: Int32Array,
+    request: AttentionRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<GroupAttention> {
+    const groups: RowGroup[] = [{ kind: 'append', sequence, tokens }];
+    this.assertUsable();
+    checkGroups(this, groups);
+    const layers = request.layers ?? this.model.info.probeLayers;
+    return withLocks(this.#locksOf(groups), async () => {
+      const pass = await GgmlPass.begin(this, groups, signal ? { signal } : {});
+      try {
+        const result = await pass.advance((layers.at(-1) ?? 0) + 1, {
+          attention: { ...request, layers },
+          ...(signal && { signal }),
+        });
+        return result.attention?.[0] as GroupAttention;
+      } finally {
+        await pass.dispose();
+      }
+    });
+  }
+
+  #locksOf(groups: readonly RowGroup[]) {
+    const sequences = new Set(groups.map((group) => group.sequence as GgmlSequence));
+    // Always in the same order, so that two batches cannot wait for each other.
+    return [...sequences].sort((a, b) => a.id - b.id).map((sequence) => sequence.lock);
+  }
+
+  dispose(): Promise<void> {
+    this.#disposed ??= this.model.queue
+      .run(async () => {
+        const { ggml } = this.model.backend.runtime;
+        this.decodeProgram.dispose();
+        ggml.bufferFree(this.#buffer);
+        ggml.free(this.#ctx);
+      })
+      .then(() => this.#onDispose(this));
+    return this.#disposed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+}

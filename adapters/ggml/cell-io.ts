@@ -1,0 +1,382 @@
+import { InvalidArgumentError, KvMismatchError, StaleCellError } from '../../lib/errors.js';
+import type { KvCorrection, RunOptions, Span } from '../../lib/engine/arena.js';
+import {
+  type ChunkKv,
+  layerBytes,
+  layerKeys,
+  type LayerRange,
+  layerValues,
+} from '../../lib/engine/chunk-kv.js';
+import type { GgmlArena } from './arena.js';
+import { Graph } from './graph.js';
+import type { TensorPtr } from './native/pointer.js';
+import { widen } from './row-program.js';
+import type { GgmlSequence } from './sequence.js';
+import { keyMagnitude, type LayerCells, rotate } from './transformer.js';
+
+/** Layers in one graph of row copies: bounds the memory of what is read back. */
+const LAYERS_AT_ONCE = 8;
+
+/**
+ * Runs a graph over groups of layers. `build` adds a layer's nodes and returns how its inputs are set and
+ * its outputs are read.
+ */
+async function overLayers(
+  arena: GgmlArena,
+  range: LayerRange,
+  options: RunOptions,
+  build: (graph: Graph, layer: number, cells: LayerCells) => { set?(): void; read?(): void },
+): Promise<void> {
+  const { backend, queue, scratch } = arena.model;
+  for (let from = range.from; from < range.to; from += LAYERS_AT_ONCE) {
+    const to = Math.min(range.to, from + LAYERS_AT_ONCE);
+    await queue.run(async () => {
+      arena.assertUsable();
+      options.signal?.throwIfAborted();
+      const graph = new Graph(backend, 64 + (to - from) * 24);
+      try {
+        const steps = [];
+        for (let layer = from; layer < to; layer++) {
+          steps.push(build(graph, layer, arena.layers[layer] as LayerCells));
+        }
+        graph.allocate(scratch);
+        for (const step of steps) step.set?.();
+        await backend.compute(graph.pointer, options.signal);
+        for (const step of steps) step.read?.();
+      } finally {
+        graph.free();
+      }
+    });
+    options.onProgress?.((to - range.from) / (range.to - range.from));
+  }
+}
+
+/** Adds rows of cells, as floats, to a graph: `[width, rows]`. */
+function rowsOf(graph: Graph, cells: TensorPtr, ids: TensorPtr): TensorPtr {
+  return graph.ggml.getRows(graph.ctx, cells, ids);
+}
+
+/** Rotates `[keyWidth, rows]` keys. */
+function rotateRows(
+  graph: Graph,
+  arena: GgmlArena,
+  layer: number,
+  keys: TensorPtr,
+  rows: number,
+  positions: TensorPtr,
+  magnitude?: number,
+): TensorPtr {
+  const { hp } = arena.model;
+  const heads = graph.ggml.reshape3d(graph.ctx, keys, hp.headDim, hp.kvHeads, rows);
+  const rotated = rotate(graph, arena.model, layer, heads, positions, magnitude);
+  return graph.ggml.reshape2d(graph.ctx, rotated, hp.headDim * hp.kvHeads, rows);
+}
+
+/** Consecutive stretches of cells, as `[first cell, first row, length]`. */
+function runs(cells: Int32Array): [number, number, number][] {
+  const found: [number, number, number][] = [];
+  for (let row = 0; row < cells.length; row++) {
+    const last = found.at(-1);
+    if (last && (cells[row] as number) === last[0] + last[2]) last[2]++;
+    else found.push([cells[row] as number, row, 1]);
+  }
+  return found;
+}
+
+/** @throws KvMismatchError, InvalidArgumentError */
+export function checkKv(arena: GgmlArena, kv: ChunkKv): void {
+  const { info } = arena.model;
+  const { layout } = kv;
+  if (kv.fingerprint !== info.fingerprint) {
+    throw new KvMismatchError('The chunk KV was made by another model.');
+  }
+  const same =
+    layout.layers === info.kv.layers &&
+    layout.keyWidth === info.kv.keyWidth &&
+    layout.valueWidth === info.kv.valueWidth &&
+    layout.type === info.kv.type;
+  if (!same) throw new KvMismatchError('The chunk KV has another shape than the model.');
+  const { from, to } = kv.layers;
+  if (
+    !Number.isInteger(from) ||
+    !Number.isInteger(to) ||
+    from < 0 ||
+    to <= from ||
+    to > layout.layers
+  ) {
+    throw new KvMismatchError(
+      `The chunk KV names the layers ${from} to ${to} of ${layout.layers}.`,
+    );
+  }
+  if (kv.tokens.length === 0) throw new InvalidArgumentError('The chunk KV holds no tokens.');
+  const expected = layerBytes(layout, kv.tokens.length) * (to - from);
+  if (kv.data.byteLength !== expected) {
+    throw new KvMismatchError(
+      `The chunk KV has ${kv.data.byteLength} bytes instead of ${expected}.`,
+    );
+  }
+  for (const token of kv.tokens) {
+    if (!Number.isInteger(token) || token < 0 || token >= info.vocabSize) {
+      throw new KvMismatchError(`The chunk KV names the token ${token}, outside the vocabulary.`);
+    }
+  }
+}
+
+/** Writes chunk KV into cells, values as they are, keys rotated to the positions. */
+export async function loadKv(
+  arena: GgmlArena,
+  kv: ChunkKv,
+  target: { cells: Int32Array; positions: Int32Array },
+  options: RunOptions,
+): Promise<void> {
+  const { table, model } = arena;
+  const { keyWidth, valueWidth } = model.info.kv;
+  const { cells, positions } = target;
+  for (const cell of cells) {
+    if ((table.ready[cell] as number) < kv.layers.from) {
+      throw new StaleCellError(
+        `Layers below ${kv.layers.from} of these entries were not loaded yet.`,
+      );
+    }
+  }
+  const before = cells.map((cell) => table.ready[cell] as number);
+  for (const cell of cells)
+    table.ready[cell] = Math.min(table.ready[cell] as number, kv.layers.from);
+  const stretches = runs(cells);
+  await overLayers(arena, kv.layers, options, (graph, layer, held) => {
+    const { ggml, ctx } = graph;
+    const ids = graph.input('I32', cells.length);
+    const wide = graph.input('I64', cells.length);
+    const at = graph.input('I32', cells.length);
+    // Raw keys lie in their cells already when this runs; they are rotated there.
+    const turned = rotateRows(graph, arena, layer, rowsOf(graph, held.keys, ids), cells.length, at);
+    graph.expand(ggml.setRows(ctx, held.keys, turned, wide));
+    return {
+      set() {
+        graph.set(ids, cells);
+        graph.set(wide, widen(cells));
+        graph.set(at, positions);
+        const keys = layerKeys(kv, layer);
+        const values = layerValues(kv, layer);
+        for (const [cell, row, count] of stretches) {
+          const k = keys.subarray(row * keyWidth * 2, (row + count) * keyWidth * 2);
+          const v = values.subarray(row * valueWidth * 2, (row + count) * valueWidth * 2);
+          ggml.tensorSet(held.keys, k, cell * keyWidth * 2, k.byteLength);
+          ggml.tensorSet(held.values, v, cell * valueWidth * 2, v.byteLength);
+        }
+      },
+    };
+  });
+  cells.forEach((cell, i) => {
+    table.ready[cell] = Math.max(kv.layers.to, before[i] as number);
+  });
+}
+
+/** Reads a span, its keys rotated back to no position. */
+export async function captureSpan(
+  sequence: GgmlSequence,
+  span: Span,
+  options: RunOptions & { readonly layers?: LayerRange },
+): Promise<ChunkKv> {
+  const { arena } = sequence;
+  const { info, hp } = arena.model;
+  const layers = options.layers ?? { from: 0, to: info.layers };
+  checkRange(layers, info.layers);
+  if (span.end === span.start) throw new InvalidArgumentError('An empty span cannot be captured.');
+  const state = sequence.state;
+  const cells = state.cells.slice(span.start, span.end);
+  const positions = state.positions.slice(span.start, span.end);
+  for (const cell of cells) {
+    if ((arena.table.ready[cell] as number) < layers.to) {
+      throw new StaleCellError('Some entries of the span are not computed.');
+    }
+  }
+  const rows = cells.length;
+  const size = layerBytes(info.kv, rows);
+  const keyBytes = rows * info.kv.keyWidth * 2;
+  const data = new Uint8Array(size * (layers.to - layers.from));
+  await overLayers(arena, layers, options, (graph, layer, held) => {
+    const { ggml, ctx } = graph;
+    const ids = graph.input('I32', rows);
+    const back = graph.input('I32', rows);
+    const magnitude = 1 / keyMagnitude(hp, layer);
+    const flat = rotateRows(
+      graph,
+      arena,
+      layer,
+      rowsOf(graph, held.keys, ids),
+      rows,
+      back,
+      magnitude,
+    );
+    const keys = graph.output(ggml.cast(ctx, flat, 1));
+    const values = graph.output(ggml.cast(ctx, rowsOf(graph, held.values, ids), 1));
+    return {
+      set() {
+        graph.set(ids, cells);
+        graph.set(
+          back,
+          positions.map((position) => -position),
+        );
+      },
+      read() {
+        const at = (layer - layers.from) * size;
+        ggml.tensorGet(keys, data.subarray(at, at + keyBytes), 0, keyBytes);
+        ggml.tensorGet(values, data.subarray(at + keyBytes, at + size), 0, size - keyBytes);
+      },
+    };
+  });
+  return {
+    fingerprint: info.fingerprint,
+    layout: info.kv,
+    tokens: state.tokens.slice(span.start, span.end),
+    layers,
+    data,
+  };
+}
+
+/** Rotates the keys of cells by distances; their lengths stay. */
+export async function rotateCells(
+  arena: GgmlArena,
+  cells: Int32Array,
+  by: Int32Array,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { table } = arena;
+  const before = cells.map((cell) => table.ready[cell] as number);
+  const most = before.reduce((a, b) => Math.max(a, b), 0);
+  for (const cell of cells) table.ready[cell] = 0;
+  const options = signal ? { signal } : {};
+  await overLayers(arena, { from: 0, to: most }, options, (graph, layer, held) => {
+    const { ggml, ctx } = graph;
+    const ids = graph.input('I32', cells.length);
+    const wide = graph.input('I64', cells.length);
+    const at = graph.input('I32', cells.length);
+    const keys = rowsOf(graph, held.keys, ids);
+    const turned = rotateRows(graph, arena, layer, keys, cells.length, at, 1);
+    graph.expand(ggml.setRows(ctx, held.keys, turned, wide));
+    return {
+      set() {
+        graph.set(ids, cells);
+        graph.set(wide, widen(cells));
+        graph.set(at, by);
+      },
+    };
+  });
+  cells.forEach((cell, i) => {
+    table.ready[cell] = before[i] as number;
+  });
+}
+
+/** Copies cells, with how far they are valid. */
+export async function copyCells(arena: GgmlArena, from: Int32Array, to: Int32Array): Promise<void> {
+  const { table } = arena;
+  const most = from.reduce((a, cell) => Math.max(a, table.ready[cell] as number), 0);
+  await overLayers(arena, { from: 0, to: most }, {}, (graph, _layer, held) => {
+    const { ggml, ctx } = graph;
+    const ids = graph.input('I32', from.length);
+    const wide = graph.input('I64', from.length);
+    graph.expand(ggml.setRows(ctx, held.keys, rowsOf(graph, held.keys, ids), wide));
+    graph.expand(ggml.setRows(ctx, held.values, rowsOf(graph, held.values, ids), wide));
+    return {
+      set() {
+        graph.set(ids, from);
+        graph.set(wide, widen(to));
+      },
+    };
+  });
+  to.forEach((cell, i) => {
+    table.ready[cell] = table.ready[from[i] as number] as number;
+  });
+}
+
+/** Adds a correction to a span's un-rotated keys and to its values. */
+export async function correctSpan(
+  sequence: GgmlSequence,
+  span: Span,
+  correction: KvCorrection,
+  options: RunOptions,
+): Promise<void> {
+  const { arena } = sequence;
+  const { info } = arena.model;
+  const { layers } = correction;
+  checkRange(layers, info.layers);
+  const rows = span.end - span.start;
+  if (rows === 0) return;
+  const perRow = (list: Float32Array | undefined, width: number, what: string): boolean => {
+    if (!list) return false;
+    const count = layers.to - layers.from;
+    if (list.length !== count * width && list.length !== count * rows * width) {
+      throw new InvalidArgumentError(
+        `The ${what} of the correction have ${list.length} numbers instead of ${count * width} or ${count * rows * width}.`,
+      );
+    }
+    if (list.some((value) => !Number.isFinite(value))) {
+      throw new InvalidArgumentError(`The ${what} of the correction are not all finite.`);
+    }
+    return list.length === count * rows * width && rows > 1;
+  };
+  const { keyWidth, valueWidth } = info.kv;
+  const keysPerRow = perRow(correction.keys, keyWidth, 'keys');
+  const valuesPerRow = perRow(correction.values, valueWidth, 'values');
+  const state = sequence.state;
+  const cells = state.cells.slice(span.start, span.end);
+  const positions = state.positions.slice(span.start, span.end);
+  const { table } = arena;
+  if (cells.some((cell) => (table.ready[cell] as number) < layers.to)) {
+    throw new StaleCellError('Some entries of the span are not computed.');
+  }
+  const spread = (
+    list: Float32Array,
+    width: number,
+    layer: number,
+    each: boolean,
+  ): Float32Array => {
+    const at = (layer - layers.from) * width * (each ? rows : 1);
+    if (each) return list.subarray(at, at + rows * width);
+    const all = new Float32Array(rows * width);
+    for (let row = 0; row < rows; row++) all.set(list.subarray(at, at + width), row * width);
+    return all;
+  };
+  const before = cells.map((cell) => table.ready[cell] as number);
+  for (const cell of cells) table.ready[cell] = layers.from;
+  await overLayers(arena, layers, options, (graph, layer, held) => {
+    const { ggml, ctx } = graph;
+    const ids = graph.input('I32', rows);
+    const wide = graph.input('I64', rows);
+    const { keys, values } = correction;
+    const at = keys ? graph.input('I32', rows) : undefined;
+    const addKeys = keys ? graph.input('F32', keyWidth, rows) : undefined;
+    const addValues = values ? graph.input('F32', valueWidth, rows) : undefined;
+    if (addKeys && at) {
+      const turned = rotateRows(graph, arena, layer, addKeys, rows, at);
+      const sum = ggml.add(ctx, rowsOf(graph, held.keys, ids), turned);
+      graph.expand(ggml.setRows(ctx, held.keys, sum, wide));
+    }
+    if (addValues) {
+      const sum = ggml.add(ctx, rowsOf(graph, held.values, ids), addValues);
+      graph.expand(ggml.setRows(ctx, held.values, sum, wide));
+    }
+    return {
+      set() {
+        if (!addKeys && !addValues) return;
+        graph.set(ids, cells);
+        graph.set(wide, widen(cells));
+        if (at) graph.set(at, positions);
+        if (addKeys && keys) graph.set(addKeys, spread(keys, keyWidth, layer, keysPerRow));
+        if (addValues && values)
+          graph.set(addValues, spread(values, valueWidth, layer, valuesPerRow));
+      },
+    };
+  });
+  cells.forEach((cell, i) => {
+    table.ready[cell] = before[i] as number;
+  });
+}
+
+function checkRange(range: LayerRange, layers: number): void {
+  const { from, to } = range;
+  if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || to <= from || to > layers) {
+    throw new InvalidArgumentError(`The layers ${from} to ${to} are not a range within ${layers}.`);
+  }
+}

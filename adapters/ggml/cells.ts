@@ -1,0 +1,78 @@
+import { ContextOverflowError } from '../../lib/errors.js';
+
+/** Which cells of an arena are taken, by how many sequences, and how far their layers are valid. */
+export class CellTable {
+  readonly size: number;
+  readonly #users: Uint16Array;
+  /** Layers, counted from 0, whose keys and values are valid. */
+  readonly ready: Uint16Array;
+  #free: number;
+
+  constructor(size: number) {
+    this.size = size;
+    this.#free = size;
+    this.#users = new Uint16Array(size);
+    this.ready = new Uint16Array(size);
+  }
+
+  get free(): number {
+    return this.#free;
+  }
+
+  /** Cells up to the highest one that is taken. */
+  get extent(): number {
+    let end = this.size;
+    while (end > 0 && this.#users[end - 1] === 0) end--;
+    return end;
+  }
+
+  /**
+   * Takes `count` cells, one run where there is one, with no valid layers.
+   * @throws ContextOverflowError when fewer are free; nothing is taken then.
+   */
+  take(count: number): Int32Array {
+    if (count > this.#free) {
+      throw new ContextOverflowError(
+        count,
+        this.#free,
+        'Use fewer or shorter passages, dispose sequences that are done, or create an arena with more cells.',
+      );
+    }
+    const cells = new Int32Array(count);
+    let from = this.#run(count);
+    for (let i = 0; i < count; i++) {
+      while (this.#users[from] !== 0) from++;
+      cells[i] = from;
+      this.#users[from] = 1;
+      this.ready[from] = 0;
+    }
+    this.#free -= count;
+    return cells;
+  }
+
+  share(cells: Int32Array): void {
+    for (const cell of cells) this.#users[cell] = (this.#users[cell] as number) + 1;
+  }
+
+  isShared(cell: number): boolean {
+    return (this.#users[cell] as number) > 1;
+  }
+
+  release(cells: Int32Array): void {
+    for (const cell of cells) {
+      const left = (this.#users[cell] as number) - 1;
+      this.#users[cell] = left;
+      if (left === 0) this.#free++;
+    }
+  }
+
+  /** Start of the first free run of this length, or 0. */
+  #run(count: number): number {
+    let length = 0;
+    for (let i = 0; i < this.size; i++) {
+      length = this.#users[i] === 0 ? length + 1 : 0;
+      if (length === count) return i - count + 1;
+    }
+    return 0;
+  }
+}

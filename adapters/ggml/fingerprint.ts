@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+
+/** Changes whenever the graph computes other keys and values from the same file. */
+const MATHEMATICS = 1;
+
+/**
+ * Hexadecimal hash of a model file's content, which holds weights, tokenizer and RoPE settings. Reading a
+ * large file takes seconds, so the hash is remembered by path, size and time of change.
+ * @param options.cacheFile where hashes are remembered; failing to write there is no error.
+ */
+export async function modelFingerprint(
+  path: string,
+  options: { cacheFile?: string | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<string> {
+  const { size, mtimeMs } = await stat(path);
+  const cacheFile = options.cacheFile ?? defaultCacheFile();
+  const key = `${resolve(path)}\n${size}\n${mtimeMs}`;
+  const known = await readCache(cacheFile);
+  let content = known[key];
+  if (!content) {
+    content = await hashFile(path, options.signal);
+    await remember(cacheFile, key, content);
+  }
+  return createHash('sha256').update(`chunkweave kv ${MATHEMATICS}\n${content}`).digest('hex');
+}
+
+function defaultCacheFile(): string {
+  const base = process.env['CHUNKWEAVE_CACHE'] ?? process.env['XDG_CACHE_HOME'];
+  return base ? join(base, 'chunkweave-hashes.json') : join(tmpdir(), 'chunkweave-hashes.json');
+}
+
+async function hashFile(path: string, signal: AbortSignal | undefined): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const block of createReadStream(path, { highWaterMark: 1 << 20, signal })) {
+    hash.update(block as Buffer);
+  }
+  return hash.digest('hex');
+}
+
+async function readCache(file: string): Promise<Record<string, string>> {
+  try {
+    const parsed: unknown = JSON.parse(await readFile(file, 'utf8'));
+    return typeof parsed === 'object' && parsed ? (parsed as Record<string, string>) : {};
+  } catch {
+    return {};
+  }
+}
+
+async function remember(file: string, key: string, hash: string): Promise<void> {
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    const all = { ...(await readCache(file)), [key]: hash };
+    const temporary = `${file}.${process.pid}`;
+    await writeFile(temporary, JSON.stringify(all), { mode: 0o600 });
+    await rename(temporary, file);
+  } catch {
+    // Only speed is lost: the hash is computed again next time.
+  }
+}

@@ -1,0 +1,515 @@
+import { DisposedError, InvalidArgumentError, OutOfMemoryError } from '../../lib/errors.js';
+import type { RowGroup, RunOptions } from '../../lib/engine/arena.js';
+import type {
+  ForwardOutputs,
+  ForwardResult,
+  LayerOutputs,
+  LayerResult,
+} from '../../lib/engine/forward.js';
+import type { LayerPass } from '../../lib/engine/pass.js';
+import { CELL_STEP, type GgmlArena } from './arena.js';
+import { Lock } from './lock.js';
+import { fillMask, orderVisible, type Visible } from './mask.js';
+import { HEAD_ROWS, PIECE_ROWS } from './model.js';
+import { callAsync, GgmlType } from './native/ggml.js';
+import type { BufferPtr, ContextPtr, TensorPtr } from './native/pointer.js';
+import { Collector, type HeadRequest } from './collector.js';
+import { attentionRows, type PieceData, RowProgram } from './row-program.js';
+import { checkReach, type GroupRows, type Rows } from './rows.js';
+import type { GgmlSequence } from './sequence.js';
+import { assertReady } from './visibility.js';
+
+/** A run of some rows through the layers, in pieces of rows and groups of layers. */
+export class GgmlPass implements LayerPass {
+  readonly #arena: GgmlArena;
+  readonly #rows: Rows;
+  /** Live row numbers, sequence by sequence and by position: a row is computed after all that it sees. */
+  #order: Int32Array;
+  #next = 0;
+  readonly #visible: readonly Visible[];
+  readonly #before: Uint16Array;
+  readonly #lock = new Lock();
+  readonly #onProgress: ((share: number) => void) | undefined;
+  readonly #signal: AbortSignal | undefined;
+  #residual: { tensor: TensorPtr; buffer: BufferPtr; ctx: ContextPtr } | undefined;
+  #state: 'open' | 'failed' | 'done' | 'disposed' = 'open';
+
+  /** Takes cells for appended rows and copies shared ones; the caller holds the sequences' locks. */
+  static async begin(
+    arena: GgmlArena,
+    groups: readonly RowGroup[],
+    options: RunOptions,
+  ): Promise<GgmlPass> {
+    options.signal?.throwIfAborted();
+    const { table } = arena;
+    const taken: Int32Array[] = [];
+    try {
+      for (const group of groups) {
+        const sequence = group.sequence as GgmlSequence;
+        sequence.assertNoPass();
+        if (group.kind === 'refresh') await sequence.unshare(group.entries);
+        else taken.push(table.take(group.tokens.length));
+      }
+      return new GgmlPass(arena, layOut(arena, groups, taken), options);
+    } catch (error) {
+      for (const cells of taken) table.release(cells);
+      throw error;
+    }
+  }
+
+  private constructor(arena: GgmlArena, rows: Rows, options: RunOptions) {
+    this.#arena = arena;
+    this.#rows = rows;
+    this.#onProgress = options.onProgress;
+    this.#signal = options.signal;
+    this.#order = inComputeOrder(rows);
+    this.#before = Uint16Array.from(rows.cells, (cell) => arena.table.ready[cell] as number);
+    this.#visible = rows.groups.map((group) => {
+      const { positions, cells } = group.sequence.state;
+      // A refresh and an append of one sequence see each other.
+      const joining = rows.groups.find(
+        (other) => other.kind === 'append' && other.sequence === group.sequence,
+      );
+      return orderVisible(
+        positions,
+        cells,
+        joining && {
+          positions: rows.positions.subarray(joining.start, joining.start + joining.count),
+          cells: rows.cells.subarray(joining.start, joining.start + joining.count),
+        },
+      );
+    });
+    for (const sequence of new Set(rows.groups.map((group) => group.sequence))) sequence.openPass();
+  }
+
+  get nextLayer(): number {
+    return this.#next;
+  }
+
+  get rows(): Int32Array {
+    return Int32Array.from(this.#order).sort();
+  }
+
+  advance(
+    to: number,
+    options: LayerOutputs & { readonly signal?: AbortSignal } = {},
+  ): Promise<LayerResult> {
+    return this.#lock.run(async () => {
+      this.#assertOpen();
+      const { layers } = this.#arena.model.hp;
+      if (!Number.isInteger(to) || to <= this.#next || to > layers) {
+        throw new InvalidArgumentError(
+          `A pass advances to a layer from ${this.#next + 1} to ${layers}, not ${to}.`,
+        );
+      }
+      const collector = new Collector(this.#arena.model, this.#rows, options, undefined);
+      collector.checkLayers(this.#next, to);
+      await this.#guarded(() => this.#run(to, collector, true, options.signal ?? this.#signal));
+      return collector.layerResult();
+    });
+  }
+
+  keep(rows: Int32Array): void {
+    this.#assertOpen();
+    const wanted = new Set(rows);
+    if (wanted.size !== rows.length) throw new InvalidArgumentError('A row is named twice.');
+    const live = new Set(this.#order);
+    for (const row of wanted) {
+      if (!live.has(row)) throw new InvalidArgumentError(`Row ${row} is not among the live rows.`);
+    }
+    for (const group of this.#rows.groups) {
+      if (group.kind !== 'append') continue;
+      for (let row = group.start; row < group.start + group.count; row++) {
+        if (!wanted.has(row))
+          throw new InvalidArgumentError(`Row ${row} is appended and must stay.`);
+      }
+    }
+    if (wanted.size === 0) throw new InvalidArgumentError('At least one row must stay.');
+    for (const row of this.#order) {
+      if (!wanted.has(row)) this.#settle(row, this.#next);
+    }
+    this.#order = this.#order.filter((row) => wanted.has(row));
+  }
+
+  finish(options: ForwardOutputs & { readonly signal?: AbortSignal } = {}): Promise<ForwardResult> {
+    return this.#lock.run(async () => {
+      this.#assertOpen();
+      const { model } = this.#arena;
+      const { layers } = model.hp;
+      const signal = options.signal ?? this.#signal;
+      const head = headRequest(this.#rows, options, this.#order);
+      const collector = new Collector(model, this.#rows, options, head);
+      collector.checkLayers(this.#next, layers);
+      await this.#guarded(async () => {
+        // Many rows of logits are too large for one graph: the rows rest, and go through the head in slices.
+        const slices = head !== undefined && head.rows.length > HEAD_ROWS;
+        if (this.#next < layers) {
+          const step = model.layersPerCompute;
+          while (this.#next + step < layers) {
+            await this.#run(this.#next + step, collector, true, signal);
+          }
+          await this.#run(layers, collector, slices, signal, slices ? undefined : head);
+          if (slices) await this.#runHead(head, collector, signal);
+        } else if (head) {
+          await this.#runHead(head, collector, signal);
+        }
+      });
+      this.#commit();
+      return collector.forwardResult();
+    });
+  }
+
+  /** Computes the live rows from the next layer up to `to`, piece by piece. */
+  async #run(
+    to: number,
+    collector: Collector,
+    store: boolean,
+    signal: AbortSignal | undefined,
+    head?: HeadRequest,
+  ): Promise<void> {
+    const { model, table } = this.#arena;
+    const from = this.#next;
+    const order = this.#order;
+    const writing = new Set<number>();
+    for (const row of order) writing.add(this.#rows.cells[row] as number);
+    this.#rows.groups.forEach((group) => {
+      const last = lastPosition(group, this.#rows, order);
+      if (last >= 0) assertReady(table, group.sequence.state, last, to, writing);
+    });
+    for (const cell of writing) table.ready[cell] = Math.min(table.ready[cell] as number, from);
+    if (store) await this.#ensureResidual();
+    for (let start = 0; start < order.length; start += PIECE_ROWS) {
+      const piece = order.subarray(start, Math.min(order.length, start + PIECE_ROWS));
+      await model.queue.run(() => this.#runPiece(piece, from, to, collector, store, signal, head));
+      const share = (start + piece.length) / order.length;
+      this.#onProgress?.((from + (to - from) * share) / model.hp.layers);
+    }
+    this.#next = to;
+    for (const row of order) this.#settle(row, to);
+  }
+
+  async #runPiece(
+    piece: Int32Array,
+    from: number,
+    to: number,
+    collector: Collector,
+    store: boolean,
+    signal: AbortSignal | undefined,
+    head: HeadRequest | undefined,
+  ): Promise<void> {
+    const arena = this.#arena;
+    const { model } = arena;
+    arena.assertUsable();
+    signal?.throwIfAborted();
+    const rows = this.#rows;
+    const span = Math.ceil(arena.table.extent / CELL_STEP) * CELL_STEP;
+    const plan = collector.planPiece(piece, from, to, span, head);
+    const embedded = from === 0 && model.embed !== undefined;
+    const program = new RowProgram(
+      model.backend,
+      model,
+      arena.layers,
+      {
+        rows: piece.length,
+        span,
+        from,
+        to,
+        residual: this.#residual?.tensor,
+        store,
+        embedded,
+        ...plan.spec,
+      },
+      model.scratch,
+    );
+    try {
+      const tokens = piece.map((row) => rows.tokens[row] as number);
+      const masks = this.#masks(piece, span, from, to);
+      const data: PieceData = {
+        positions: piece.map((row) => rows.positions[row] as number),
+        cells: piece.map((row) => rows.cells[row] as number),
+        live: piece,
+        ...masks,
+        ...(embedded
+          ? { embeddings: await (model.embed as NonNullable<typeof model.embed>)(tokens) }
+          : { tokens }),
+        ...plan.data,
+      };
+      plan.collect(await program.run(data, signal));
+    } finally {
+      program.free();
+    }
+  }
+
+  #masks(
+    piece: Int32Array,
+    span: number,
+    from: number,
+    to: number,
+  ): {
+    mask: Uint16Array;
+    slidingMask?: Uint16Array;
+  } {
+    const { hp, backend } = this.#arena.model;
+    const rows = this.#rows;
+    const size = attentionRows(piece.length, backend) * span;
+    const sequence = sequenceNumbers(rows);
+    const common = {
+      span,
+      positions: piece.map((row) => rows.positions[row] as number),
+      groups: Array.from(piece, (row) => sequence[rows.group[row] as number] as number),
+      visible: this.#visible,
+    };
+    const layers = hp.slidingLayers.slice(from, to);
+    const mask = new Uint16Array(layers.includes(false) ? size : 0);
+    if (mask.length) fillMask({ ...common, mask, window: 0 });
+    if (!layers.includes(true)) return { mask };
+    const slidingMask = new Uint16Array(size);
+    fillMask({ ...common, mask: slidingMask, window: hp.window });
+    return { mask, slidingMask };
+  }
+
+  /** Sends resting rows through the output head. */
+  async #runHead(
+    head: HeadRequest,
+    collector: Collector,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { model, layers } = this.#arena;
+    for (let start = 0; start < head.rows.length; start += HEAD_ROWS) {
+      const piece = head.rows.subarray(start, Math.min(head.rows.length, start + HEAD_ROWS));
+      await model.queue.run(async () => {
+        this.#arena.assertUsable();
+        const program = new RowProgram(
+          model.backend,
+          model,
+          layers,
+          {
+            rows: piece.length,
+            span: CELL_STEP,
+            from: model.hp.layers,
+            to: model.hp.layers,
+            residual: this.#residual?.tensor,
+            store: false,
+            embedded: false,
+            head: { rows: undefined, logits: head.logits, targets: head.losses },
+            probes: [],
+            hidden: [],
+          },
+          model.scratch,
+        );
+        try {
+          const result = await program.run(
+            {
+              positions: piece,
+              cells: piece,
+              mask: new Uint16Array(0),
+              live: piece,
+              targets: collector.targetsOf(piece),
+            },
+            signal,
+          );
+          collector.collectHead(piece, result);
+        } finally {
+          program.free();
+        }
+      });
+    }
+  }
+
+  /** Where rows rest between two groups of layers. */
+  async #ensureResidual(): Promise<void> {
+    if (this.#residual) return;
+    const { model } = this.#arena;
+    const { ggml } = model.backend.runtime;
+    const ctx = ggml.init({
+      mem_size: 2 * Number(ggml.tensorOverhead()),
+      mem_buffer: null,
+      no_alloc: true,
+    });
+    const tensor = ggml.newTensor2d(ctx, GgmlType.F32, model.hp.width, this.#rows.count);
+    const buffer = await callAsync(ggml.allocContextTensors, ctx, model.backend.bufferType);
+    if (!buffer) {
+      ggml.free(ctx);
+      const bytes = model.hp.width * this.#rows.count * 4;
+      throw new OutOfMemoryError('hidden states', bytes, model.backend.info.name);
+    }
+    this.#residual = { tensor, buffer, ctx };
+  }
+
+  /** A row's cell is valid up to `layer`, and above it where it was before. */
+  #settle(row: number, layer: number): void {
+    const cell = this.#rows.cells[row] as number;
+    const before = this.#before[row] as number;
+    this.#arena.table.ready[cell] = Math.max(layer, before);
+  }
+
+  /** Runs a step; a failure closes the pass and leaves the cells that it was writing stale. */
+  async #guarded(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.#state = 'failed';
+      await this.#close();
+      throw error;
+    }
+  }
+
+  #commit(): void {
+    const rows = this.#rows;
+    for (const group of rows.groups) {
+      if (group.kind !== 'append') continue;
+      const end = group.start + group.count;
+      group.sequence.join(
+        rows.tokens.slice(group.start, end),
+        rows.positions.slice(group.start, end),
+        rows.cells.slice(group.start, end),
+      );
+    }
+    this.#state = 'done';
+    void this.#close();
+  }
+
+  #assertOpen(): void {
+    this.#arena.assertUsable();
+    if (this.#state === 'done' || this.#state === 'disposed') throw new DisposedError('pass');
+    if (this.#state === 'failed') {
+      throw new InvalidArgumentError('The pass failed before. Begin a new one.');
+    }
+  }
+
+  #closed: Promise<void> | undefined;
+
+  #close(): Promise<void> {
+    this.#closed ??= (async () => {
+      const { table } = this.#arena;
+      for (const group of this.#rows.groups) {
+        if (group.kind === 'append' && this.#state !== 'done') {
+          table.release(this.#rows.cells.slice(group.start, group.start + group.count));
+        }
+      }
+      for (const sequence of new Set(this.#rows.groups.map((group) => group.sequence))) {
+        sequence.closePass();
+      }
+      const residual = this.#residual;
+      this.#residual = undefined;
+      if (!residual) return;
+      const { ggml } = this.#arena.model.backend.runtime;
+      ggml.bufferFree(residual.buffer);
+      ggml.free(residual.ctx);
+    })();
+    return this.#closed;
+  }
+
+  dispose(): Promise<void> {
+    return this.#lock.run(async () => {
+      if (this.#state === 'open') this.#state = 'disposed';
+      await this.#close();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+}
+
+function layOut(arena: GgmlArena, groups: readonly RowGroup[], taken: readonly Int32Array[]): Rows {
+  const count = groups.reduce(
+    (sum, group) => sum + (group.kind === 'append' ? group.tokens : group.entries).length,
+    0,
+  );
+  const rows = {
+    count,
+    tokens: new Int32Array(count),
+    positions: new Int32Array(count),
+    cells: new Int32Array(count),
+    group: new Uint16Array(count),
+    entry: new Int32Array(count).fill(-1),
+    groups: [] as GroupRows[],
+  };
+  let start = 0;
+  let appended = 0;
+  groups.forEach((group, number) => {
+    const sequence = group.sequence as GgmlSequence;
+    const state = sequence.state;
+    const size = (group.kind === 'append' ? group.tokens : group.entries).length;
+    if (group.kind === 'append') {
+      const first = sequence.nextPosition;
+      const positions = group.positions ?? Int32Array.from(group.tokens, (_, i) => first + i);
+      checkReach(positions.at(-1) as number, arena.model.info.contextLength);
+      rows.tokens.set(group.tokens, start);
+      rows.positions.set(positions, start);
+      rows.cells.set(taken[appended++] as Int32Array, start);
+    } else {
+      group.entries.forEach((entry, i) => {
+        rows.tokens[start + i] = state.tokens[entry] as number;
+        rows.positions[start + i] = state.positions[entry] as number;
+        rows.cells[start + i] = state.cells[entry] as number;
+        rows.entry[start + i] = entry;
+      });
+    }
+    rows.group.fill(number, start, start + size);
+    rows.groups.push({ kind: group.kind, sequence, start, count: size });
+    start += size;
+  });
+  return rows;
+}
+
+function inComputeOrder(rows: Rows): Int32Array {
+  const sequence = sequenceNumbers(rows);
+  const of = (row: number): number => sequence[rows.group[row] as number] as number;
+  const order = Int32Array.from(rows.positions.keys());
+  return order.sort(
+    (a, b) =>
+      of(a) - of(b) || (rows.positions[a] as number) - (rows.positions[b] as number) || a - b,
+  );
+}
+
+/** For each group, the number of the first group of the same sequence. */
+function sequenceNumbers(rows: Rows): number[] {
+  return rows.groups.map((group) =>
+    rows.groups.findIndex((other) => other.sequence === group.sequence),
+  );
+}
+
+function lastPosition(group: GroupRows, rows: Rows, order: Int32Array): number {
+  let last = -1;
+  for (const row of order) {
+    const inGroup = row >= group.start && row < group.start + group.count;
+    if (inGroup && (rows.positions[row] as number) > last) last = rows.positions[row] as number;
+  }
+  return last;
+}
+
+/** Which rows go through the output head. */
+function headRequest(
+  rows: Rows,
+  options: ForwardOutputs,
+  live: Int32Array,
+): HeadRequest | undefined {
+  const wanted = options.logits ?? 'last';
+  const losses = options.losses ?? false;
+  const alive = new Set(live);
+  let numbers: number[];
+  if (wanted === 'none') numbers = [];
+  else if (wanted === 'all') numbers = [...alive];
+  else if (wanted === 'last') {
+    numbers = rows.groups
+      .filter((group) => group.kind === 'append')
+      .map((group) => group.start + group.count - 1);
+  } else {
+    numbers = [...wanted];
+    for (const row of numbers) {
+      if (!alive.has(row)) throw new InvalidArgumentError(`Row ${row} is not among the live rows.`);
+    }
+  }
+  const logitRows = Int32Array.from(new Set(numbers)).sort();
+  const all = new Set(logitRows);
+  if (losses) {
+    for (const group of rows.groups) {
+      if (group.kind !== 'append') continue;
+      for (let row = group.start; row < group.start + group.count - 1; row++) all.add(row);
+    }
+  }
+  if (all.size === 0) return undefined;
+  return { rows: Int32Array.from(all).sort(), logits: logitRows.length > 0, logitRows, losses };
+}

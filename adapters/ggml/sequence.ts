@@ -1,0 +1,401 @@
+import { DisposedError, InvalidArgumentError } from '../../lib/errors.js';
+import type {
+  AppendOptions,
+  KvCorrection,
+  KvSequence,
+  RunOptions,
+  Span,
+} from '../../lib/engine/arena.js';
+import type { ChunkKv, LayerRange } from '../../lib/engine/chunk-kv.js';
+import type {
+  AttentionRequest,
+  ForwardOutputs,
+  ForwardResult,
+  GroupAttention,
+} from '../../lib/engine/forward.js';
+import type { GgmlArena } from './arena.js';
+import { captureSpan, checkKv, copyCells, correctSpan, loadKv, rotateCells } from './cell-io.js';
+import { Lock } from './lock.js';
+import { checkEntries, checkReach, checkSpan, checkTokens } from './rows.js';
+
+/** An ordered list of entries over an arena's cells. */
+export class GgmlSequence implements KvSequence {
+  readonly arena: GgmlArena;
+  readonly id: number;
+  /** Held by whatever changes this sequence. */
+  readonly lock = new Lock();
+  #tokens: Int32Array;
+  #positions: Int32Array;
+  #cells: Int32Array;
+  #length = 0;
+  #passes = 0;
+  #disposed = false;
+  #released = false;
+
+  constructor(
+    arena: GgmlArena,
+    id: number,
+    from?: { tokens: Int32Array; positions: Int32Array; cells: Int32Array },
+  ) {
+    this.arena = arena;
+    this.id = id;
+    this.#tokens = from?.tokens ?? new Int32Array(256);
+    this.#positions = from?.positions ?? new Int32Array(256);
+    this.#cells = from?.cells ?? new Int32Array(256);
+    this.#length = from?.cells.length ?? 0;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get tokens(): Int32Array {
+    return this.#tokens.slice(0, this.#length);
+  }
+
+  get positions(): Int32Array {
+    return this.#positions.slice(0, this.#length);
+  }
+
+  /** Views that stay true until the next change; for the engine itself. */
+  get state(): { tokens: Int32Array; positions: Int32Array; cells: Int32Array } {
+    return {
+      tokens: this.#tokens.subarray(0, this.#length),
+      positions: this.#positions.subarray(0, this.#length),
+      cells: this.#cells.subarray(0, this.#length),
+    };
+  }
+
+  /** The position after the highest one. */
+  get nextPosition(): number {
+    let highest = -1;
+    for (let i = 0; i < this.#length; i++) {
+      if ((this.#positions[i] as number) > highest) highest = this.#positions[i] as number;
+    }
+    return highest + 1;
+  }
+
+  assertUsable(): void {
+    this.arena.assertUsable();
+    if (this.#disposed) throw new DisposedError('sequence');
+  }
+
+  /** @throws InvalidArgumentError while the caller steps a pass over this sequence. */
+  assertNoPass(): void {
+    this.assertUsable();
+    if (this.#passes > 0) {
+      throw new InvalidArgumentError(
+        'A pass over this sequence is open. Finish or dispose it before the sequence is changed.',
+      );
+    }
+  }
+
+  /** A pass keeps the cells until it ends. */
+  openPass(): void {
+    this.#passes++;
+  }
+
+  closePass(): void {
+    this.#passes--;
+    this.#releaseIfDone();
+  }
+
+  fork(end = this.#length): KvSequence {
+    this.assertUsable();
+    checkSpan({ start: 0, end }, this.#length);
+    const cells = this.#cells.slice(0, end);
+    this.arena.table.share(cells);
+    return this.arena.adoptSequence({
+      tokens: this.#tokens.slice(0, end),
+      positions: this.#positions.slice(0, end),
+      cells,
+    });
+  }
+
+  adopt(other: KvSequence, span: Span): Span {
+    this.assertNoPass();
+    if (!(other instanceof GgmlSequence) || other.arena !== this.arena) {
+      throw new InvalidArgumentError('Entries can be shared within one arena only.');
+    }
+    other.assertUsable();
+    checkSpan(span, other.length);
+    const { tokens, positions, cells } = other.state;
+    const shared = cells.slice(span.start, span.end);
+    this.arena.table.share(shared);
+    return this.join(
+      tokens.slice(span.start, span.end),
+      positions.slice(span.start, span.end),
+      shared,
+    );
+  }
+
+  async append(tokens: Int32Array, options: AppendOptions = {}): Promise<ForwardResult> {
+    const { positions, ...rest } = options;
+    return this.arena.forward(
+      [{ kind: 'append', sequence: this, tokens, ...(positions && { positions }) }],
+      rest,
+    );
+  }
+
+  async refresh(
+    entries: Int32Array | Span,
+    options: ForwardOutputs & RunOptions = {},
+  ): Promise<ForwardResult> {
+    return this.arena.forward(
+      [{ kind: 'refresh', sequence: this, entries: this.#listed(entries) }],
+      { logits: 'none', ...options },
+    );
+  }
+
+  async probe(
+    tokens: Int32Array,
+    options: AttentionRequest & RunOptions = {},
+  ): Promise<GroupAttention> {
+    const { signal, onProgress: _, ...request } = options;
+    return this.arena.probe(this, tokens, request, signal);
+  }
+
+  async capture(
+    span: Span,
+    options: RunOptions & { readonly layers?: LayerRange } = {},
+  ): Promise<ChunkKv> {
+    this.assertUsable();
+    checkSpan(span, this.#length);
+    return this.lock.run(async () => {
+      this.assertUsable();
+      checkSpan(span, this.#length);
+      return captureSpan(this, span, options);
+    });
+  }
+
+  async splice(
+    kv: ChunkKv,
+    options: RunOptions & { readonly position?: number } = {},
+  ): Promise<Span> {
+    this.assertNoPass();
+    checkKv(this.arena, kv);
+    if (kv.layers.from !== 0) {
+      throw new InvalidArgumentError(
+        'Chunk KV is spliced from layer 0 upwards; load the rest after.',
+      );
+    }
+    return this.lock.run(async () => {
+      this.assertNoPass();
+      const start = options.position ?? this.nextPosition;
+      if (!Number.isInteger(start) || start < 0) {
+        throw new InvalidArgumentError(`A position is a whole number from 0, not ${start}.`);
+      }
+      checkReach(start + kv.tokens.length - 1, this.arena.model.info.contextLength);
+      const cells = this.arena.table.take(kv.tokens.length);
+      const positions = Int32Array.from(cells, (_, i) => start + i);
+      try {
+        await loadKv(this.arena, kv, { cells, positions }, options);
+      } catch (error) {
+        this.arena.table.release(cells);
+        throw error;
+      }
+      return this.join(kv.tokens, positions, cells);
+    });
+  }
+
+  async load(span: Span, kv: ChunkKv, options: RunOptions = {}): Promise<void> {
+    this.assertUsable();
+    checkKv(this.arena, kv);
+    return this.lock.run(async () => {
+      this.assertUsable();
+      checkSpan(span, this.#length);
+      if (span.end - span.start !== kv.tokens.length) {
+        throw new InvalidArgumentError(
+          `The span holds ${span.end - span.start} entries, the chunk KV ${kv.tokens.length} tokens.`,
+        );
+      }
+      await this.#unshare(span.start, span.end);
+      await loadKv(
+        this.arena,
+        kv,
+        {
+          cells: this.#cells.slice(span.start, span.end),
+          positions: this.#positions.slice(span.start, span.end),
+        },
+        options,
+      );
+    });
+  }
+
+  async correct(span: Span, correction: KvCorrection, options: RunOptions = {}): Promise<void> {
+    this.assertUsable();
+    return this.lock.run(async () => {
+      this.assertUsable();
+      checkSpan(span, this.#length);
+      await this.#unshare(span.start, span.end);
+      await correctSpan(this, span, correction, options);
+    });
+  }
+
+  async move(span: Span, by: number, options: RunOptions = {}): Promise<void> {
+    this.assertNoPass();
+    return this.lock.run(async () => {
+      this.assertNoPass();
+      checkSpan(span, this.#length);
+      await this.#shift(span, by, options.signal);
+    });
+  }
+
+  async drop(span: Span, options: RunOptions & { readonly close?: boolean } = {}): Promise<void> {
+    this.assertNoPass();
+    return this.lock.run(async () => {
+      this.assertNoPass();
+      checkSpan(span, this.#length);
+      if (options.close ?? true) {
+        const after = { start: span.end, end: this.#length };
+        await this.#shift(after, -this.#room(span), options.signal);
+      }
+      this.#remove(span);
+    });
+  }
+
+  async replace(span: Span, tokens: Int32Array, options: RunOptions = {}): Promise<Span> {
+    this.assertNoPass();
+    if (tokens.length > 0) checkTokens(tokens, this.arena.model.info.vocabSize);
+    return this.lock.run(async () => {
+      this.assertNoPass();
+      checkSpan(span, this.#length);
+      const at =
+        span.start < this.#length ? (this.#positions[span.start] as number) : this.nextPosition;
+      checkReach(at + tokens.length - 1, this.arena.model.info.contextLength);
+      const after = { start: span.end, end: this.#length };
+      await this.#shift(after, tokens.length - this.#room(span), options.signal);
+      this.#remove(span);
+      if (tokens.length === 0) return { start: span.start, end: span.start };
+      const cells = this.arena.table.take(tokens.length);
+      const positions = Int32Array.from(tokens, (_, i) => at + i);
+      this.#insert(span.start, tokens, positions, cells);
+      const made = { start: span.start, end: span.start + tokens.length };
+      // The new tokens see what stands before them; computed as a refresh of entries that hold nothing yet.
+      await this.arena.runLocked([{ kind: 'refresh', sequence: this, entries: range(made) }], {
+        logits: 'none',
+        ...options,
+      });
+      return made;
+    });
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    // After what is queued on this sequence.
+    void this.lock.run(() => this.#releaseIfDone());
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Takes entries over that were computed or shared. */
+  join(tokens: Int32Array, positions: Int32Array, cells: Int32Array): Span {
+    const start = this.#length;
+    this.#insert(start, tokens, positions, cells);
+    return { start, end: this.#length };
+  }
+
+  /** Gives shared cells of these entries copies of their own, before they are written. */
+  async unshare(entries: Int32Array): Promise<void> {
+    const { table } = this.arena;
+    const shared = entries.filter((entry) => table.isShared(this.#cells[entry] as number));
+    if (shared.length === 0) return;
+    const from = shared.map((entry) => this.#cells[entry] as number);
+    const to = table.take(shared.length);
+    try {
+      await copyCells(this.arena, from, to);
+    } catch (error) {
+      table.release(to);
+      throw error;
+    }
+    shared.forEach((entry, i) => {
+      this.#cells[entry] = to[i] as number;
+    });
+    table.release(from);
+  }
+
+  async #unshare(start: number, end: number): Promise<void> {
+    await this.unshare(range({ start, end }));
+  }
+
+  /** Positions that a span takes up: up to the entry that follows it. */
+  #room(span: Span): number {
+    if (span.end === span.start) return 0;
+    const first = this.#positions[span.start] as number;
+    return span.end < this.#length
+      ? (this.#positions[span.end] as number) - first
+      : (this.#positions[span.end - 1] as number) + 1 - first;
+  }
+
+  async #shift(span: Span, by: number, signal: AbortSignal | undefined): Promise<void> {
+    if (!Number.isInteger(by))
+      throw new InvalidArgumentError(`A distance is a whole number, not ${by}.`);
+    if (by === 0 || span.start === span.end) return;
+    for (let i = span.start; i < span.end; i++) {
+      const position = (this.#positions[i] as number) + by;
+      if (position < 0) {
+        throw new InvalidArgumentError(`Moving by ${by} would give entry ${i} a position below 0.`);
+      }
+      checkReach(position, this.arena.model.info.contextLength);
+    }
+    await this.#unshare(span.start, span.end);
+    const cells = this.#cells.slice(span.start, span.end);
+    await rotateCells(this.arena, cells, new Int32Array(cells.length).fill(by), signal);
+    for (let i = span.start; i < span.end; i++) {
+      this.#positions[i] = (this.#positions[i] as number) + by;
+    }
+  }
+
+  #remove(span: Span): void {
+    this.arena.table.release(this.#cells.slice(span.start, span.end));
+    for (const list of [this.#tokens, this.#positions, this.#cells]) {
+      list.copyWithin(span.start, span.end, this.#length);
+    }
+    this.#length -= span.end - span.start;
+  }
+
+  #insert(at: number, tokens: Int32Array, positions: Int32Array, cells: Int32Array): void {
+    const length = this.#length + tokens.length;
+    if (length > this.#tokens.length) {
+      const grow = (list: Int32Array): Int32Array => {
+        const larger = new Int32Array(Math.max(length, list.length * 2));
+        larger.set(list.subarray(0, this.#length));
+        return larger;
+      };
+      this.#tokens = grow(this.#tokens);
+      this.#positions = grow(this.#positions);
+      this.#cells = grow(this.#cells);
+    }
+    const put = (list: Int32Array, items: Int32Array): void => {
+      list.copyWithin(at + items.length, at, this.#length);
+      list.set(items, at);
+    };
+    put(this.#tokens, tokens);
+    put(this.#positions, positions);
+    put(this.#cells, cells);
+    this.#length = length;
+  }
+
+  #listed(entries: Int32Array | Span): Int32Array {
+    if (ArrayBuffer.isView(entries)) {
+      checkEntries(entries, this.#length);
+      return entries;
+    }
+    checkSpan(entries, this.#length);
+    return range(entries);
+  }
+
+  #releaseIfDone(): void {
+    if (!this.#disposed || this.#released || this.#passes > 0) return;
+    this.#released = true;
+    this.arena.table.release(this.#cells.slice(0, this.#length));
+    this.#length = 0;
+  }
+}
+
+function range(span: Span): Int32Array {
+  return Int32Array.from({ length: span.end - span.start }, (_, i) => span.start + i);
+}
