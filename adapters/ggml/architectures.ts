@@ -21,6 +21,8 @@ export interface Architecture {
   readonly scaleQueries: boolean;
   /** Period of the layer pattern in which the last layer has full attention, when the file names none. */
   readonly windowPeriod?: number;
+  /** Whether a tensor of RoPE factors is used, as in Llama 3.x. */
+  readonly ropeFactors?: boolean;
   /** A sentence for a person when the file asks for what llama.cpp ignores too. */
   readonly ignoresWindow?: boolean;
   readonly attentionScale?: (shape: {
@@ -33,6 +35,7 @@ export interface Architecture {
 const table: readonly Architecture[] = [
   {
     name: 'llama',
+    ropeFactors: true,
     ropeMode: 0,
     headNorms: false,
     postNorms: false,

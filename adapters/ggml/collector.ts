@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../../lib/errors.js';
+import type { Span } from '../../lib/engine/arena.js';
 import type {
   DeviationResult,
   ForwardResult,
@@ -42,6 +43,9 @@ export class Collector {
   readonly #model: LoadedModel;
   readonly #rows: Rows;
   readonly #outputs: LayerOutputs;
+  /** Place of each row among the live ones. */
+  readonly #place: Int32Array;
+  readonly #live: number;
   readonly #asking: Asking[] = [];
   #attentionLayers: readonly number[] = [];
   readonly #deviation: DeviationResult | undefined;
@@ -52,15 +56,23 @@ export class Collector {
   constructor(
     model: LoadedModel,
     rows: Rows,
+    live: Int32Array,
     outputs: LayerOutputs,
     head: HeadRequest | undefined,
   ) {
     this.#model = model;
     this.#rows = rows;
     this.#outputs = outputs;
+    this.#live = live.length;
+    this.#place = new Int32Array(rows.count).fill(-1);
+    Int32Array.from(live)
+      .sort()
+      .forEach((row, i) => {
+        this.#place[row] = i;
+      });
     const { width, vocabSize } = model.hp;
     if (outputs.deviation) {
-      const size = outputs.deviation.length * rows.count;
+      const size = outputs.deviation.length * this.#live;
       this.#deviation = {
         layers: [...outputs.deviation],
         keys: new Float32Array(size).fill(Number.NaN),
@@ -68,10 +80,10 @@ export class Collector {
       };
     }
     if (outputs.hidden) {
-      for (const span of outputs.hidden.pool ?? []) checkSpan(span, rows.count);
+      for (const span of outputs.hidden.pool ?? []) this.#checkPool(span);
       this.#hidden = {
         layers: [...outputs.hidden.layers],
-        values: new Float32Array(outputs.hidden.layers.length * rows.count * width).fill(
+        values: new Float32Array(outputs.hidden.layers.length * this.#live * width).fill(
           Number.NaN,
         ),
       };
@@ -104,6 +116,16 @@ export class Collector {
       const group = groups[number];
       if (!group) throw new InvalidArgumentError(`There is no group ${number} in the batch.`);
       this.#asking.push(this.#layOut(number, group));
+    }
+  }
+
+  #checkPool(span: Span): void {
+    checkSpan(span, this.#rows.count);
+    if (span.start === span.end) throw new InvalidArgumentError('An empty span has no mean.');
+    for (let row = span.start; row < span.end; row++) {
+      if ((this.#place[row] as number) < 0) {
+        throw new InvalidArgumentError(`Row ${row} is not among the live rows.`);
+      }
     }
   }
 
@@ -246,9 +268,9 @@ export class Collector {
     const all = this.#deviation;
     if (!all) return;
     layers.forEach((layer, i) => {
-      const offset = all.layers.indexOf(layer) * this.#rows.count;
+      const offset = all.layers.indexOf(layer) * this.#live;
       refreshed.forEach((inPiece, r) => {
-        const index = offset + (piece[inPiece] as number);
+        const index = offset + (this.#place[piece[inPiece] as number] as number);
         all.keys[index] = result.deviation[i]?.keys[r] as number;
         all.values[index] = result.deviation[i]?.values[r] as number;
       });
@@ -259,9 +281,10 @@ export class Collector {
     const all = this.#hidden;
     if (!all || !values) return;
     const { width } = this.#model.hp;
-    const offset = all.layers.indexOf(layer) * this.#rows.count * width;
+    const offset = all.layers.indexOf(layer) * this.#live * width;
     piece.forEach((row, i) => {
-      all.values.set(values.subarray(i * width, (i + 1) * width), offset + row * width);
+      const place = offset + (this.#place[row] as number) * width;
+      all.values.set(values.subarray(i * width, (i + 1) * width), place);
     });
   }
 
@@ -326,7 +349,7 @@ export class Collector {
       pool.forEach(({ start, end }, p) => {
         const to = (layer * pool.length + p) * width;
         for (let row = start; row < end; row++) {
-          const from = (layer * this.#rows.count + row) * width;
+          const from = (layer * this.#live + (this.#place[row] as number)) * width;
           for (let i = 0; i < width; i++) {
             values[to + i] =
               (values[to + i] as number) + (hidden.values[from + i] as number) / (end - start);

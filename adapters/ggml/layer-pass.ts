@@ -102,7 +102,7 @@ export class GgmlPass implements LayerPass {
           `A pass advances to a layer from ${this.#next + 1} to ${layers}, not ${to}.`,
         );
       }
-      const collector = new Collector(this.#arena.model, this.#rows, options, undefined);
+      const collector = new Collector(this.#arena.model, this.#rows, this.#order, options, undefined);
       collector.checkLayers(this.#next, to);
       await this.#guarded(() => this.#run(to, collector, true, options.signal ?? this.#signal));
       return collector.layerResult();
@@ -138,7 +138,7 @@ export class GgmlPass implements LayerPass {
       const { layers } = model.hp;
       const signal = options.signal ?? this.#signal;
       const head = headRequest(this.#rows, options, this.#order);
-      const collector = new Collector(model, this.#rows, options, head);
+      const collector = new Collector(model, this.#rows, this.#order, options, head);
       collector.checkLayers(this.#next, layers);
       await this.#guarded(async () => {
         // Many rows of logits are too large for one graph: the rows rest, and go through the head in slices.

@@ -9,7 +9,8 @@ import { readGguf } from './gguf.js';
 import { Allocator } from './graph.js';
 import type { Hyperparameters } from './hyperparameters.js';
 import type { LoadedModel } from './model.js';
-import { loadWeights, type Weights } from './weights.js';
+import { HostEmbedding } from './host-embedding.js';
+import { loadWeights, supportsEmbedding, type Weights } from './weights.js';
 
 export interface LoadModelOptions {
   readonly path: string;
@@ -17,6 +18,8 @@ export interface LoadModelOptions {
   readonly signal?: AbortSignal | undefined;
   /** Share of the weights that is loaded, in [0, 1]. */
   readonly onProgress?: ((share: number) => void) | undefined;
+  /** Look embeddings up on the CPU; default only where the device cannot. */
+  readonly embedOnHost?: boolean | undefined;
   /** Where hashes of model files are remembered. */
   readonly hashCache?: string | undefined;
 }
@@ -33,14 +36,17 @@ export async function loadModel(
   const { architecture, hyperparameters: hp, values } = describeArchitecture(header);
   signal?.throwIfAborted();
   const fingerprint = await modelFingerprint(path, { cacheFile: options.hashCache, signal });
+  const parts = { header, architecture, hyperparameters: hp, signal };
+  const onHost =
+    options.embedOnHost ??
+    (!backend.isCpu && !supportsEmbedding(backend, header, architecture, hp));
   const weights = await loadWeights({
+    ...parts,
     backend,
-    header,
-    architecture,
-    hyperparameters: hp,
-    signal,
+    embedding: onHost ? 'host' : 'device',
     onProgress: options.onProgress,
   });
+  const host = onHost ? await HostEmbedding.load(backend.runtime, parts) : undefined;
   const info = describe(hp, weights, {
     name: values.string('general.name') ?? basename(path, '.gguf'),
     architecture: architecture.name,
@@ -57,13 +63,14 @@ export async function loadModel(
     backend,
     queue,
     scratch,
-    embed: undefined,
+    embed: host && ((tokens) => host.lookUp(tokens)),
     layersPerCompute: backend.isCpu ? hp.layers : GPU_LAYERS,
     assertUsable() {
       if (disposed) throw new DisposedError('engine');
     },
     dispose() {
       disposed ??= queue.run(async () => {
+        host?.dispose();
         scratch.dispose();
         weights.dispose();
       });

@@ -92,7 +92,11 @@ export function buildEmbedding(
   { hp, weights }: ModelParts,
   ids: TensorPtr,
 ): TensorPtr {
-  return scaleEmbedding(graph, hp, graph.ggml.getRows(graph.ctx, weights.embedding, ids));
+  return scaleEmbedding(
+    graph,
+    hp,
+    graph.ggml.getRows(graph.ctx, weights.embedding as TensorPtr, ids),
+  );
 }
 
 export function scaleEmbedding(graph: Graph, hp: Hyperparameters, x: TensorPtr): TensorPtr {

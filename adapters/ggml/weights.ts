@@ -32,7 +32,8 @@ export interface LayerWeights {
 
 /** A model's weights in the memory of its device. */
 export interface Weights {
-  readonly embedding: TensorPtr;
+  /** Missing where the device cannot look rows of it up; see {@link loadHostEmbedding}. */
+  readonly embedding: TensorPtr | undefined;
   readonly outputNorm: TensorPtr;
   readonly output: TensorPtr;
   readonly outputBias?: TensorPtr;
@@ -72,16 +73,52 @@ export async function loadWeights(options: {
   header: GgufHeader;
   architecture: Architecture;
   hyperparameters: Hyperparameters;
+  /** `host` leaves the embedding out. */
+  embedding: 'device' | 'host';
   signal?: AbortSignal | undefined;
   onProgress?: ((share: number) => void) | undefined;
 }): Promise<Weights> {
   const { backend, header, hyperparameters: hp } = options;
-  const wanted = listWeights(header, options.architecture, hp, backend);
+  const wanted = listWeights(header, options.architecture, hp, backend).filter(
+    (item) => item.role !== 'embedding' || options.embedding !== 'host',
+  );
   const store = new WeightStore(backend);
   try {
     const placed = await store.place(wanted, header.path);
     await readAll(placed, options);
     return assemble(placed, store, hp, header);
+  } catch (error) {
+    store.dispose();
+    throw error;
+  }
+}
+
+/** Whether the device can look rows of the embedding up. */
+export function supportsEmbedding(
+  backend: Backend,
+  header: GgufHeader,
+  architecture: Architecture,
+  hp: Hyperparameters,
+): boolean {
+  const embedding = listWeights(header, architecture, hp, backend)[0] as Wanted;
+  return new WeightStore(backend).supports(backend.bufferType, embedding);
+}
+
+/** The embedding table alone, in the memory of the host. */
+export async function loadHostEmbedding(options: {
+  host: Backend;
+  header: GgufHeader;
+  architecture: Architecture;
+  hyperparameters: Hyperparameters;
+  signal?: AbortSignal | undefined;
+}): Promise<{ embedding: TensorPtr; dispose(): void }> {
+  const { host, header, architecture, hyperparameters, signal } = options;
+  const store = new WeightStore(host);
+  try {
+    const [embedding] = listWeights(header, architecture, hyperparameters, host);
+    const placed = await store.place([embedding as Wanted], header.path);
+    await readAll(placed, { backend: host, header, signal });
+    return { embedding: (placed[0] as Placed).pointer, dispose: () => store.dispose() };
   } catch (error) {
     store.dispose();
     throw error;
@@ -130,7 +167,9 @@ function listWeights(
   want('output_norm.weight', 'vector', [hp.width]);
   want('output.weight', 'matrix', [hp.width, hp.vocabSize], true);
   want('output.bias', 'vector', [hp.vocabSize], true);
-  want('rope_freqs.weight', 'vector', [hp.headDim / 2], true);
+  if (architecture.ropeFactors) {
+    want('rope_freqs.weight', 'vector', [hp.headDim / 2], true);
+  }
   for (let layer = 0; layer < hp.layers; layer++) {
     const at = (name: string): string => `blk.${layer}.${name}`;
     want(at('attn_norm.weight'), 'vector', [hp.width]);
@@ -240,7 +279,7 @@ class WeightStore {
       item.role === 'matrix'
         ? [...backend.extraBufferTypes, backend.bufferType]
         : [backend.bufferType];
-    const found = candidates.find((type) => this.#supports(type, item));
+    const found = candidates.find((type) => this.supports(type, item));
     if (!found) {
       throw new ModelFileError(
         path,
@@ -250,7 +289,7 @@ class WeightStore {
     return found;
   }
 
-  #supports(type: BufferTypePtr, item: Wanted): boolean {
+  supports(type: BufferTypePtr, item: Wanted): boolean {
     const { ggml, koffi } = this.#backend.runtime;
     const ctx = ggml.init({
       mem_size: 8 * Number(ggml.tensorOverhead()),
@@ -410,7 +449,7 @@ function assemble(
     parameters += tensor.shape.reduce((a, b) => a * b, 1);
   }
   return {
-    embedding: need('token_embd.weight'),
+    embedding: byId.get('token_embd.weight'),
     outputNorm: need('output_norm.weight'),
     output: byId.get('output.weight') ?? need('token_embd.weight'),
     ...maybe('outputBias', 'output.bias'),

@@ -77,7 +77,7 @@ export interface LogitsResult {
 
 /**
  * Squared L2 distance, over all heads, between what was computed and what the cell held: `[layers][rows]`
- * over the rows alive in that layer, NaN for appended rows. Keys are compared un-rotated.
+ * over the live rows, ascending, NaN for appended rows. Keys are compared un-rotated.
  */
 export interface DeviationResult {
   readonly layers: readonly number[];
@@ -85,7 +85,7 @@ export interface DeviationResult {
   readonly values: Float32Array;
 }
 
-/** `[layers][rows or spans][width]`. */
+/** `[layers][rows or spans][width]`; rows are the live ones, ascending. */
 export interface HiddenResult {
   readonly layers: readonly number[];
   readonly values: Float32Array;

@@ -218,6 +218,8 @@ export interface CpuFunctions {
 }
 
 const PTR = 'void *';
+const pointers = (count: number): Type[] => Array.from({ length: count }, () => PTR);
+const floats = (count: number): Type[] => Array.from({ length: count }, () => 'float');
 
 /** Binds ggml. Names on the left are ours, on the right the C API's. */
 export function bindGgml(koffi: Koffi, set: BinarySet): Ggml {
@@ -299,14 +301,8 @@ export function bindGgml(koffi: Koffi, set: BinarySet): Ggml {
     softMaxExt: b('ggml_soft_max_ext', PTR, [PTR, PTR, PTR, 'float', 'float']),
     swigluSplit: b('ggml_swiglu_split', PTR, binary),
     gegluSplit: b('ggml_geglu_split', PTR, binary),
-    ropeExt: b('ggml_rope_ext', PTR, [
-      ...[PTR, PTR, PTR, PTR, 'int', 'int', 'int'],
-      ...['float', 'float', 'float', 'float', 'float', 'float'],
-    ]),
-    flashAttn: b('ggml_flash_attn_ext', PTR, [
-      ...[PTR, PTR, PTR, PTR, PTR],
-      ...['float', 'float', 'float'],
-    ]),
+    ropeExt: b('ggml_rope_ext', PTR, [...pointers(4), 'int', 'int', 'int', ...floats(6)]),
+    flashAttn: b('ggml_flash_attn_ext', PTR, [...pointers(5), ...floats(3)]),
     gallocrNew: b('ggml_gallocr_new', PTR, [PTR]),
     gallocrFree: b('ggml_gallocr_free', 'void', [PTR]),
     gallocrAlloc: b('ggml_gallocr_alloc_graph', 'bool', [PTR, PTR]),
@@ -369,7 +365,8 @@ export function bindCpu(ggml: Ggml, device: DevicePtr): CpuFunctions {
       const list = extra(device);
       const found: BufferTypePtr[] = [];
       // A null-terminated array of pointers.
-      for (let at = 0; list; at++) {
+      if (!list) return found;
+      for (let at = 0; ; at++) {
         const pointer = koffi.decode(list, at * 8, PTR) as BufferTypePtr | null;
         if (!pointer) break;
         found.push(pointer);

@@ -69,14 +69,18 @@ function packageRoot(name: string): string | undefined {
 
 /** The package keeps its libraries in `bins/<platform>[-variant]`. */
 function libraryDirectory(root: string): string | undefined {
-  const holds = (directory: string) =>
-    existsSync(directory) && readdirSync(directory).some((file) => /^(lib)?ggml-base\b/.test(file));
-  if (holds(root)) return root;
+  if (holdsLibraries(root)) return root;
   const bins = join(root, 'bins');
   if (!existsSync(bins)) return undefined;
   return readdirSync(bins)
     .map((name) => join(bins, name))
-    .find(holds);
+    .find(holdsLibraries);
+}
+
+function holdsLibraries(directory: string): boolean {
+  return (
+    existsSync(directory) && readdirSync(directory).some((file) => /^(lib)?ggml-base\b/.test(file))
+  );
 }
 
 /** `libggml.v0.5.0.so`, `libggml.dylib`, `ggml.dll`: sonames carry versions on some platforms. */

@@ -25,6 +25,11 @@ export interface Runtime {
 
 let runtime: Runtime | undefined;
 
+/** The libraries that this process already runs, if any. */
+export function currentRuntime(): Runtime | undefined {
+  return runtime;
+}
+
 /**
  * Loads one set of native libraries. A process can hold one set only: a second one would bind to the first
  * one's symbols, so asking for another is an error.
