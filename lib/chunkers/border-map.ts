@@ -1,0 +1,159 @@
+import type { TokenizedText } from '../engine/tokenizer.js';
+import type { Steps } from '../pace.js';
+import {
+  CLAUSE_END,
+  CLOSER,
+  IDEOGRAPH,
+  NEWLINE,
+  OTHER,
+  SENTENCE_END,
+  SPACE,
+  WIDE_CLAUSE_END,
+  WIDE_SENTENCE_END,
+  WORD,
+  classAt,
+  classBefore,
+  isBlank,
+  splitsPair,
+} from './characters.js';
+import { isGraphemeStart } from './graphemes.js';
+
+/** No border may fall here. */
+const NO_BORDER = 0x3f;
+const STRENGTH = 0x3f;
+const BLANK = 0x40;
+
+/** Largest number of separators that fit beside the strengths below them. */
+export const MAX_SEPARATORS = 32;
+
+/**
+ * How good a border each token's beginning is. Strength 0 is the best; the separators that were asked for
+ * come first, then, always, words, punctuation, the inside of words, and the inside of graphemes. One byte
+ * a token, so that a text of any length can be cut.
+ */
+export class BorderMap {
+  readonly text: string;
+  readonly starts: Int32Array;
+  /** Number of tokens. */
+  readonly size: number;
+  /** Strength of a border between words; stronger ones come from separators. */
+  readonly word: number;
+  /** Strength of a border inside a grapheme: the weakest there is. */
+  readonly weakest: number;
+  readonly #cells: Uint8Array;
+
+  constructor(text: string, tokens: TokenizedText, separators: number) {
+    this.text = text;
+    this.starts = tokens.starts;
+    this.size = tokens.ids.length;
+    this.word = separators;
+    this.weakest = separators + 3;
+    this.#cells = new Uint8Array(this.size).fill(NO_BORDER);
+  }
+
+  isBorder(token: number): boolean {
+    return token === this.size || this.strength(token) !== NO_BORDER;
+  }
+
+  strength(token: number): number {
+    return (this.#cells[token] ?? NO_BORDER) & STRENGTH;
+  }
+
+  /** Whether the tokens from this border to the next stand for nothing but white space. */
+  isBlank(token: number): boolean {
+    return ((this.#cells[token] ?? 0) & BLANK) !== 0;
+  }
+
+  /** Where the token begins in the text. */
+  start(token: number): number {
+    return this.starts[token] ?? this.text.length;
+  }
+
+  nextBorder(token: number): number {
+    let next = token + 1;
+    while (!this.isBorder(next)) next++;
+    return next;
+  }
+
+  /** Makes the border at `token` at least this strong. */
+  strengthen(token: number, strength: number): void {
+    const cell = this.#cells[token] ?? NO_BORDER;
+    if (strength < (cell & STRENGTH)) this.#cells[token] = (cell & BLANK) | strength;
+  }
+
+  /** Finds the borders that the tokens allow, and how they lie in words. */
+  *survey(): Steps<void> {
+    const { text, size } = this;
+    let unit = 0;
+    let unitStart = this.start(0);
+    if (size > 0) this.#cells[0] = this.word;
+    for (let i = 1; i <= size; i++) {
+      if ((i & 0x3ff) === 0) yield i / size;
+      const start = this.start(i);
+      if (i < size) {
+        // Tokens inside a character, or that stand for no text of their own, stay with those before.
+        if (start <= unitStart || start >= text.length || splitsPair(text, start)) continue;
+        this.#cells[i] = this.word + weakness(text, start);
+      }
+      if (isBlank(text, unitStart, start)) this.#cells[unit] = (this.#cells[unit] ?? 0) | BLANK;
+      unit = i;
+      unitStart = start;
+    }
+  }
+}
+
+/** How far inside a word `index` lies: 0 between words, 1 at punctuation, 2 in a word, 3 in a grapheme. */
+function weakness(text: string, index: number): number {
+  if (!isGraphemeStart(text, index)) return 3;
+  const left = classBefore(text, index);
+  const right = classAt(text, index);
+  if (left === SPACE || left === NEWLINE || right === SPACE || right === NEWLINE) return 0;
+  if (right === WORD) {
+    if (left === WORD) return 2;
+    if (left === IDEOGRAPH || left === WIDE_SENTENCE_END || left === WIDE_CLAUSE_END) return 0;
+    return isInnerSign(text, index - 1) && classBefore(text, index - 1) === WORD ? 2 : 1;
+  }
+  if (right === IDEOGRAPH) {
+    return left === OTHER || left === SENTENCE_END || left === CLAUSE_END ? 1 : 0;
+  }
+  if (right === OTHER) {
+    return left === IDEOGRAPH || left === WIDE_SENTENCE_END || left === WIDE_CLAUSE_END ? 0 : 1;
+  }
+  // What ends a word, clause or quote must not begin a chunk.
+  return right === CLOSER && left !== WORD && left !== IDEOGRAPH ? 1 : 2;
+}
+
+/** Signs that stand inside words and numbers: it's, 3.14, 1,000. */
+function isInnerSign(text: string, index: number): boolean {
+  return ".,'’".includes(text.charAt(index));
+}
+
+/** Puts separators, met in text order, on the token borders where they belong. */
+export class BorderMarker {
+  readonly #borders: BorderMap;
+  #token = 0;
+  #next = 1;
+
+  constructor(borders: BorderMap) {
+    this.#borders = borders;
+  }
+
+  /**
+   * A separator of this strength at `index`, not before the last one marked. It goes to the border at or
+   * before `index`: a token such as " The" carries its space. Such an earlier border counts only between
+   * words.
+   */
+  mark(index: number, strength: number): void {
+    const borders = this.#borders;
+    while (this.#next < borders.size) {
+      if (borders.isBorder(this.#next)) {
+        if (borders.start(this.#next) > index) break;
+        this.#token = this.#next;
+      }
+      this.#next++;
+    }
+    const exact = borders.start(this.#token) === index;
+    const weakest = exact ? borders.weakest - 1 : borders.word;
+    if (borders.strength(this.#token) <= weakest) borders.strengthen(this.#token, strength);
+  }
+}

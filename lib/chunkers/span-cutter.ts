@@ -1,0 +1,151 @@
+import { InvalidArgumentError } from '../errors.js';
+import type { Steps } from '../pace.js';
+import type { BorderMap } from './border-map.js';
+import { NEWLINE, classAt, classBefore } from './characters.js';
+
+/**
+ * Cuts a run of tokens into spans of at most `max` tokens: at the strongest borders first, neighbours joined
+ * while they fit, and a piece that is too long by itself cut again at the next weaker borders. Each strength
+ * looks at every token at most about once, so the time is linear.
+ */
+export class SpanCutter {
+  readonly #borders: BorderMap;
+  readonly #min: number;
+  readonly #max: number;
+  readonly #spans: number[] = [];
+  #ticks = 0;
+
+  constructor(borders: BorderMap, min: number, max: number) {
+    this.#borders = borders;
+    this.#min = min;
+    this.#max = max;
+  }
+
+  /** Token spans, `start, end, start, end, ...`; none blank. Call once. */
+  *cut(): Steps<readonly number[]> {
+    const { size } = this.#borders;
+    const open = yield* this.#cutRun(0, size, 0);
+    if (open < size) {
+      const end = this.#contentEnd(open, size);
+      if (end > open) this.#spans.push(open, end);
+    }
+    this.#balanceTail();
+    return this.#spans;
+  }
+
+  /** Cuts `[from, to)`. Its last span stays open for what follows: returns where that one starts. */
+  *#cutRun(from: number, to: number, strength: number): Steps<number> {
+    const borders = this.#borders;
+    let start = this.#skipLeading(from, to);
+    // What is gathered so far reaches to the border `gathered`, and without trailing blanks to `gatheredEnd`.
+    let gathered = start;
+    let gatheredEnd = start;
+    let unit = start;
+    let end = start;
+    for (let i = start + 1; i <= to; i++) {
+      if ((++this.#ticks & 0xfff) === 0) yield i / borders.size;
+      if (!borders.isBorder(i)) continue;
+      if (!borders.isBlank(unit)) end = i;
+      unit = i;
+      if (i < to && borders.strength(i) > strength) continue;
+
+      if (end - start > this.#max) {
+        const enough = gatheredEnd - start >= this.#min || strength === borders.weakest;
+        if (gatheredEnd > start && enough) {
+          this.#spans.push(start, gatheredEnd);
+          start = this.#skipLeading(gathered, i);
+        } else if (gatheredEnd === start && strength === borders.weakest) {
+          // Nothing but indentation was gathered, and it leaves no room.
+          start = gathered;
+        }
+        if (end - start > this.#max) {
+          if (strength === borders.weakest) throw this.#tooLong(start, end);
+          start = yield* this.#cutRun(start, i, strength + 1);
+        }
+      }
+      gathered = i;
+      gatheredEnd = end;
+    }
+    return start;
+  }
+
+  /** Evens out a last span that is too short, at the best border that leaves both sides long enough. */
+  #balanceTail(): void {
+    const spans = this.#spans;
+    const [start = 0, , lastStart = 0, end = 0] = spans.slice(-4);
+    if (spans.length < 4 || end - lastStart >= this.#min) return;
+    if (end - start <= this.#max) {
+      spans.splice(-4, 4, start, end);
+      return;
+    }
+    const middle = (start + end) / 2;
+    let best = -1;
+    for (let i = end - this.#max; i <= start + this.#max; i++) {
+      const strength = this.#borders.strength(i);
+      if (i - start < this.#min || end - i < this.#min || strength > this.#borders.word) continue;
+      const known = best < 0 ? Infinity : this.#borders.strength(best);
+      const nearer = Math.abs(i - middle) < Math.abs(best - middle);
+      if (strength < known || (strength === known && nearer)) best = i;
+    }
+    if (best < 0) return;
+    const firstEnd = this.#contentEnd(start, best);
+    const secondStart = this.#skipLeading(best, end);
+    if (firstEnd > start && secondStart < end)
+      spans.splice(-4, 4, start, firstEnd, secondStart, end);
+  }
+
+  /** End of the last border-to-border unit of `[from, to)` that is not blank; `from` where all are. */
+  #contentEnd(from: number, to: number): number {
+    let end = from;
+    for (let unit = from; unit < to;) {
+      const next = this.#borders.nextBorder(unit);
+      if (!this.#borders.isBlank(unit)) end = next;
+      unit = next;
+    }
+    return end;
+  }
+
+  /** The first unit of `[from, to)` that is not blank, or `to`. */
+  #firstContent(from: number, to: number): number {
+    let unit = from;
+    while (unit < to && this.#borders.isBlank(unit)) unit = this.#borders.nextBorder(unit);
+    return unit;
+  }
+
+  /** Skips blanks before a span, except the indentation of its first line, which code needs. */
+  #skipLeading(from: number, to: number): number {
+    const borders = this.#borders;
+    const content = this.#firstContent(from, to);
+    if (content === from || content >= to) return content;
+    let start = from;
+    let lineStart = isLineStart(borders.text, borders.start(from));
+    for (let unit = from; unit < content;) {
+      const next = borders.nextBorder(unit);
+      if (endsLine(borders.text, borders.start(unit), borders.start(next))) {
+        lineStart = true;
+        start = next;
+      }
+      unit = next;
+    }
+    // Indentation that fills much of a chunk is no indentation.
+    return lineStart && content - start <= this.#max / 4 ? start : content;
+  }
+
+  #tooLong(start: number, end: number): InvalidArgumentError {
+    return new InvalidArgumentError(
+      `maxTokens is ${this.#max}, but the ${end - start} tokens from offset ${this.#borders.start(start)} on ` +
+        'have no border between characters among them. Use a larger maxTokens.',
+    );
+  }
+}
+
+function isLineStart(text: string, index: number): boolean {
+  return index === 0 || classBefore(text, index) === NEWLINE;
+}
+
+function endsLine(text: string, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) {
+    if (classAt(text, i) === NEWLINE) return true;
+  }
+  return false;
+}
