@@ -1,0 +1,200 @@
+import type {
+  AttentionRequest,
+  DeviationResult,
+  GroupAttention,
+  HiddenRequest,
+  HiddenResult,
+  LayerOutputs,
+  LayerResult,
+} from '../../engine/forward.js';
+import type { Span } from '../../engine/arena.js';
+import { InvalidArgumentError } from '../../errors.js';
+import type { Row } from './row-plan.js';
+import { checkDistinct, checkLayers, checkSpan } from './validate.js';
+
+/** What the collectors need to know of the run. */
+export interface OutputContext {
+  /** All rows of the batch, and the numbers of those that are computed. */
+  readonly rows: readonly Row[];
+  readonly live: readonly number[];
+  readonly groups: readonly { readonly append: boolean; readonly entries: number }[];
+  readonly width: number;
+  readonly probeLayers: readonly number[];
+  /** Layers that will be computed. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Gathers what a run through layers was asked for. Checks the requests when it is made. */
+export class OutputCollector {
+  readonly #asks: readonly AttentionCollector[] | undefined;
+  readonly #deviation: DeviationCollector | undefined;
+  readonly #hidden: HiddenCollector | undefined;
+
+  constructor(outputs: LayerOutputs, context: OutputContext) {
+    const { attention, deviation, hidden } = outputs;
+    if (attention) this.#asks = attentionCollectors(attention, context);
+    if (deviation) this.#deviation = new DeviationCollector(deviation, context);
+    if (hidden) this.#hidden = new HiddenCollector(hidden, context);
+  }
+
+  /** Attention of one head of one row over its sequence's entries. */
+  addWeights(layer: number, row: number, weights: Float64Array): void {
+    for (const ask of this.#asks ?? []) ask.add(layer, row, weights);
+  }
+
+  addDeviation(layer: number, row: number, keys: number, values: number): void {
+    this.#deviation?.add(layer, row, keys, values);
+  }
+
+  addHidden(layer: number, row: number, x: Float64Array): void {
+    this.#hidden?.add(layer, row, x);
+  }
+
+  result(): LayerResult {
+    return {
+      ...(this.#asks && { attention: this.#asks.map((ask) => ask.result()) }),
+      ...(this.#deviation && { deviation: this.#deviation.result() }),
+      ...(this.#hidden && { hidden: this.#hidden.result() }),
+    };
+  }
+}
+
+function attentionCollectors(
+  request: AttentionRequest,
+  context: OutputContext,
+): AttentionCollector[] {
+  const layers =
+    request.layers ??
+    context.probeLayers.filter((layer) => layer >= context.from && layer < context.to);
+  checkLayers(layers, context.from, context.to);
+  const asking =
+    request.groups ?? context.groups.flatMap(({ append }, group) => (append ? [group] : []));
+  checkDistinct(Int32Array.from(asking), context.groups.length, 'group');
+  return asking.map((group) => new AttentionCollector(group, layers, request, context));
+}
+
+class AttentionCollector {
+  readonly #group: number;
+  readonly #layers: readonly number[];
+  readonly #perLayer: boolean;
+  readonly #spans: readonly Span[] | undefined;
+  readonly #entries: number;
+  /** Row number to its place in the group. */
+  readonly #places = new Map<number, number>();
+  readonly #byEntry: Float64Array;
+  readonly #bySpan: Float64Array;
+
+  constructor(
+    group: number,
+    layers: readonly number[],
+    request: AttentionRequest,
+    context: OutputContext,
+  ) {
+    this.#group = group;
+    this.#layers = layers;
+    this.#perLayer = request.perLayer ?? false;
+    this.#entries = context.groups[group]?.entries ?? 0;
+    this.#spans = request.spans?.map((span) => checkSpan(span, this.#entries));
+    for (const row of context.live) {
+      if (context.rows[row]?.group === group) this.#places.set(row, this.#places.size);
+    }
+    const parts = this.#perLayer ? layers.length : 1;
+    this.#byEntry = new Float64Array(parts * this.#entries);
+    this.#bySpan = new Float64Array(parts * this.#places.size * (this.#spans?.length ?? 0));
+  }
+
+  add(layer: number, row: number, weights: Float64Array): void {
+    const place = this.#places.get(row);
+    const at = this.#layers.indexOf(layer);
+    if (place === undefined || at < 0) return;
+    const part = this.#perLayer ? at : 0;
+    for (let entry = 0; entry < this.#entries; entry++) {
+      this.#byEntry[part * this.#entries + entry]! += weights[entry] as number;
+    }
+    this.#spans?.forEach(({ start, end }, span) => {
+      let mass = 0;
+      for (let entry = start; entry < end; entry++) mass += weights[entry] as number;
+      const spans = this.#spans?.length ?? 0;
+      this.#bySpan[(part * this.#places.size + place) * spans + span]! += mass;
+    });
+  }
+
+  result(): GroupAttention {
+    return {
+      group: this.#group,
+      layers: [...this.#layers],
+      byEntry: Float32Array.from(this.#byEntry),
+      ...(this.#spans && { bySpan: Float32Array.from(this.#bySpan) }),
+    };
+  }
+}
+
+class DeviationCollector {
+  readonly #layers: readonly number[];
+  readonly #live: readonly number[];
+  readonly #keys: Float32Array;
+  readonly #values: Float32Array;
+
+  constructor(layers: readonly number[], context: OutputContext) {
+    checkLayers(layers, context.from, context.to);
+    this.#layers = layers;
+    this.#live = context.live;
+    this.#keys = new Float32Array(layers.length * this.#live.length).fill(NaN);
+    this.#values = this.#keys.slice();
+  }
+
+  add(layer: number, row: number, keys: number, values: number): void {
+    const at = this.#layers.indexOf(layer);
+    if (at < 0) return;
+    const place = at * this.#live.length + this.#live.indexOf(row);
+    this.#keys[place] = keys;
+    this.#values[place] = values;
+  }
+
+  result(): DeviationResult {
+    return { layers: [...this.#layers], keys: this.#keys, values: this.#values };
+  }
+}
+
+class HiddenCollector {
+  readonly #layers: readonly number[];
+  readonly #width: number;
+  /** For each row number, the places its values go to and their weights. */
+  readonly #targets: ReadonlyMap<number, readonly { place: number; weight: number }[]>;
+  readonly #places: number;
+  readonly #sums: Float64Array;
+
+  constructor(request: HiddenRequest, context: OutputContext) {
+    checkLayers(request.layers, context.from, context.to);
+    this.#layers = request.layers;
+    this.#width = context.width;
+    const { live, rows } = context;
+    const targets = new Map<number, { place: number; weight: number }[]>();
+    live.forEach((row, place) => targets.set(row, request.pool ? [] : [{ place, weight: 1 }]));
+    request.pool?.forEach((span, place) => {
+      const { start, end } = checkSpan(span, rows.length, 'rows');
+      const inside = live.filter((row) => row >= start && row < end);
+      if (inside.length === 0) {
+        throw new InvalidArgumentError(`No row of [${start}, ${end}) is computed: no mean.`);
+      }
+      for (const row of inside) targets.get(row)?.push({ place, weight: 1 / inside.length });
+    });
+    this.#targets = targets;
+    this.#places = request.pool?.length ?? live.length;
+    this.#sums = new Float64Array(this.#layers.length * this.#places * this.#width);
+  }
+
+  add(layer: number, row: number, x: Float64Array): void {
+    const at = this.#layers.indexOf(layer);
+    if (at < 0) return;
+    for (const { place, weight } of this.#targets.get(row) ?? []) {
+      const offset = (at * this.#places + place) * this.#width;
+      for (let i = 0; i < x.length; i++) this.#sums[offset + i]! += weight * (x[i] as number);
+    }
+  }
+
+  result(): HiddenResult {
+    return { layers: [...this.#layers], values: Float32Array.from(this.#sums) };
+  }
+}

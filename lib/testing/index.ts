@@ -1,0 +1,4 @@
+export { FakeEngine, type FakeCounters, type FakeEngineOptions } from './fake/fake-engine.js';
+export type { FakeModelOptions } from './fake/fake-model.js';
+export { FakeTokenizer } from './fake/fake-tokenizer.js';
+export { seededInteger, seededNormals, seededRandom } from './random.js';
