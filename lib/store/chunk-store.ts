@@ -8,7 +8,11 @@ export interface ChunkStore extends AsyncDisposable {
   get(key: string, options?: { readonly signal?: AbortSignal }): Promise<ChunkRecord | undefined>;
   has(key: string): Promise<boolean>;
   /** Resolves to false when the record was not kept: too large for the bound, or no space left. */
-  put(key: string, record: ChunkRecord, options?: { readonly signal?: AbortSignal }): Promise<boolean>;
+  put(
+    key: string,
+    record: ChunkRecord,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<boolean>;
   /** True when there was such a record. */
   delete(key: string): Promise<boolean>;
   /** Keys, in no particular order. */

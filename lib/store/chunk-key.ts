@@ -1,0 +1,120 @@
+import type { ModelInfo } from '../engine/model-info.js';
+import type { Tokenizer } from '../engine/tokenizer.js';
+import { InvalidArgumentError } from '../errors.js';
+
+/** Version of the record format, part of every key: another format never meets this one's records. */
+export const recordFormatVersion = 1;
+
+/**
+ * Version of what the numbers in a record mean (keys before rotation, values as they are). Raise it when
+ * the same tokens would give other KV.
+ */
+export const kvMathVersion = 1;
+
+/** The tenant of a weave that names none: its KV is shared by all who name none. */
+export const publicTenant = 'public';
+
+/** What all chunks of a weave have in common: where their KV may be used. */
+export interface KeyScopeParts {
+  readonly model: Pick<ModelInfo, 'fingerprint' | 'kv'>;
+  readonly tokenizer: Pick<Tokenizer, 'fingerprint'>;
+  /** Tokens that stand before every passage. */
+  readonly prefix: Int32Array;
+  /** Default {@link publicTenant}. */
+  readonly tenant?: string;
+}
+
+export interface ChunkKeyParts extends KeyScopeParts {
+  /** The tokens whose KV the key names. */
+  readonly tokens: Int32Array;
+  /** Tokens between the prefix and the chunk when it was encoded; default none. */
+  readonly warmup?: Int32Array;
+}
+
+/** Makes keys that share model, prefix and tenant, hashing those once. */
+export interface KeyScope {
+  key(tokens: Int32Array, warmup?: Int32Array): Promise<string>;
+}
+
+/** 64 hexadecimal digits: SHA-256 over everything that decides where a chunk's KV may be used. */
+export async function chunkKey(parts: ChunkKeyParts): Promise<string> {
+  return (await keyScope(parts)).key(parts.tokens, parts.warmup);
+}
+
+export async function keyScope(parts: KeyScopeParts): Promise<KeyScope> {
+  const { model, tokenizer, prefix, tenant = publicTenant } = parts;
+  const scope = await digest([
+    text('chunkweave scope'),
+    numbers([recordFormatVersion, kvMathVersion]),
+    text(model.fingerprint),
+    text(model.kv.type),
+    numbers([model.kv.layers, model.kv.keyWidth, model.kv.valueWidth]),
+    text(tokenizer.fingerprint),
+    text(tenant),
+    littleEndian(prefix),
+  ]);
+  const label = text('chunkweave chunk');
+  const noTokens = new Uint8Array(0);
+  return {
+    async key(tokens, warmup) {
+      const warm = warmup ? littleEndian(warmup) : noTokens;
+      return hex(await digest([label, scope, warm, littleEndian(tokens)]));
+    },
+  };
+}
+
+/**
+ * Keys become file names, so a store takes no others.
+ * @throws InvalidArgumentError for anything but 64 lower-case hexadecimal digits.
+ */
+export function assertKey(key: string): void {
+  if (typeof key === 'string' && key.length === 64 && /^[0-9a-f]{64}$/.test(key)) return;
+  const shown = typeof key === 'string' ? JSON.stringify(key.slice(0, 80)) : typeof key;
+  throw new InvalidArgumentError(
+    `A store key is 64 lower-case hexadecimal digits, as chunkKey() makes them; got ${shown}.`,
+  );
+}
+
+/** Hashes parts with their lengths in front, so no two lists of parts give the same bytes. */
+async function digest(parts: readonly Uint8Array[]): Promise<Uint8Array> {
+  let length = 0;
+  for (const part of parts) length += 8 + part.byteLength;
+  const bytes = new Uint8Array(length);
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  for (const part of parts) {
+    view.setBigUint64(at, BigInt(part.byteLength), true);
+    bytes.set(part, at + 8);
+    at += 8 + part.byteLength;
+  }
+  return new Uint8Array(await globalThis.crypto.subtle.digest('SHA-256', bytes));
+}
+
+/** UTF-16 units as bytes: unlike UTF-8, lone surrogates of two names never fall together. */
+function text(value: string): Uint8Array {
+  const bytes = new Uint8Array(value.length * 2);
+  for (let i = 0; i < value.length; i++) {
+    const unit = value.charCodeAt(i);
+    bytes[2 * i] = unit & 0xff;
+    bytes[2 * i + 1] = unit >>> 8;
+  }
+  return bytes;
+}
+
+function numbers(values: readonly number[]): Uint8Array {
+  return littleEndian(Int32Array.from(values));
+}
+
+/** The same bytes on every platform. */
+function littleEndian(tokens: Int32Array): Uint8Array {
+  const bytes = new Uint8Array(tokens.length * 4);
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < tokens.length; i++) view.setInt32(4 * i, tokens[i] as number, true);
+  return bytes;
+}
+
+function hex(bytes: Uint8Array): string {
+  let out = '';
+  for (const byte of bytes) out += byte.toString(16).padStart(2, '0');
+  return out;
+}
