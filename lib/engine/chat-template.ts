@@ -1,7 +1,7 @@
-import { Template } from '@huggingface/jinja';
 import { ChatTemplateError } from '../errors.js';
 import type { ChatFormat, ChatFrame, ChatFrameOptions } from './chat.js';
-import { pinnedDate, strftime } from './pinned-date.js';
+import { JinjaTemplate } from './jinja.js';
+import { pinnedDate } from './pinned-date.js';
 import type { Tokenizer } from './tokenizer.js';
 
 export interface ChatTemplateOptions {
@@ -82,11 +82,11 @@ interface Piece {
 class Renderer {
   /** Whether the template asked for the date so far. */
   askedForDate = false;
-  readonly #template: Template;
+  readonly #template: JinjaTemplate;
   readonly #variables: Readonly<Record<string, unknown>>;
 
   constructor(source: string, tokenizer: Tokenizer, variables: Readonly<Record<string, unknown>>) {
-    this.#template = new Template(source);
+    this.#template = new JinjaTemplate(source);
     this.#variables = {
       bos_token: tokenizer.bos < 0 ? '' : tokenizer.name(tokenizer.bos),
       eos_token: tokenizer.eos < 0 ? '' : tokenizer.name(tokenizer.eos),
@@ -102,15 +102,12 @@ class Renderer {
     const { messages, texts } = compose(options, style);
     let rendered: string;
     try {
-      rendered = this.#template.render({
-        ...this.#variables,
-        messages,
-        add_generation_prompt: true,
-        strftime_now: (format: unknown) => {
+      rendered = this.#template.render(
+        { ...this.#variables, messages, add_generation_prompt: true },
+        () => {
           this.askedForDate = true;
-          return strftime(String(format));
         },
-      });
+      );
     } catch (error) {
       throw new ChatTemplateError(messageOf(error), { cause: error });
     }
