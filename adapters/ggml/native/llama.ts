@@ -33,9 +33,12 @@ export const DecodeStatus = { Success: 0, NoSlot: 1, Aborted: 2, InvalidBatch: -
 /** `enum llama_flash_attn_type`. */
 export const FlashAttention = { Auto: -1, Off: 0, On: 1 } as const;
 
+/** A list of no devices, which keeps a model off all GPUs. It lives as long as any call that uses it. */
+export const NO_DEVICES = new BigUint64Array(1);
+
 /** Fields of `llama_model_params`; the ones that are not set keep the library's defaults. */
 export interface ModelParams {
-  /** Null-terminated array of device addresses; `[0n]` keeps the model off all GPUs. */
+  /** Null-terminated array of device addresses; null for all devices. */
   readonly devices: BigUint64Array | null;
   readonly n_gpu_layers: number;
   /** 0 reads the file; 1 maps it, which ends the process when the file is truncated meanwhile. */
