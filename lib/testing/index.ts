@@ -1,3 +1,9 @@
+export type { Tolerance } from './conformance/compare.js';
+export {
+  engineConformance,
+  type ConformanceOptions,
+  type ConformanceRunner,
+} from './engine-conformance.js';
 export { FakeEngine, type FakeCounters, type FakeEngineOptions } from './fake/fake-engine.js';
 export type { FakeModelOptions } from './fake/fake-model.js';
 export { FakeTokenizer } from './fake/fake-tokenizer.js';
