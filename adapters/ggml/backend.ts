@@ -30,6 +30,7 @@ export class Backend {
   readonly #cpu: CpuFunctions | undefined;
   #pool: ThreadpoolPtr | undefined;
   readonly #abortFlag: ContextPtr;
+  #busyMs = 0;
 
   constructor(runtime: Runtime, device: DevicePtr, options: { threads?: number | undefined } = {}) {
     const { ggml } = runtime;
@@ -62,6 +63,11 @@ export class Backend {
     return this.#cpu !== undefined;
   }
 
+  /** Milliseconds that computes took so far, as seen from JavaScript. */
+  get busyMs(): number {
+    return this.#busyMs;
+  }
+
   /**
    * Computes an allocated graph on a pool thread. On the CPU an abort takes effect within some 10 ms;
    * elsewhere when the graph is done.
@@ -71,6 +77,7 @@ export class Backend {
     const { ggml } = this.runtime;
     const abort = (): void => ggml.setNoAlloc(this.#abortFlag, true);
     signal?.addEventListener('abort', abort, { once: true });
+    const start = performance.now();
     try {
       const status = await callAsync(ggml.graphCompute, this.#pointer, graph);
       if (status === GgmlStatus.Aborted) signal?.throwIfAborted();
@@ -80,6 +87,7 @@ export class Backend {
         );
       }
     } finally {
+      this.#busyMs += performance.now() - start;
       signal?.removeEventListener('abort', abort);
       ggml.setNoAlloc(this.#abortFlag, false);
     }

@@ -60,6 +60,7 @@ export async function loadModel(
     hp,
     weights,
     info,
+    chatTemplate: values.string('tokenizer.chat_template'),
     backend,
     queue,
     scratch,

@@ -7,6 +7,8 @@ import type { ModelInfo } from '../../lib/engine/model-info.js';
 /** A loaded model and what it is computed with, shared by the arenas of one engine. */
 export interface LoadedModel extends ModelParts {
   readonly info: ModelInfo;
+  /** The chat template in the file. */
+  readonly chatTemplate: string | undefined;
   readonly backend: Backend;
   readonly queue: ComputeQueue;
   /** Memory of graphs that are computed once. */

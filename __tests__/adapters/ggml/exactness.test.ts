@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Reference } from '../../../adapters/ggml/reference.js';
+import { distance } from '../../support/logits.js';
+import { compute, type OwnCompute, tinyFile } from '../../support/native.js';
+import { floatModels, quantisedModels } from '../../support/tiny-models.js';
+
+const KL = 5e-6;
+const DEVIATIONS = 0.02;
+const LENGTHS = [1, 2, 31, 32, 33, 64, 511, 513, 700];
+
+async function ours(own: OwnCompute, tokens: Int32Array, pieces: number[] = []): Promise<Float32Array> {
+  using sequence = own.arena.createSequence();
+  const parts: Float32Array[] = [];
+  let at = 0;
+  for (const size of [...pieces, tokens.length]) {
+    const part = tokens.slice(at, Math.min(tokens.length, at + size));
+    at += part.length;
+    if (part.length === 0) continue;
+    const { logits } = await sequence.append(part, { logits: 'all' });
+    parts.push(logits?.values as Float32Array);
+  }
+  return join(parts);
+}
+
+async function theirs(reference: Reference, tokens: Int32Array, pieces: number[] = []): Promise<Float32Array> {
+  reference.clear();
+  const parts: Float32Array[] = [];
+  let at = 0;
+  for (const size of [...pieces, tokens.length]) {
+    const part = tokens.slice(at, Math.min(tokens.length, at + size));
+    at += part.length;
+    if (part.length > 0) parts.push(await reference.decode(part, { logits: 'all' }));
+  }
+  return join(parts);
+}
+
+function join(parts: Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+describe.each(Object.entries(floatModels))('%s', (_name, options) => {
+  let own: OwnCompute;
+  let reference: Reference;
+  beforeAll(async () => {
+    own = await compute(await tinyFile(options));
+    reference = await own.reference();
+  });
+  afterAll(() => own.dispose());
+
+  test.each(LENGTHS)('prefill of %i tokens gives the logits of llama_decode', async (length) => {
+    const tokens = own.tokens(length, length);
+    const apart = distance(await theirs(reference, tokens), await ours(own, tokens), own.vocabSize);
+    expect(apart.kl).toBeLessThan(KL);
+    expect(apart.deviations).toBeLessThan(DEVIATIONS);
+  });
+
+  test('the same split into batches of 64 and more is bit-identical', async () => {
+    const tokens = own.tokens(700, 5);
+    const pieces = [512, 64];
+    expect(await ours(own, tokens, pieces)).toEqual(await theirs(reference, tokens, pieces));
+  });
+
+  test('pieces and single steps agree with llama_decode in the same steps', async () => {
+    const tokens = own.tokens(150, 6);
+    const pieces = [7, 90, 30, ...Array.from({ length: 20 }, () => 1)];
+    const a = await theirs(reference, tokens, pieces);
+    const apart = distance(a, await ours(own, tokens, pieces), own.vocabSize);
+    expect(apart.kl).toBeLessThan(KL);
+    expect(apart.deviations).toBeLessThan(DEVIATIONS);
+  });
+
+  test('the split does not matter: short batches are padded inside attention', async () => {
+    const tokens = own.tokens(200, 7);
+    const whole = await ours(own, tokens);
+    const apart = distance(whole, await ours(own, tokens, [3, 50, 20, 64, 2, 40]), own.vocabSize);
+    expect(apart.deviations).toBeLessThan(1e-3);
+  });
+});
+
+describe.each(Object.entries(quantisedModels))('%s', (name, options) => {
+  let own: OwnCompute;
+  let reference: Reference;
+  beforeAll(async () => {
+    own = await compute(await tinyFile(options));
+    reference = await own.reference();
+  });
+  afterAll(() => own.dispose());
+
+  test('the same split is bit-identical; others stay within 1.5 times the floor', async () => {
+    const tokens = own.tokens(600, 8);
+    const same = await theirs(reference, tokens, [512]);
+    expect(await ours(own, tokens, [512])).toEqual(same);
+    // The floor: llama.cpp against itself in another split.
+    const split = [200, 10, 1, 1, 100, 7];
+    const floor = distance(same, await theirs(reference, tokens, split), own.vocabSize);
+    const apart = distance(same, await ours(own, tokens, split), own.vocabSize);
+    console.log(`${name}: floor KL ${floor.kl.toExponential(2)}, ours ${apart.kl.toExponential(2)}`);
+    expect(apart.kl).toBeLessThanOrEqual(Math.max(1.5 * floor.kl, KL));
+  });
+
+  test.each([2, 33, 511])('prefill of %i tokens stays within the floor', async (length) => {
+    const tokens = own.tokens(length + 64, length);
+    const prompt = tokens.slice(0, length);
+    const a = await theirs(reference, prompt);
+    // The floor: llama.cpp against itself, the same rows in a longer batch.
+    const longer = await theirs(reference, tokens);
+    const floor = distance(a, longer.subarray(0, a.length), own.vocabSize);
+    const apart = distance(a, await ours(own, prompt), own.vocabSize);
+    expect(apart.kl).toBeLessThanOrEqual(Math.max(1.5 * floor.kl, KL));
+  });
+});
