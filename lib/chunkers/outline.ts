@@ -5,46 +5,51 @@ const maxTitle = 200;
 
 /** The headings of a text, as places; titles are read only where they are asked for. */
 export class Outline {
-  readonly #places: number[] = [];
-  readonly #depths: number[] = [];
+  /** Place and depth in turn. Typed, since a hostile text may have millions. */
+  #headings = new Int32Array(64);
+  #length = 0;
 
   /** A heading of this depth, 1 to 6, whose first `#` stands at `index`. Call in text order. */
   add(index: number, depth: number): void {
-    this.#places.push(index);
-    this.#depths.push(depth);
+    if (this.#length === this.#headings.length) {
+      const longer = new Int32Array(2 * this.#length);
+      longer.set(this.#headings);
+      this.#headings = longer;
+    }
+    this.#headings[this.#length++] = index;
+    this.#headings[this.#length++] = depth;
   }
 
   /** Walks the outline along ascending places of the text. */
   walker(text: string): OutlineWalker {
-    return new OutlineWalker(text, this.#places, this.#depths);
+    return new OutlineWalker(text, this.#headings.subarray(0, this.#length));
   }
 }
 
 /** Answers which headings and which line a place of the text belongs to. Places must ascend. */
 export class OutlineWalker {
   readonly #text: string;
-  readonly #places: readonly number[];
-  readonly #depths: readonly number[];
+  readonly #headings: Int32Array;
   readonly #path: { readonly depth: number; readonly place: number }[] = [];
-  #nextHeading = 0;
+  #next = 0;
   #line = 1;
   #counted = 0;
 
-  constructor(text: string, places: readonly number[], depths: readonly number[]) {
+  constructor(text: string, headings: Int32Array) {
     this.#text = text;
-    this.#places = places;
-    this.#depths = depths;
+    this.#headings = headings;
   }
 
   /** Titles of the headings above `index`, outermost first, one that begins there included. */
   *headingsAt(index: number): Steps<string[]> {
     for (;;) {
-      const place = this.#places[this.#nextHeading];
+      const place = this.#headings[this.#next];
       if (place === undefined || place > index) break;
-      const depth = this.#depths[this.#nextHeading] ?? 1;
+      const depth = this.#headings[this.#next + 1] ?? 1;
       while ((this.#path.at(-1)?.depth ?? 0) >= depth) this.#path.pop();
       this.#path.push({ depth, place });
-      if ((++this.#nextHeading & 0x3ff) === 0) yield index / this.#text.length;
+      this.#next += 2;
+      if ((this.#next & 0x3ff) === 0) yield index / this.#text.length;
     }
     return this.#path
       .map(({ depth, place }) => this.#title(place + depth))

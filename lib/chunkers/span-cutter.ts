@@ -26,24 +26,24 @@ export class SpanCutter {
     const { size } = this.#borders;
     const open = yield* this.#cutRun(0, size, 0);
     if (open < size) {
-      const end = this.#contentEnd(open, size);
+      const end = yield* this.#contentEnd(open, size);
       if (end > open) this.#spans.push(open, end);
     }
-    this.#balanceTail();
+    yield* this.#balanceTail();
     return this.#spans;
   }
 
   /** Cuts `[from, to)`. Its last span stays open for what follows: returns where that one starts. */
   *#cutRun(from: number, to: number, strength: number): Steps<number> {
     const borders = this.#borders;
-    let start = this.#skipLeading(from, to);
+    let start = yield* this.#skipLeading(from, to);
     // What is gathered so far reaches to the border `gathered`, and without trailing blanks to `gatheredEnd`.
     let gathered = start;
     let gatheredEnd = start;
     let unit = start;
     let end = start;
     for (let i = start + 1; i <= to; i++) {
-      if ((++this.#ticks & 0xfff) === 0) yield i / borders.size;
+      if (this.#isDue()) yield i / borders.size;
       if (!borders.isBorder(i)) continue;
       if (!borders.isBlank(unit)) end = i;
       unit = i;
@@ -53,7 +53,7 @@ export class SpanCutter {
         const enough = gatheredEnd - start >= this.#min || strength === borders.weakest;
         if (gatheredEnd > start && enough) {
           this.#spans.push(start, gatheredEnd);
-          start = this.#skipLeading(gathered, i);
+          start = yield* this.#skipLeading(gathered, i);
         } else if (gatheredEnd === start && strength === borders.weakest) {
           // Nothing but indentation was gathered, and it leaves no room.
           start = gathered;
@@ -70,7 +70,7 @@ export class SpanCutter {
   }
 
   /** Evens out a last span that is too short, at the best border that leaves both sides long enough. */
-  #balanceTail(): void {
+  *#balanceTail(): Steps<void> {
     const spans = this.#spans;
     const [start = 0, , lastStart = 0, end = 0] = spans.slice(-4);
     if (spans.length < 4 || end - lastStart >= this.#min) return;
@@ -88,34 +88,39 @@ export class SpanCutter {
       if (strength < known || (strength === known && nearer)) best = i;
     }
     if (best < 0) return;
-    const firstEnd = this.#contentEnd(start, best);
-    const secondStart = this.#skipLeading(best, end);
+    const firstEnd = yield* this.#contentEnd(start, best);
+    const secondStart = yield* this.#skipLeading(best, end);
     if (firstEnd > start && secondStart < end)
       spans.splice(-4, 4, start, firstEnd, secondStart, end);
   }
 
   /** End of the last border-to-border unit of `[from, to)` that is not blank; `from` where all are. */
-  #contentEnd(from: number, to: number): number {
+  *#contentEnd(from: number, to: number): Steps<number> {
     let end = from;
     for (let unit = from; unit < to;) {
       const next = this.#borders.nextBorder(unit);
       if (!this.#borders.isBlank(unit)) end = next;
       unit = next;
+      if (this.#isDue()) yield unit / this.#borders.size;
     }
     return end;
   }
 
   /** The first unit of `[from, to)` that is not blank, or `to`. */
-  #firstContent(from: number, to: number): number {
+  *#firstContent(from: number, to: number): Steps<number> {
+    const borders = this.#borders;
     let unit = from;
-    while (unit < to && this.#borders.isBlank(unit)) unit = this.#borders.nextBorder(unit);
+    while (unit < to && borders.isBlank(unit)) {
+      unit = borders.nextBorder(unit);
+      if (this.#isDue()) yield unit / borders.size;
+    }
     return unit;
   }
 
   /** Skips blanks before a span, except the indentation of its first line, which code needs. */
-  #skipLeading(from: number, to: number): number {
+  *#skipLeading(from: number, to: number): Steps<number> {
     const borders = this.#borders;
-    const content = this.#firstContent(from, to);
+    const content = yield* this.#firstContent(from, to);
     if (content === from || content >= to) return content;
     let start = from;
     let lineStart = isLineStart(borders.text, borders.start(from));
@@ -126,9 +131,15 @@ export class SpanCutter {
         start = next;
       }
       unit = next;
+      if (this.#isDue()) yield unit / borders.size;
     }
     // Indentation that fills much of a chunk is no indentation.
     return lineStart && content - start <= this.#max / 4 ? start : content;
+  }
+
+  /** True once in a few thousand times: a place to pause. */
+  #isDue(): boolean {
+    return (++this.#ticks & 0xfff) === 0;
   }
 
   #tooLong(start: number, end: number): InvalidArgumentError {
