@@ -1,0 +1,132 @@
+/** The public surface of chunkweave: pure TypeScript, no native code, no files. */
+
+export {
+  createWeave,
+  type Comparison,
+  type PromptRequest,
+  type Weave,
+  type WeaveStats,
+  type WovenPrompt,
+} from './weave.js';
+export type { Answer, AnswerEvent, AnswerStream, Source, Timings, Usage } from './weave/answer.js';
+export type {
+  AskDefaults,
+  AskOptions,
+  IngestOptions,
+  IngestProgress,
+  IngestReport,
+  KvBudget,
+  KvEstimate,
+  WarmOptions,
+  WarmReport,
+  WeaveOptions,
+} from './weave/options.js';
+export type { PromptOptions } from './prompt.js';
+
+export type { Chunk, Document, TokenizedDocument } from './document.js';
+export type { ChunkOptions, Chunker } from './chunkers/chunker.js';
+export { recursiveChunker, type RecursiveChunkerOptions } from './chunkers/recursive.js';
+export type { Separator, SeparatorName } from './chunkers/separators.js';
+export {
+  chunkDocument,
+  tokenizeDocument,
+  type ChunkDocumentOptions,
+  type TokenizeDocumentOptions,
+} from './chunk-document.js';
+
+export type { Retriever, ScoredChunk, SearchOptions } from './retrieve/retriever.js';
+export {
+  bm25Retriever,
+  restoreBm25Retriever,
+  type Bm25Retriever,
+  type Bm25RetrieverOptions,
+  type Bm25Snapshot,
+} from './retrieve/bm25.js';
+export type { Embedder } from './retrieve/embedder.js';
+export type {
+  VectorEntry,
+  VectorIndex,
+  VectorMatch,
+  VectorQueryOptions,
+} from './retrieve/vector-index.js';
+
+export type {
+  PassageRefresh,
+  PassageView,
+  PolicyInput,
+  PolicyProbes,
+  QuestionAttention,
+  QuestionAttentionOptions,
+  RecomputePolicy,
+  RefreshPlan,
+} from './reuse/policy.js';
+export { describePlan, type DescribePlanOptions } from './reuse/describe-plan.js';
+export { fullPolicy } from './reuse/full-policy.js';
+export { nonePolicy } from './reuse/none-policy.js';
+export { questionPolicy, type QuestionPolicyOptions } from './reuse/question-policy.js';
+
+export type { ChunkRecord, ChunkStore, StoreStats } from './store/chunk-store.js';
+export {
+  chunkKey,
+  keyScope,
+  publicTenant,
+  type ChunkKeyParts,
+  type KeyScope,
+  type KeyScopeParts,
+} from './store/chunk-key.js';
+export { memoryStore, type MemoryStoreOptions } from './store/memory-store.js';
+export { tieredStore, type TieredStore } from './store/tiered-store.js';
+
+export type {
+  AppendOptions,
+  AppendRows,
+  KvArena,
+  KvCorrection,
+  KvSequence,
+  RefreshRows,
+  RowGroup,
+  RunOptions,
+  Span,
+} from './engine/arena.js';
+export type { ChatFormat, ChatFrame, ChatFrameOptions, ChatTurn } from './engine/chat.js';
+export {
+  layerBytes,
+  layerKeys,
+  layerValues,
+  type ChunkKv,
+  type LayerRange,
+} from './engine/chunk-kv.js';
+export {
+  decode,
+  decodeAll,
+  type DecodeOptions,
+  type DecodeResult,
+  type DecodeStep,
+} from './engine/decode.js';
+export type { DeviceInfo, DeviceKind } from './engine/device.js';
+export type { ArenaOptions, KvEngine } from './engine/engine.js';
+export type {
+  AttentionRequest,
+  DeviationResult,
+  ForwardOutputs,
+  ForwardResult,
+  GroupAttention,
+  HiddenRequest,
+  HiddenResult,
+  LayerOutputs,
+  LayerResult,
+  LogitsResult,
+} from './engine/forward.js';
+export {
+  kvBytesPerToken,
+  type KvLayout,
+  type KvType,
+  type ModelInfo,
+} from './engine/model-info.js';
+export type { LayerPass } from './engine/pass.js';
+export type { Sampler, SamplingOptions } from './engine/sampling.js';
+export type { EncodeOptions, TokenizedText, Tokenizer } from './engine/tokenizer.js';
+export type { GenerateRequest, GenerateResult, LanguageModel } from './language-model.js';
+
+export * from './errors.js';
+export { PolicyError } from './reuse/policy-error.js';

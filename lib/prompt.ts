@@ -1,0 +1,157 @@
+import type { Chunk } from './document.js';
+import type { Span } from './engine/arena.js';
+import type { KvEngine } from './engine/engine.js';
+import { ContextOverflowError, InvalidArgumentError } from './errors.js';
+
+/**
+ * What a prompt is made of besides passages. A woven prompt is
+ *
+ *     head of the chat frame, instructions   the canonical prefix: the same for every question
+ *     passage, separator                     for each passage; together they are what is encoded and kept
+ *     question, tail of the chat frame
+ *
+ * Every piece is tokenised on its own and the ids are put one after another; passages bring the ids that
+ * they got in their document.
+ */
+export interface PromptOptions {
+  /** System message; default a sentence that asks to answer from the passages. `''` for none. */
+  readonly system?: string;
+  /** Text between the opening of the user's turn and the first passage. */
+  readonly instructions?: string;
+  /** Text after each passage; default a blank line. */
+  readonly separator?: string;
+  /** The text around the question; default `Question: …`. */
+  readonly question?: (question: string) => string;
+}
+
+/** A prompt's constant pieces as token ids. */
+export interface PromptLayout {
+  /** The canonical prefix: stands before every passage, in prompts and when passages are encoded. */
+  readonly prefix: Int32Array;
+  /** A passage's ids as they stand in prompts: those of the chunk, then the separator. */
+  passage(chunk: Chunk): Int32Array;
+  /** The question and the end of the frame. */
+  question(question: string, options?: { readonly signal?: AbortSignal }): Promise<Int32Array>;
+}
+
+const defaultSystem =
+  'You answer questions from the passages that the user gives, briefly and only from them.';
+
+export async function createPromptLayout(
+  engine: Pick<KvEngine, 'chat' | 'tokenizer'>,
+  options: PromptOptions = {},
+): Promise<PromptLayout> {
+  const { tokenizer } = engine;
+  const { system = defaultSystem, instructions = 'Passages:\n\n', separator = '\n\n' } = options;
+  const frameQuestion = options.question ?? ((question: string) => `Question: ${question}`);
+  const ids = async (text: string) =>
+    text === '' ? new Int32Array(0) : (await tokenizer.encode(text)).ids;
+  const frame = await engine.chat.frame(system === '' ? {} : { system });
+  const prefix = concat([frame.head, await ids(instructions)]);
+  const gap = await ids(separator);
+  return {
+    prefix,
+    passage: (chunk) => concat([chunk.tokens, gap]),
+    async question(question, { signal } = {}) {
+      const text = frameQuestion(question);
+      const encoded = await tokenizer.encode(text, signal ? { signal } : {});
+      return concat([encoded.ids, frame.tail]);
+    },
+  };
+}
+
+/** All pieces of a prompt put together. */
+export interface PromptTokens {
+  readonly tokens: Int32Array;
+  readonly prefix: Span;
+  /** In prompt order; each holds the passage and its separator. */
+  readonly passages: readonly Span[];
+  readonly question: Span;
+}
+
+export function joinPrompt(
+  prefix: Int32Array,
+  passages: readonly Int32Array[],
+  question: Int32Array,
+): PromptTokens {
+  const pieces = [prefix, ...passages, question];
+  const spans: Span[] = [];
+  let at = 0;
+  for (const piece of pieces) {
+    spans.push({ start: at, end: at + piece.length });
+    at += piece.length;
+  }
+  return {
+    tokens: concat(pieces),
+    prefix: spans[0] as Span,
+    passages: spans.slice(1, -1),
+    question: spans.at(-1) as Span,
+  };
+}
+
+export interface FitOptions {
+  /** Tokens of each passage, best first. */
+  readonly passages: readonly number[];
+  /** Tokens of the prefix and the question together. */
+  readonly fixed: number;
+  /** Tokens that the answer may take. */
+  readonly answer: number;
+  /** Tokens that fit in all. */
+  readonly available: number;
+  /** `drop` leaves out the least-ranked passages until the rest fits; `throw` refuses. */
+  readonly overflow: 'drop' | 'throw';
+}
+
+export interface Fit {
+  /** How many of the best passages stay; at least one where there are any. */
+  readonly kept: number;
+  /** Tokens that the answer may take: fewer than asked where the best passage leaves no more. */
+  readonly answer: number;
+}
+
+/**
+ * How much of a prompt fits, with room for the answer.
+ * @throws ContextOverflowError when not even the question and the best passage fit, or something would have
+ * to be dropped and `overflow` is `throw`.
+ */
+export function fitPrompt(options: FitOptions): Fit {
+  const { passages, fixed, answer, available, overflow } = options;
+  const least = fixed + (passages[0] ?? 0) + 1;
+  if (least > available) {
+    throw new ContextOverflowError(
+      least,
+      available,
+      'Shorten the question or the passages, or give the weave more cells if the model has more context.',
+    );
+  }
+  let total = fixed;
+  for (const tokens of passages) total += tokens;
+  if (total + answer > available && overflow === 'throw') {
+    throw new ContextOverflowError(
+      total + answer,
+      available,
+      'Retrieve fewer passages, ask for a shorter answer, or give the weave more cells.',
+    );
+  }
+  let kept = passages.length;
+  while (kept > 1 && total + answer > available) total -= passages[--kept] as number;
+  return { kept, answer: Math.min(answer, available - total) };
+}
+
+/** @throws InvalidArgumentError for a question without any text. */
+export function assertQuestion(question: string): void {
+  if (typeof question === 'string' && question.trim() !== '') return;
+  throw new InvalidArgumentError('The question is empty. Ask something.');
+}
+
+function concat(pieces: readonly Int32Array[]): Int32Array {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  const all = new Int32Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
+}

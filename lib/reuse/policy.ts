@@ -1,0 +1,74 @@
+import type { ModelInfo } from '../engine/model-info.js';
+
+/**
+ * Decides which tokens of reused passages are computed again. It sees what is known of the prompt and what
+ * it asks of the probes, never the engine.
+ */
+export interface RecomputePolicy {
+  /** Short name with the settings that matter, for example `question(0.15)`. */
+  readonly name: string;
+  plan(input: PolicyInput): Promise<RefreshPlan> | RefreshPlan;
+}
+
+export interface PolicyInput {
+  readonly model: ModelInfo;
+  /** In prompt order, at least one. */
+  readonly passages: readonly PassageView[];
+  readonly questionTokens: number;
+  readonly probes: PolicyProbes;
+  readonly signal?: AbortSignal;
+}
+
+/** What a policy may know of a passage. */
+export interface PassageView {
+  /** {@link Chunk.id}. */
+  readonly chunkId: string;
+  readonly documentId: string;
+  readonly tokens: Int32Array;
+  /** Position of its first token in the prompt. */
+  readonly position: number;
+  /** Its KV is what a full prefill would give: it stands where it stood when it was encoded. */
+  readonly exact: boolean;
+  /** Its KV was made before this question. */
+  readonly cached: boolean;
+}
+
+/** What a policy can ask about the prompt. Each call is a computation that the question waits for. */
+export interface PolicyProbes {
+  /** How much the question looks at each token of the passages. */
+  questionAttention(options?: QuestionAttentionOptions): Promise<QuestionAttention>;
+}
+
+export interface QuestionAttentionOptions {
+  /** Ascending layer numbers; default {@link ModelInfo.probeLayers}. */
+  readonly layers?: readonly number[];
+  /** Keep layers apart instead of summing over them; default false. */
+  readonly perLayer?: boolean;
+}
+
+export interface QuestionAttention {
+  readonly layers: readonly number[];
+  /**
+   * For each passage, attention mass summed over heads and question tokens: `[tokens]`, or
+   * `[layers][tokens]` when layers are kept apart.
+   */
+  readonly passages: readonly Float32Array[];
+}
+
+/** Which tokens are computed again. A person can read it: see {@link describePlan}. */
+export interface RefreshPlan {
+  readonly policy: string;
+  /** Each passage at most once; passages that are left alone need not be named. */
+  readonly passages: readonly PassageRefresh[];
+  /** What a person should know about how it was made. */
+  readonly notes?: readonly string[];
+}
+
+export interface PassageRefresh {
+  /** Number of the passage in {@link PolicyInput.passages}. */
+  readonly passage: number;
+  /** Numbers of its tokens, each at most once, in any order. */
+  readonly tokens: Int32Array;
+  /** Why these, in a few words. */
+  readonly reason: string;
+}

@@ -1,0 +1,371 @@
+import { recursiveChunker } from './chunkers/recursive.js';
+import type { Document } from './document.js';
+import type { Span } from './engine/arena.js';
+import type { ModelInfo } from './engine/model-info.js';
+import { DisposedError, InvalidArgumentError } from './errors.js';
+import { createPromptLayout } from './prompt.js';
+import { bm25Retriever } from './retrieve/bm25.js';
+import { keyScope } from './store/chunk-key.js';
+import type { StoreStats } from './store/chunk-store.js';
+import { memoryStore } from './store/memory-store.js';
+import { runAsk } from './weave/ask.js';
+import type { Answer, AnswerStream, Source } from './weave/answer.js';
+import { startAnswerStream } from './weave/answer-stream.js';
+import { BackgroundWriter } from './weave/background-writer.js';
+import { CellBudget } from './weave/cell-budget.js';
+import { indexDocuments } from './weave/index-documents.js';
+import { WantedPassages, type WeaveKit } from './weave/kit.js';
+import { KvLibrary } from './weave/kv-library.js';
+import { likelyFirst } from './weave/likely-first.js';
+import type {
+  AskDefaults,
+  AskOptions,
+  IngestOptions,
+  IngestReport,
+  WarmOptions,
+  WarmReport,
+  WeaveOptions,
+} from './weave/options.js';
+import { linkSignals } from './weave/link-signals.js';
+import { CanonicalPrefix } from './weave/prefix.js';
+import {
+  type PreparedPrompt,
+  type PrepareOptions,
+  preparePrompt,
+  sourcesOf,
+} from './weave/prepare.js';
+import { type KnownDocument, Registry } from './weave/registry.js';
+import { Speed } from './weave/speed.js';
+import { checkBudget, warmChunks } from './weave/warm.js';
+
+/**
+ * Answers questions over documents, weaving prompts from passages whose keys and values were computed once.
+ *
+ * Any number of calls may be made at once; asks share the cells and wait where they run short. After a
+ * failed or aborted call the weave is usable as before. After {@link dispose} every call rejects with
+ * {@link DisposedError}.
+ */
+export interface Weave extends AsyncDisposable {
+  readonly model: ModelInfo;
+  /**
+   * Indexes documents and makes chunk KV within the budget, what questions are likely to need first. A
+   * document with the id of an earlier one takes its place. Aborting keeps what was done.
+   */
+  ingest(
+    documents: Iterable<Document> | AsyncIterable<Document>,
+    options?: IngestOptions,
+  ): Promise<IngestReport>;
+  /** Makes chunk KV of documents that were ingested before, within the budget. */
+  warm(options?: WarmOptions): Promise<WarmReport>;
+  /** Forgets documents, and deletes the KV of passages that no other document has. True where there was one. */
+  remove(documentIds: readonly string[]): Promise<boolean[]>;
+  /**
+   * Answers a question.
+   * @throws InvalidArgumentError, ContextOverflowError, PolicyError, what engine or retriever throw, or the
+   * signal's reason.
+   */
+  ask(question: string, options?: AskOptions): Promise<Answer>;
+  /** Like {@link ask}, with the text as it comes. Work starts at once. */
+  stream(question: string, options?: AskOptions): AnswerStream;
+  /** Answers one prompt twice: woven, then by full prefill. */
+  compare(question: string, options?: Omit<AskOptions, 'reuse'>): Promise<Comparison>;
+  /** The prompt that a question gets, without answering it. */
+  prompt(question: string, options?: PromptRequest): Promise<WovenPrompt>;
+  stats(): Promise<WeaveStats>;
+  /**
+   * Aborts what runs, waits until chunk KV is written, and gives the cells back. Engine and store stay,
+   * unless the store was the weave's own.
+   */
+  dispose(): Promise<void>;
+}
+
+export type PromptRequest = Pick<
+  AskOptions,
+  'topK' | 'order' | 'overflow' | 'maxTokens' | 'signal'
+>;
+
+/** A prompt as token ids: the same for weaving and for a full prefill. */
+export interface WovenPrompt {
+  readonly tokens: Int32Array;
+  readonly prefix: Span;
+  /** Of each source, its separator included. */
+  readonly passages: readonly Span[];
+  readonly question: Span;
+  readonly sources: readonly Source[];
+  readonly notes: readonly string[];
+}
+
+export interface Comparison {
+  readonly woven: Answer;
+  readonly full: Answer;
+  /** Time to first token of the full prefill over that of the woven prompt. */
+  readonly speedup: number;
+}
+
+export interface WeaveStats {
+  readonly documents: number;
+  readonly chunks: number;
+  /** Tokens that prompts and answers may hold together, and how many of them are free. */
+  readonly cells: { readonly total: number; readonly free: number };
+  /** Milliseconds that computing a token takes; absent while nothing was measured. */
+  readonly msPerToken?: number;
+  readonly store: StoreStats;
+}
+
+/**
+ * Lays out the prompt and takes the cells that prompts are woven in.
+ *
+ * @throws OutOfMemoryError when the device has no room for the cells, ChatTemplateError, or
+ * InvalidArgumentError.
+ */
+export async function createWeave(options: WeaveOptions): Promise<Weave> {
+  const { engine, system, tenant, store, retriever, chunker, prompt, ...defaults } = options;
+  const { cells = Math.min(engine.model.contextLength, 4096) } = options;
+  if (!Number.isSafeInteger(cells) || cells < 1) {
+    throw new InvalidArgumentError(`cells is ${cells}; give a whole number of at least 1.`);
+  }
+  const { model, tokenizer } = engine;
+  const layout = await createPromptLayout(engine, {
+    ...prompt,
+    ...(system !== undefined && { system }),
+  });
+  const scope = { model, tokenizer, ...(tenant !== undefined && { tenant }) };
+  const keys = await keyScope({ ...scope, prefix: layout.prefix });
+  const prefixKey = await (
+    await keyScope({ ...scope, prefix: new Int32Array(0) })
+  ).key(layout.prefix);
+
+  // The prefix is shared by all, so its cells come on top of those that were asked for.
+  const arena = await engine.createArena({ cells: cells + layout.prefix.length });
+  const ownStore = store ? undefined : memoryStore();
+  const kept = store ?? (ownStore as NonNullable<typeof ownStore>);
+  const writer = new BackgroundWriter(kept);
+  const speed = new Speed();
+  const lifetime = new AbortController();
+  const kit: WeaveKit = {
+    engine,
+    arena,
+    cells: new CellBudget(cells),
+    layout,
+    prefix: new CanonicalPrefix({
+      arena,
+      model,
+      tokens: layout.prefix,
+      key: prefixKey,
+      store: kept,
+      writer,
+      speed,
+      lifetime: lifetime.signal,
+    }),
+    library: new KvLibrary({ arena, model, store: kept, writer, speed }),
+    wanted: new WantedPassages(layout, keys),
+    store: kept,
+    writer,
+    speed,
+    chunker: chunker ?? recursiveChunker(),
+    retriever: retriever ?? bm25Retriever(),
+    registry: new Registry(),
+  };
+  return new EngineWeave(kit, defaults, lifetime, ownStore);
+}
+
+class EngineWeave implements Weave {
+  readonly #kit: WeaveKit;
+  readonly #defaults: AskDefaults;
+  readonly #lifetime: AbortController;
+  readonly #ownStore: AsyncDisposable | undefined;
+  readonly #running = new Set<Promise<unknown>>();
+  /** Documents change one call after another. */
+  #documentsTurn: Promise<unknown> = Promise.resolve();
+  #disposing: Promise<void> | undefined;
+
+  constructor(
+    kit: WeaveKit,
+    defaults: AskDefaults,
+    lifetime: AbortController,
+    ownStore: AsyncDisposable | undefined,
+  ) {
+    this.#kit = kit;
+    this.#defaults = defaults;
+    this.#lifetime = lifetime;
+    this.#ownStore = ownStore;
+  }
+
+  get model(): ModelInfo {
+    return this.#kit.engine.model;
+  }
+
+  ingest(
+    documents: Iterable<Document> | AsyncIterable<Document>,
+    options: IngestOptions = {},
+  ): Promise<IngestReport> {
+    return this.#run([options.signal], async (signal) => {
+      checkBudget(options.budget);
+      const indexed = await this.#changeDocuments(() =>
+        indexDocuments(this.#kit, documents, signal, options.onProgress),
+      );
+      const known = indexed.ids.flatMap((id) => this.#kit.registry.get(id) ?? []);
+      const kv = await this.#warm(known, options, signal);
+      return {
+        documents: indexed.ids.length,
+        chunks: indexed.chunks,
+        tokens: indexed.tokens,
+        replaced: indexed.replaced,
+        empty: indexed.empty,
+        indexMilliseconds: indexed.milliseconds,
+        kv,
+      };
+    });
+  }
+
+  warm(options: WarmOptions = {}): Promise<WarmReport> {
+    return this.#run([options.signal], async (signal) => {
+      checkBudget(options.budget);
+      return this.#warm([...this.#kit.registry.documents()], options, signal);
+    });
+  }
+
+  remove(documentIds: readonly string[]): Promise<boolean[]> {
+    return this.#run([], () =>
+      this.#changeDocuments(async () => {
+        const found: boolean[] = [];
+        for (const id of documentIds) found.push(await this.#removeDocument(id));
+        return found;
+      }),
+    );
+  }
+
+  ask(question: string, options: AskOptions = {}): Promise<Answer> {
+    return this.#run([options.signal], (signal) => this.#ask(question, options, signal, () => {}));
+  }
+
+  stream(question: string, options: AskOptions = {}): AnswerStream {
+    return startAnswerStream((emit, left) =>
+      this.#run([left, options.signal], (signal) => this.#ask(question, options, signal, emit)),
+    );
+  }
+
+  compare(question: string, options: Omit<AskOptions, 'reuse'> = {}): Promise<Comparison> {
+    return this.#run([options.signal], async (signal) => {
+      const prepared = await this.#prepare(question, options, signal);
+      const answer = (reuse: 'woven' | 'full') =>
+        this.#ask(question, { ...options, reuse }, signal, () => {}, prepared);
+      const woven = await answer('woven');
+      const full = await answer('full');
+      const speedup = full.timings.firstToken / woven.timings.firstToken;
+      return { woven, full, speedup: Number.isFinite(speedup) ? speedup : 1 };
+    });
+  }
+
+  prompt(question: string, options: PromptRequest = {}): Promise<WovenPrompt> {
+    return this.#run([options.signal], async (signal) => {
+      const prompt = await this.#prepare(question, options, signal);
+      const { tokens, prefix, passages, notes } = prompt;
+      const sources = sourcesOf(this.#kit, prompt.hits, () => false);
+      return { tokens, prefix, passages, question: prompt.question, sources, notes };
+    });
+  }
+
+  stats(): Promise<WeaveStats> {
+    return this.#run([], async () => {
+      const { registry, cells, speed, store } = this.#kit;
+      let chunks = 0;
+      for (const document of registry.documents()) chunks += document.chunks.length;
+      const { msPerToken } = speed;
+      return {
+        documents: registry.size,
+        chunks,
+        cells: { total: cells.total, free: cells.free },
+        ...(msPerToken !== undefined && { msPerToken }),
+        store: await store.stats(),
+      };
+    });
+  }
+
+  dispose(): Promise<void> {
+    this.#disposing ??= this.#shutDown();
+    return this.#disposing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#lifetime.abort(new DisposedError('weave'));
+    await Promise.allSettled(this.#running);
+    const { writer, prefix, arena } = this.#kit;
+    await writer.idle();
+    await prefix.dispose();
+    await arena.dispose();
+    await this.#ownStore?.[Symbol.asyncDispose]();
+  }
+
+  #prepare(
+    question: string,
+    options: PrepareOptions,
+    signal: AbortSignal,
+  ): Promise<PreparedPrompt> {
+    return preparePrompt(this.#kit, question, { ...this.#defaults, ...options, signal });
+  }
+
+  #ask(
+    question: string,
+    options: AskOptions,
+    signal: AbortSignal,
+    emit: Parameters<typeof runAsk>[0]['emit'],
+    prepared?: PreparedPrompt,
+  ): Promise<Answer> {
+    const merged = { ...this.#defaults, ...options };
+    return runAsk({ kit: this.#kit, question, options: merged, signal, emit, prepared });
+  }
+
+  async #warm(
+    documents: readonly KnownDocument[],
+    options: WarmOptions,
+    signal: AbortSignal,
+  ): Promise<WarmReport> {
+    const wanted = options.budget?.milliseconds !== 0 && options.budget?.bytes !== 0;
+    const chunks = wanted
+      ? await likelyFirst(documents, this.#kit.retriever, signal)
+      : documents.flatMap(({ chunks }) => chunks);
+    return warmChunks(this.#kit, chunks, options, signal);
+  }
+
+  async #removeDocument(id: string): Promise<boolean> {
+    const { registry, retriever, wanted, writer, store } = this.#kit;
+    const document = registry.delete(id);
+    if (!document) return false;
+    await retriever.remove(document.chunks.map((chunk) => chunk.id));
+    // A record still on its way to the store would come back after it was deleted.
+    await writer.idle();
+    for (const chunk of document.chunks) {
+      if (!registry.hasText(chunk.text)) await store.delete((await wanted.of(chunk)).key);
+    }
+    return true;
+  }
+
+  #changeDocuments<T>(change: () => Promise<T>): Promise<T> {
+    const next = this.#documentsTurn.then(change);
+    this.#documentsTurn = next.catch(() => {});
+    return next;
+  }
+
+  /** Runs a call until it ends, a signal aborts it or the weave is disposed. */
+  async #run<T>(
+    signals: readonly (AbortSignal | undefined)[],
+    call: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    if (this.#disposing) throw new DisposedError('weave');
+    for (const signal of signals) signal?.throwIfAborted();
+    const { signal, unlink } = linkSignals([this.#lifetime.signal, ...signals]);
+    const work = call(signal);
+    this.#running.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#running.delete(work);
+      unlink();
+    }
+  }
+}

@@ -1,0 +1,282 @@
+import type { KvSequence, Span } from '../engine/arena.js';
+import { decode, type DecodeResult } from '../engine/decode.js';
+import { ComputeError, InvalidArgumentError } from '../errors.js';
+import type { RecomputePolicy, RefreshPlan } from '../reuse/policy.js';
+import { questionPolicy } from '../reuse/question-policy.js';
+import type { Answer, AnswerEvent, Source, Timings, Usage } from './answer.js';
+import type { WeaveKit } from './kit.js';
+import type { AskOptions } from './options.js';
+import { type PreparedPrompt, preparePrompt, sourcesOf } from './prepare.js';
+import { planRefresh, refreshAndAsk, type Woven } from './refresh.js';
+
+export interface AskRun {
+  readonly kit: WeaveKit;
+  readonly question: string;
+  /** The weave's defaults and the caller's options, merged. */
+  readonly options: AskOptions;
+  /** Aborted by the caller, by leaving the stream, or by disposing the weave. */
+  readonly signal: AbortSignal;
+  readonly emit: (event: AnswerEvent) => void;
+  /** A prompt laid out before, so that two runs answer the very same one. */
+  readonly prepared?: PreparedPrompt | undefined;
+}
+
+/** What stands in the arena before the first token of the answer. */
+interface Ready {
+  readonly sequence: KvSequence;
+  readonly logits: Float32Array;
+  readonly usage: Omit<Usage, 'generated'>;
+  readonly sources: readonly Source[];
+  readonly plan?: RefreshPlan;
+}
+
+type Times = { -readonly [name in keyof Timings]: number };
+
+/** Answers one question, from retrieval to the last token. */
+export async function runAsk(run: AskRun): Promise<Answer> {
+  const { kit, question, options, signal, emit } = run;
+  const { reuse = 'woven', whenNothingFound = 'empty' } = options;
+  if (reuse !== 'woven' && reuse !== 'full') {
+    throw new InvalidArgumentError(`reuse is ${String(reuse)}; give 'woven' or 'full'.`);
+  }
+  const start = performance.now();
+  const times = noTimes();
+  signal.throwIfAborted();
+
+  const prompt = run.prepared ?? (await preparePrompt(kit, question, { ...options, signal }));
+  times.retrieve = performance.now() - start;
+  const notes = [...prompt.notes];
+  emit({ type: 'retrieved', sources: sourcesOf(kit, prompt.hits, () => false) });
+  if (prompt.hits.length === 0) {
+    notes.push(nothingFoundNote(kit, options));
+    if (whenNothingFound === 'empty') {
+      const answer = emptyAnswer(reuse, notes, times, start);
+      emit({ type: 'answer', answer });
+      return answer;
+    }
+  }
+
+  // A full prefill has a prefix of its own; the woven one shares that of all asks.
+  const shared = reuse === 'full' ? 0 : prompt.prefix.end;
+  const waiting = performance.now();
+  const lease = await kit.cells.acquire(
+    prompt.tokens.length - shared + prompt.answerTokens,
+    signal,
+  );
+  times.wait = performance.now() - waiting;
+  try {
+    const compute = reuse === 'full' ? prefillAll : weaveAll;
+    return await compute(run, prompt, times, async (ready) => {
+      const result = await generate(run, ready, prompt.answerTokens, () => {
+        times.firstToken = performance.now() - start;
+      });
+      if (result.full) notes.push('The answer ends where the context is full.');
+      times.total = performance.now() - start;
+      const { sources, plan } = ready;
+      const answer: Answer = {
+        text: result.text,
+        sources,
+        usage: { ...ready.usage, generated: result.tokens.length },
+        timings: { ...times },
+        finishReason: result.finishReason,
+        reuse,
+        ...(plan && { plan }),
+        notes: [...notes, ...(plan?.notes ?? [])],
+      };
+      emit({ type: 'answer', answer });
+      return answer;
+    });
+  } finally {
+    lease.release();
+  }
+}
+
+type Use = (ready: Ready) => Promise<Answer>;
+
+/** Computes the whole prompt, nothing reused. */
+async function prefillAll(
+  run: AskRun,
+  prompt: PreparedPrompt,
+  times: Times,
+  use: Use,
+): Promise<Answer> {
+  const { kit, signal, emit } = run;
+  const sequence = kit.arena.createSequence();
+  try {
+    const sources = sourcesOf(kit, prompt.hits, () => false);
+    emit({ type: 'loaded', sources });
+    const start = performance.now();
+    const { logits } = await sequence.append(prompt.tokens, { signal });
+    if (!logits) throw new ComputeError('The engine gave no logits for the prompt.');
+    times.refresh = performance.now() - start;
+    const { length } = prompt.tokens;
+    const usage = { prompt: length, cached: 0, recomputed: 0, fresh: length };
+    return await use({ sequence, logits: logits.values, usage, sources });
+  } finally {
+    sequence.dispose();
+  }
+}
+
+/** Puts cached passages after the shared prefix, repairs them and computes the question. */
+async function weaveAll(
+  run: AskRun,
+  prompt: PreparedPrompt,
+  times: Times,
+  use: Use,
+): Promise<Answer> {
+  const { kit, signal, emit } = run;
+  const loading = performance.now();
+  const prefix = await kit.prefix.use(signal);
+  if (!prefix.cached) times.encode = performance.now() - loading;
+  const sequence = prefix.sequence.fork();
+  const obtaining = kit.library.obtain(prompt.wanted, {
+    prefix: prefix.sequence,
+    signal,
+    onEncoded: (done, total) => emit({ type: 'encoding', done, total }),
+  });
+  try {
+    const woven = await splice(sequence, obtaining.items, prompt.passages, signal);
+    times.encode += obtaining.spent.encodeMs;
+    times.load = Math.max(0, performance.now() - loading - times.encode);
+    const sources = sourcesOf(kit, prompt.hits, (passage) => woven.cached[passage] ?? false);
+    emit({ type: 'loaded', sources });
+
+    const plan = prompt.hits.length > 0 ? await makePlan(run, prompt, woven, times) : undefined;
+    const start = performance.now();
+    const logits = await refreshAndAsk(prompt, woven, plan ?? nothingPlanned, signal);
+    times.refresh = performance.now() - start;
+    const usage = usageOf(prompt, woven, plan ?? nothingPlanned, prefix.cached);
+    return await use({ sequence, logits, usage, sources, ...(plan && { plan }) });
+  } finally {
+    // Cells in use by an encoding are not given back under it.
+    await obtaining.settled;
+    sequence.dispose();
+  }
+}
+
+const nothingPlanned: RefreshPlan = { policy: 'none', passages: [] };
+
+async function splice(
+  sequence: KvSequence,
+  items: readonly Promise<{
+    record: { kv: Parameters<KvSequence['splice']>[0] };
+    cached: boolean;
+  }>[],
+  places: readonly Span[],
+  signal: AbortSignal,
+): Promise<Woven> {
+  const spans: Span[] = [];
+  const cached: boolean[] = [];
+  for (const [i, item] of items.entries()) {
+    const { record, cached: wasCached } = await item;
+    const position = places[i]?.start ?? 0;
+    spans.push(await sequence.splice(record.kv, { position, signal }));
+    cached.push(wasCached);
+  }
+  return { sequence, spans, cached };
+}
+
+async function makePlan(
+  { kit, options, signal, emit }: AskRun,
+  prompt: PreparedPrompt,
+  woven: Woven,
+  times: Times,
+): Promise<RefreshPlan> {
+  const policy: RecomputePolicy = options.policy ?? questionPolicy();
+  const { plan, probeMs } = await planRefresh(kit, prompt, woven, policy, signal);
+  times.probe = probeMs;
+  emit({ type: 'planned', plan });
+  return plan;
+}
+
+/** Decodes, handing out text as it becomes certain. */
+async function generate(
+  { kit, options, signal, emit }: AskRun,
+  { sequence, logits }: Ready,
+  maxTokens: number,
+  onFirstToken: () => void,
+): Promise<DecodeResult> {
+  const { stop, sampling } = options;
+  const steps = decode({
+    engine: kit.engine,
+    sequence,
+    logits,
+    maxTokens,
+    ...(stop && { stop }),
+    ...(sampling && { sampling }),
+    signal,
+  });
+  try {
+    let first = true;
+    for (;;) {
+      const step = await steps.next();
+      if (step.done) return step.value;
+      if (first) onFirstToken();
+      first = false;
+      if (step.value.text !== '') emit({ type: 'delta', text: step.value.text });
+    }
+  } finally {
+    await steps.return(undefined as never);
+  }
+}
+
+/** Each token of the prompt is counted once: as reused, as computed again, or as computed first now. */
+function usageOf(
+  prompt: PreparedPrompt,
+  woven: Woven,
+  plan: RefreshPlan,
+  prefixCached: boolean,
+): Omit<Usage, 'generated'> {
+  let cached = prefixCached ? prompt.prefix.end : 0;
+  let recomputed = 0;
+  for (const [i, { start, end }] of prompt.passages.entries()) {
+    if (woven.cached[i]) cached += end - start;
+  }
+  for (const { passage, tokens } of plan.passages) {
+    if (woven.cached[passage]) recomputed += tokens.length;
+  }
+  const { length } = prompt.tokens;
+  return { prompt: length, cached: cached - recomputed, recomputed, fresh: length - cached };
+}
+
+function nothingFoundNote({ retriever }: WeaveKit, { topK, whenNothingFound }: AskOptions): string {
+  const what =
+    topK === 0
+      ? 'No passages were asked for'
+      : retriever.size === 0
+        ? 'No documents were ingested'
+        : 'No passage matches the question';
+  return whenNothingFound === 'answer'
+    ? `${what}: the answer comes from the model alone.`
+    : `${what}, so the model was not asked. Set whenNothingFound to 'answer' to ask it all the same.`;
+}
+
+function emptyAnswer(
+  reuse: 'woven' | 'full',
+  notes: readonly string[],
+  times: Times,
+  start: number,
+): Answer {
+  return {
+    text: '',
+    sources: [],
+    usage: { prompt: 0, cached: 0, recomputed: 0, fresh: 0, generated: 0 },
+    timings: { ...times, total: performance.now() - start },
+    finishReason: 'nothing-found',
+    reuse,
+    notes,
+  };
+}
+
+function noTimes(): Times {
+  return {
+    retrieve: 0,
+    wait: 0,
+    load: 0,
+    encode: 0,
+    probe: 0,
+    refresh: 0,
+    firstToken: 0,
+    total: 0,
+  };
+}

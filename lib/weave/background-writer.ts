@@ -1,0 +1,59 @@
+import { recordBytes } from '../store/record.js';
+import type { ChunkRecord, ChunkStore } from '../store/chunk-store.js';
+
+/** Records that wait to be written may take this many bytes before makers of new ones have to wait. */
+const maxPendingBytes = 256 * 2 ** 20;
+
+interface Pending {
+  readonly record: ChunkRecord;
+  readonly done: Promise<void>;
+}
+
+/** Puts records into a store while answers go on. A record is found here until it is in the store. */
+export class BackgroundWriter {
+  readonly #store: ChunkStore;
+  readonly #pending = new Map<string, Pending>();
+  #bytes = 0;
+  /** Records that the store did not keep. */
+  refused = 0;
+
+  constructor(store: ChunkStore) {
+    this.#store = store;
+  }
+
+  find(key: string): ChunkRecord | undefined {
+    return this.#pending.get(key)?.record;
+  }
+
+  put(key: string, record: ChunkRecord): void {
+    const bytes = recordBytes(record);
+    this.#bytes += bytes;
+    const done = this.#write(key, record).finally(() => {
+      this.#bytes -= bytes;
+      if (this.#pending.get(key)?.record === record) this.#pending.delete(key);
+    });
+    this.#pending.set(key, { record, done });
+  }
+
+  /** Waits until few enough bytes are pending. */
+  async room(): Promise<void> {
+    while (this.#bytes > maxPendingBytes) {
+      await Promise.race([...this.#pending.values()].map(({ done }) => done));
+    }
+  }
+
+  /** Waits until all is written. */
+  async idle(): Promise<void> {
+    while (this.#pending.size > 0) {
+      await Promise.all([...this.#pending.values()].map(({ done }) => done));
+    }
+  }
+
+  async #write(key: string, record: ChunkRecord): Promise<void> {
+    try {
+      if (!(await this.#store.put(key, record))) this.refused++;
+    } catch {
+      this.refused++;
+    }
+  }
+}

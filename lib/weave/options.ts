@@ -1,0 +1,148 @@
+import type { Chunker } from '../chunkers/chunker.js';
+import type { KvEngine } from '../engine/engine.js';
+import type { SamplingOptions } from '../engine/sampling.js';
+import type { PromptOptions } from '../prompt.js';
+import type { Retriever } from '../retrieve/retriever.js';
+import type { RecomputePolicy } from '../reuse/policy.js';
+import type { ChunkStore } from '../store/chunk-store.js';
+
+export interface WeaveOptions extends AskDefaults {
+  /** Stays the caller's: disposing the weave does not dispose it. */
+  readonly engine: KvEngine;
+  /** Where chunk KV is kept; stays the caller's. Default {@link memoryStore}. */
+  readonly store?: ChunkStore;
+  /** Default {@link recursiveChunker}. */
+  readonly chunker?: Chunker;
+  /** Default {@link bm25Retriever}. May hold passages already, for example of a saved index. */
+  readonly retriever?: Retriever;
+  /** The words around passages and question. */
+  readonly prompt?: PromptOptions;
+  /** Short for `prompt.system`. */
+  readonly system?: string;
+  /** KV of one tenant is never used by another. Default {@link publicTenant}. */
+  readonly tenant?: string;
+  /**
+   * Tokens that all running prompts and answers together may hold; more questions wait. Default the model's
+   * context, at most 4,096. Each takes `kvBytesPerToken` of the device's memory.
+   */
+  readonly cells?: number;
+}
+
+/** What a weave's questions have in common unless they say otherwise. */
+export interface AskDefaults {
+  /** Passages to retrieve; default 8. */
+  readonly topK?: number;
+  /** What to compute again; default {@link questionPolicy} with 15%. */
+  readonly policy?: RecomputePolicy;
+  /**
+   * Order of the passages in the prompt. `reading` (default): documents by their best passage, the passages
+   * of one document as they follow each other there. `rank`: best first.
+   */
+  readonly order?: 'reading' | 'rank';
+  /**
+   * When the prompt is too long: `drop` (default) leaves out the least-ranked passages until the rest fits
+   * with room for the answer, and says so in the notes; `throw` fails with {@link ContextOverflowError}.
+   */
+  readonly overflow?: 'drop' | 'throw';
+  /**
+   * When no passage matches: `empty` (default) gives an answer without text and the finish reason
+   * `nothing-found`, since what the model says then rests on nothing; `answer` asks the model all the same.
+   */
+  readonly whenNothingFound?: 'empty' | 'answer';
+  /** Most tokens of an answer; default 256. */
+  readonly maxTokens?: number;
+  /** Strings that end the answer and are not part of it. */
+  readonly stop?: readonly string[];
+  /** Default: greedy. */
+  readonly sampling?: SamplingOptions;
+}
+
+export interface AskOptions extends AskDefaults {
+  /**
+   * `woven` (default) from cached passages; `full` computes the same prompt from its first token, with
+   * nothing reused.
+   */
+  readonly reuse?: 'woven' | 'full';
+  readonly signal?: AbortSignal;
+}
+
+export interface KvBudget {
+  /** Time that making chunk KV may take; default 10,000. 0 makes none. */
+  readonly milliseconds?: number;
+  /** Bytes of chunk KV to make; default what the store may hold. */
+  readonly bytes?: number;
+}
+
+export interface IngestOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: IngestProgress) => void;
+  /** How much chunk KV to make right away; the rest is made on first use and kept. */
+  readonly budget?: KvBudget;
+}
+
+export interface WarmOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: IngestProgress) => void;
+  readonly budget?: KvBudget;
+}
+
+export type IngestProgress =
+  /** A document was indexed: its passages can be found from now on. */
+  | {
+      readonly phase: 'index';
+      readonly documentId: string;
+      readonly documents: number;
+      readonly chunks: number;
+      readonly tokens: number;
+    }
+  /** Before chunk KV is made: what fits into the budget, and what all of it would take. */
+  | { readonly phase: 'estimate'; readonly planned: KvEstimate; readonly all: KvEstimate }
+  /** While chunk KV is made. */
+  | {
+      readonly phase: 'encode';
+      readonly chunks: number;
+      readonly tokens: number;
+      readonly bytes: number;
+      /** Since the making began. */
+      readonly milliseconds: number;
+      /** Share of the budget that is used, in [0, 1]. */
+      readonly share: number;
+    };
+
+export interface KvEstimate {
+  readonly chunks: number;
+  readonly tokens: number;
+  readonly bytes: number;
+  /** From the speed measured so far; absent while nothing was measured. */
+  readonly milliseconds?: number;
+}
+
+export interface WarmReport {
+  /** Chunks whose KV was made now. */
+  readonly encoded: number;
+  /** Chunks met whose KV was there already. */
+  readonly cached: number;
+  /** Chunks left for their first use. */
+  readonly left: number;
+  /** Tokens whose KV was made now. */
+  readonly tokens: number;
+  /** Bytes of KV made now. */
+  readonly bytes: number;
+  readonly milliseconds: number;
+  /** Records that the store did not keep: too large for its bound, or no space left. */
+  readonly refused: number;
+}
+
+export interface IngestReport {
+  readonly documents: number;
+  readonly chunks: number;
+  readonly tokens: number;
+  /** Ids of documents that took the place of one with the same id. */
+  readonly replaced: readonly string[];
+  /** Ids of documents without any text: not indexed. */
+  readonly empty: readonly string[];
+  /** Milliseconds of tokenising, cutting and indexing. */
+  readonly indexMilliseconds: number;
+  /** Chunk KV made within the budget. */
+  readonly kv: WarmReport;
+}

@@ -1,0 +1,86 @@
+import type { KvArena, KvSequence } from '../engine/arena.js';
+import type { ModelInfo } from '../engine/model-info.js';
+import type { ChunkStore } from '../store/chunk-store.js';
+import { abortable } from './abortable.js';
+import type { BackgroundWriter } from './background-writer.js';
+import { fitsTokens } from './fits.js';
+import type { Speed } from './speed.js';
+
+export interface CanonicalPrefixOptions {
+  readonly arena: KvArena;
+  readonly model: ModelInfo;
+  readonly tokens: Int32Array;
+  /** Key of the prefix's own KV. */
+  readonly key: string;
+  readonly store: ChunkStore;
+  readonly writer: BackgroundWriter;
+  readonly speed: Speed;
+  /** Aborted when the weave is disposed. */
+  readonly lifetime: AbortSignal;
+}
+
+/** The sequence that every prompt and every encoding forks from: computed once, or taken from the store. */
+export class CanonicalPrefix {
+  readonly #options: CanonicalPrefixOptions;
+  #making: Promise<{ sequence: KvSequence; stored: boolean }> | undefined;
+
+  constructor(options: CanonicalPrefixOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * `cached` is false for the one caller for whom it was computed. A caller's abort ends only its own
+   * waiting; others need the prefix as well.
+   */
+  async use(signal?: AbortSignal): Promise<{ sequence: KvSequence; cached: boolean }> {
+    signal?.throwIfAborted();
+    const first = this.#making === undefined;
+    this.#making ??= this.#make().catch((error: unknown) => {
+      // A failure is not kept: the next caller tries again.
+      this.#making = undefined;
+      throw error;
+    });
+    const { sequence, stored } = await abortable(this.#making, signal);
+    return { sequence, cached: stored || !first };
+  }
+
+  /** Waits for what runs, then gives the cells back. */
+  async dispose(): Promise<void> {
+    const made = await this.#making?.catch(() => undefined);
+    made?.sequence.dispose();
+  }
+
+  async #make(): Promise<{ sequence: KvSequence; stored: boolean }> {
+    const { arena, tokens, lifetime } = this.#options;
+    const sequence = arena.createSequence();
+    try {
+      const stored = await this.#load(sequence);
+      if (!stored && tokens.length > 0) await this.#compute(sequence, lifetime);
+      return { sequence, stored };
+    } catch (error) {
+      sequence.dispose();
+      throw error;
+    }
+  }
+
+  async #load(sequence: KvSequence): Promise<boolean> {
+    const { model, tokens, key, store, speed, lifetime } = this.#options;
+    if (tokens.length === 0) return false;
+    const record = await store.get(key, { signal: lifetime }).catch(() => undefined);
+    if (!record || !fitsTokens(record.kv, model, tokens)) return false;
+    await sequence.splice(record.kv, { position: 0, signal: lifetime });
+    // What it took when it was made is the best guess until something is measured here.
+    if (speed.msPerToken === undefined) speed.measured(tokens.length, record.computeMs);
+    return true;
+  }
+
+  async #compute(sequence: KvSequence, signal: AbortSignal): Promise<void> {
+    const { tokens, key, writer, speed } = this.#options;
+    const start = performance.now();
+    await sequence.append(tokens, { logits: 'none', signal });
+    const computeMs = performance.now() - start;
+    speed.measured(tokens.length, computeMs);
+    const kv = await sequence.capture({ start: 0, end: tokens.length }, { signal });
+    writer.put(key, { kv, computeMs, created: Date.now() });
+  }
+}

@@ -1,0 +1,106 @@
+import { InvalidArgumentError } from '../errors.js';
+import { assertQuestion, fitPrompt, joinPrompt, type PromptTokens } from '../prompt.js';
+import type { ScoredChunk } from '../retrieve/retriever.js';
+import type { Source } from './answer.js';
+import type { WeaveKit } from './kit.js';
+import type { Wanted } from './kv-library.js';
+import type { AskOptions } from './options.js';
+import { readingOrder } from './reading-order.js';
+
+/** A prompt whose passages are chosen, in its order. */
+export interface PreparedPrompt extends PromptTokens {
+  readonly hits: readonly ScoredChunk[];
+  readonly wanted: readonly Wanted[];
+  /** Tokens that the answer may take. */
+  readonly answerTokens: number;
+  readonly notes: readonly string[];
+}
+
+export type PrepareOptions = Pick<
+  AskOptions,
+  'topK' | 'order' | 'overflow' | 'maxTokens' | 'signal'
+>;
+
+/**
+ * Retrieves passages and lays out the prompt.
+ * @throws ContextOverflowError, InvalidArgumentError, or what the retriever throws.
+ */
+export async function preparePrompt(
+  kit: WeaveKit,
+  question: string,
+  options: PrepareOptions,
+): Promise<PreparedPrompt> {
+  const { topK = 8, order = 'reading', overflow = 'drop', maxTokens = 256, signal } = options;
+  assertQuestion(question);
+  assertCount('topK', topK, 0);
+  assertCount('maxTokens', maxTokens, 1);
+  const signalled = signal ? { signal } : {};
+  const { layout, retriever, engine, cells } = kit;
+
+  const asked = layout.question(question, signalled);
+  asked.catch(() => {});
+  const ranked = topK > 0 ? await retriever.search(question, { k: topK, ...signalled }) : [];
+  const questionTokens = await asked;
+  const sizes = await Promise.all(
+    ranked.map(async ({ chunk }) => (await kit.wanted.of(chunk)).tokens.length),
+  );
+  const fit = fitPrompt({
+    passages: sizes,
+    fixed: layout.prefix.length + questionTokens.length,
+    answer: maxTokens,
+    available: Math.min(engine.model.contextLength, cells.total),
+    overflow,
+  });
+
+  const kept = ranked.slice(0, fit.kept);
+  const hits = order === 'rank' ? kept : readingOrder(kept);
+  const wanted = await Promise.all(hits.map(({ chunk }) => kit.wanted.of(chunk)));
+  signal?.throwIfAborted();
+  const tokens = joinPrompt(
+    layout.prefix,
+    wanted.map((item) => item.tokens),
+    questionTokens,
+  );
+  const notes = fitNotes(ranked.length, fit.kept, maxTokens, fit.answer);
+  return { ...tokens, hits, wanted, answerTokens: fit.answer, notes };
+}
+
+function fitNotes(found: number, kept: number, asked: number, answer: number): string[] {
+  const notes: string[] = [];
+  if (kept < found) {
+    notes.push(
+      `${found - kept} of ${found} passages were left out: they do not fit beside the question and ${asked} tokens of answer.`,
+    );
+  }
+  if (answer < asked) notes.push(`There is room for ${answer} tokens of answer, not ${asked}.`);
+  return notes;
+}
+
+/** Sources of a prompt, not yet known to be cached. */
+export function sourcesOf(
+  kit: Pick<WeaveKit, 'registry'>,
+  hits: readonly ScoredChunk[],
+  cached: (passage: number) => boolean,
+): Source[] {
+  return hits.map(({ chunk, score }, passage): Source => {
+    const document = kit.registry.get(chunk.documentId);
+    return {
+      number: passage + 1,
+      chunkId: chunk.id,
+      documentId: chunk.documentId,
+      title: document?.title ?? chunk.documentId,
+      ...(document?.source !== undefined && { source: document.source }),
+      start: chunk.start,
+      end: chunk.end,
+      text: chunk.text,
+      score,
+      cached: cached(passage),
+      ...(chunk.metadata && { metadata: chunk.metadata }),
+    };
+  });
+}
+
+function assertCount(name: string, value: number, least: number): void {
+  if (Number.isSafeInteger(value) && value >= least) return;
+  throw new InvalidArgumentError(`${name} is ${value}; give a whole number of at least ${least}.`);
+}
