@@ -51,7 +51,8 @@ export interface DecodeResult {
  * nothing follows from it. The end-of-generation token is a step as well: its text is what was held back.
  *
  * When the arena is full or the model's context is used up, the answer ends with reason `length` rather
- * than with an error: what was generated is not lost.
+ * than with an error: what was generated is not lost. (Only where another caller takes the arena's last
+ * cell at the same moment, the engine's ContextOverflowError comes through.)
  *
  * A consumer may stop early: the forward that runs is awaited, then the sampler is disposed.
  *

@@ -2,7 +2,7 @@ import { layerKeys, layerValues } from '../../engine/chunk-kv.js';
 import { writeHalves } from '../../engine/half.js';
 import { equal, sameNumbers } from './assert.js';
 import { keysOf, valuesOf } from './compare.js';
-import { seededNormals, seededRandom } from '../random.js';
+import { seededInteger, seededNormals, seededRandom } from '../random.js';
 import { concat, type ConformanceCase, numbers, span } from './lab.js';
 
 /** Changing what a sequence holds. */
@@ -158,6 +158,61 @@ export const editingCases: readonly ConformanceCase[] = [
           await lab.capture(full.sequence),
           `KV after the refresh, ${what}`,
         );
+        sequence.dispose();
+        full.sequence.dispose();
+      }
+    },
+  },
+  {
+    name: 'any series of edits, then a refresh of everything, is the prompt as it reads in the end',
+    run: async (lab) => {
+      for (const seed of [1, 2, 3]) {
+        const random = seededRandom(seed);
+        const below = (count: number) => seededInteger(random, count);
+        let sequence = lab.arena.createSequence();
+        let tokens = new Int32Array();
+        const some = (salt: number) => lab.tokens(1 + below(8), seed * 100 + salt);
+        for (let step = 0; step < 24; step++) {
+          const start = below(tokens.length + 1);
+          const end = start + below(Math.min(12, tokens.length - start) + 1);
+          const place = span(start, end);
+          const fresh = some(step);
+          switch (tokens.length > 90 ? 3 : below(6)) {
+            case 0:
+              await sequence.append(fresh, { logits: 'none' });
+              tokens = concat(tokens, fresh);
+              break;
+            case 1:
+              await sequence.splice(await sequence.capture(place));
+              tokens = concat(tokens, tokens.slice(start, end));
+              break;
+            case 2:
+              await sequence.replace(place, fresh);
+              tokens = concat(tokens.slice(0, start), fresh, tokens.slice(end));
+              break;
+            case 3:
+              await sequence.drop(place);
+              tokens = concat(tokens.slice(0, start), tokens.slice(end));
+              break;
+            case 4: {
+              const fork = sequence.fork(end);
+              sequence.dispose();
+              sequence = fork;
+              tokens = tokens.slice(0, end);
+              break;
+            }
+            default:
+              await sequence.refresh(place);
+          }
+          sameNumbers(sequence.tokens, tokens, `tokens after edit ${step}`);
+          sameNumbers(sequence.positions, numbers(0, tokens.length), `positions after ${step}`);
+          equal(lab.arena.free, lab.arena.cells - tokens.length, `free cells after ${step}`);
+        }
+        await sequence.append(some(99), { logits: 'none' });
+        tokens = sequence.tokens;
+        await sequence.refresh(span(0, tokens.length));
+        const full = await lab.prefill(tokens);
+        lab.sameKv(await lab.capture(sequence), await lab.capture(full.sequence), 'KV');
         sequence.dispose();
         full.sequence.dispose();
       }

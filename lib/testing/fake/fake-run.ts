@@ -271,36 +271,36 @@ export class FakeRun {
     const result = new Float64Array(heads * headDim);
     const weights = new Float64Array(entries.length);
     const values = this.#cells.values[layer] as Float32Array;
+    const seen: number[] = [];
+    view.positions.forEach((other, entry) => {
+      if (this.#sees(layer, position, other)) seen.push(entry);
+    });
     for (let head = 0; head < heads; head++) {
       const shared = Math.floor((head * kvHeads) / heads) * headDim;
+      const own = head * headDim;
       let best = -Infinity;
-      for (let entry = 0; entry < weights.length; entry++) {
-        let score = -Infinity;
-        if (this.#sees(layer, position, view.positions[entry] as number)) {
-          score = 0;
-          for (let i = 0; i < headDim; i++) {
-            score +=
-              (query[head * headDim + i] as number) *
-              (view.keys[entry * kv.keyWidth + shared + i] as number);
-          }
-          score /= Math.sqrt(headDim);
+      for (const entry of seen) {
+        const at = entry * kv.keyWidth + shared;
+        let score = 0;
+        for (let i = 0; i < headDim; i++) {
+          score += (query[own + i] as number) * (view.keys[at + i] as number);
         }
+        score /= Math.sqrt(headDim);
         weights[entry] = score;
         if (score > best) best = score;
       }
       let total = 0;
-      for (let entry = 0; entry < weights.length; entry++) {
+      for (const entry of seen) {
         const weight = Math.exp((weights[entry] as number) - best);
         weights[entry] = weight;
         total += weight;
       }
-      for (let entry = 0; entry < weights.length; entry++) {
+      for (const entry of seen) {
         const weight = (weights[entry] as number) / total;
         weights[entry] = weight;
-        if (weight === 0) continue;
         const at = (entries.list[entry] as number) * kv.valueWidth + shared;
         for (let i = 0; i < headDim; i++) {
-          result[head * headDim + i]! += weight * (values[at + i] as number);
+          result[own + i] = (result[own + i] as number) + weight * (values[at + i] as number);
         }
       }
       report(weights);
