@@ -8,3 +8,10 @@ export { FakeEngine, type FakeCounters, type FakeEngineOptions } from './fake/fa
 export type { FakeModelOptions } from './fake/fake-model.js';
 export { FakeTokenizer } from './fake/fake-tokenizer.js';
 export { seededInteger, seededNormals, seededRandom } from './random.js';
+export {
+  sampleKey,
+  sampleRecord,
+  storeConformance,
+  type SampleRecordOptions,
+  type StoreConformanceOptions,
+} from './store-conformance.js';

@@ -170,7 +170,7 @@ export const editingCases: readonly ConformanceCase[] = [
         const random = seededRandom(seed);
         const below = (count: number) => seededInteger(random, count);
         let sequence = lab.arena.createSequence();
-        let tokens = new Int32Array();
+        let tokens: Int32Array = new Int32Array();
         const some = (salt: number) => lab.tokens(1 + below(8), seed * 100 + salt);
         for (let step = 0; step < 24; step++) {
           const start = below(tokens.length + 1);
