@@ -1,0 +1,89 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { chunkKey, type ChunkKeyParts, keyScope } from '../../../lib/index.js';
+
+const tokens = fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 4 });
+/** Short strings over few letters, so that parts that run into each other are likely. */
+const word = fc.string({ unit: fc.constantFrom('a', 'b', '\0', '\ud800'), maxLength: 3 });
+
+const parts = fc.record({
+  model: word,
+  keyWidth: fc.integer({ min: 1, max: 2 }),
+  tokenizer: word,
+  tenant: word,
+  prefix: tokens,
+  warmup: tokens,
+  tokens,
+});
+type Parts = typeof parts extends fc.Arbitrary<infer T> ? T : never;
+
+function keyOf(value: Parts): Promise<string> {
+  const all: ChunkKeyParts = {
+    model: {
+      fingerprint: value.model,
+      kv: { layers: 1, keyWidth: value.keyWidth, valueWidth: 1, type: 'f16' },
+    },
+    tokenizer: { fingerprint: value.tokenizer },
+    tenant: value.tenant,
+    prefix: Int32Array.from(value.prefix),
+    warmup: Int32Array.from(value.warmup),
+    tokens: Int32Array.from(value.tokens),
+  };
+  return chunkKey(all);
+}
+
+test('keys are equal exactly when all parts are', async () => {
+  await fc.assert(
+    fc.asyncProperty(parts, parts, async (a, b) => {
+      const same = JSON.stringify(a) === JSON.stringify(b);
+      return ((await keyOf(a)) === (await keyOf(b))) === same;
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a change of one part changes the key', async () => {
+  await fc.assert(
+    fc.asyncProperty(parts, parts, async (a, b) => {
+      const key = await keyOf(a);
+      for (const name of Object.keys(a) as (keyof Parts)[]) {
+        const changed = { ...a, [name]: b[name] };
+        const same = JSON.stringify(a[name]) === JSON.stringify(b[name]);
+        if (((await keyOf(changed)) === key) !== same) return false;
+      }
+      return true;
+    }),
+  );
+});
+
+test('tokens may not wander from one part to the next', async () => {
+  const base = { model: 'm', keyWidth: 1, tokenizer: 't', tenant: 'x' };
+  const keys = new Set<string>();
+  for (const [prefix, warmup, chunk] of [
+    [[1], [2], [3]],
+    [[1, 2], [], [3]],
+    [[], [1, 2], [3]],
+    [[1], [], [2, 3]],
+    [[], [], [1, 2, 3]],
+  ]) {
+    keys.add(await keyOf({ ...base, prefix: prefix!, warmup: warmup!, tokens: chunk! }));
+  }
+  expect(keys.size).toBe(5);
+});
+
+test('a scope gives the keys that chunkKey gives', async () => {
+  const scope = {
+    model: {
+      fingerprint: 'm',
+      kv: { layers: 2, keyWidth: 4, valueWidth: 4, type: 'f16' as const },
+    },
+    tokenizer: { fingerprint: 't' },
+    prefix: Int32Array.of(1, 2),
+  };
+  const chunk = Int32Array.of(3, 4);
+  const key = await (await keyScope(scope)).key(chunk);
+  expect(key).toMatch(/^[0-9a-f]{64}$/);
+  expect(await chunkKey({ ...scope, tokens: chunk })).toBe(key);
+  expect(await chunkKey({ ...scope, tokens: chunk, tenant: 'public' })).toBe(key);
+  expect(await chunkKey({ ...scope, tokens: chunk, warmup: new Int32Array(0) })).toBe(key);
+});
