@@ -35,6 +35,9 @@ const format = 'chunkweave-bm25';
 /** Counts up whenever {@link termsOf} or the index below changes: an older index would miss terms. */
 const version = 1;
 
+/** Of a match in the headings above a passage, against one in its text. */
+const headingsWeight = 0.5;
+
 const indexOptions: Options<Chunk> = {
   // Headings name what a passage in the middle of a section no longer says itself.
   fields: ['text', 'headings'],
@@ -131,11 +134,13 @@ class MiniSearchRetriever implements Bm25Retriever {
       prefix: false,
       fuzzy: false,
       combineWith: 'OR',
+      boost: { headings: headingsWeight },
     });
     const found: ScoredChunk[] = [];
-    for (const { id, score } of matches) {
+    for (const { id, score, queryTerms } of matches) {
       const chunk = this.#chunks.get(id);
-      if (chunk) found.push({ chunk, score });
+      // The index multiplies by the number of matched terms; without that, scores are those of BM25+.
+      if (chunk) found.push({ chunk, score: score / Math.max(1, queryTerms.length) });
     }
     return found.sort(byScoreThenPlace).slice(0, k);
   }
