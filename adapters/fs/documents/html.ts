@@ -29,7 +29,7 @@ const lines = new Set(
  */
 const maxDepth = 2000;
 /** Characters parsed between two pauses. */
-const sliceLength = 1 << 15;
+const sliceLength = 1 << 12;
 
 /**
  * The visible text of a page as light Markdown: paragraphs with blank lines between them, `#` headings, `-`
