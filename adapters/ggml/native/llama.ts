@@ -25,6 +25,10 @@ export const TokenAttr = {
   Control: 8,
   UserDefined: 16,
   Byte: 32,
+  /** White space before the token belongs to it. */
+  StripsLeft: 128,
+  /** White space after the token belongs to it. */
+  StripsRight: 256,
 } as const;
 
 /** What `llama_decode` returns. */

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../../../lib/errors.js';
+import { byteLetter } from '../vocabulary.js';
 import type { GgufInput } from './gguf-writer.js';
 
 /** `enum llama_token_type`, the members that are written. */
@@ -135,17 +136,3 @@ class TokenList {
     ];
   }
 }
-
-/**
- * The letter that stands for a byte in byte-level BPE (Radford et al. 2019): itself where it is printable
- * Latin-1, else the next free one from U+0100.
- */
-export function byteLetter(byte: number): string {
-  if (printable(byte)) return String.fromCharCode(byte);
-  let others = 0;
-  for (let before = 0; before < byte; before++) if (!printable(before)) others++;
-  return String.fromCharCode(256 + others);
-}
-
-const printable = (byte: number): boolean =>
-  (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
