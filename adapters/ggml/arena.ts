@@ -14,7 +14,7 @@ import { withLocks } from './lock.js';
 import type { LoadedModel } from './model.js';
 import { callAsync, GgmlType } from './native/ggml.js';
 import type { BufferPtr, ContextPtr } from './native/pointer.js';
-import { checkGroups } from './rows.js';
+import { checkLayers, ownGroups } from './rows.js';
 import { GgmlSequence } from './sequence.js';
 import type { LayerCells } from './transformer.js';
 
@@ -30,7 +30,10 @@ export class GgmlArena implements KvArena {
   readonly #ctx: ContextPtr;
   readonly #buffer: BufferPtr;
   readonly #onDispose: (arena: GgmlArena) => void;
+  readonly #passes = new Set<GgmlPass>();
   #sequences = 0;
+  #running = 0;
+  #onIdle: (() => void) | undefined;
   #disposed: Promise<void> | undefined;
 
   /** @throws OutOfMemoryError, InvalidArgumentError */
@@ -109,13 +112,28 @@ export class GgmlArena implements KvArena {
     return new GgmlSequence(this, this.#sequences++, state);
   }
 
+  /** Counts a call in, so that disposal waits for it. @throws DisposedError */
+  async track<T>(call: () => Promise<T>): Promise<T> {
+    this.assertUsable();
+    return this.count(call);
+  }
+
+  /** {@link track} for a part of a call that was counted in before the arena was disposed. */
+  async count<T>(call: () => Promise<T>): Promise<T> {
+    this.#running++;
+    try {
+      return await call();
+    } finally {
+      this.#running--;
+      if (this.#running === 0) this.#onIdle?.();
+    }
+  }
+
   async forward(
     groups: readonly RowGroup[],
     options: ForwardOutputs & RunOptions = {},
   ): Promise<ForwardResult> {
-    this.assertUsable();
-    checkGroups(this, groups);
-    return withLocks(this.#locksOf(groups), () => this.runLocked(groups, options));
+    return this.#locked(groups, (own) => this.runLocked(own, options));
   }
 
   /** {@link forward} for a caller that holds the locks of the sequences. */
@@ -134,9 +152,11 @@ export class GgmlArena implements KvArena {
   }
 
   async begin(groups: readonly RowGroup[], options: RunOptions = {}): Promise<LayerPass> {
-    this.assertUsable();
-    checkGroups(this, groups);
-    return withLocks(this.#locksOf(groups), () => GgmlPass.begin(this, groups, options));
+    return this.#locked(groups, async (own) => {
+      const pass = await GgmlPass.begin(this, own, options);
+      this.#passes.add(pass);
+      return pass;
+    });
   }
 
   async probe(
@@ -145,12 +165,10 @@ export class GgmlArena implements KvArena {
     request: AttentionRequest,
     signal: AbortSignal | undefined,
   ): Promise<GroupAttention> {
-    const groups: RowGroup[] = [{ kind: 'append', sequence, tokens }];
-    this.assertUsable();
-    checkGroups(this, groups);
     const layers = request.layers ?? this.model.info.probeLayers;
-    return withLocks(this.#locksOf(groups), async () => {
-      const pass = await GgmlPass.begin(this, groups, signal ? { signal } : {});
+    return this.#locked([{ kind: 'append', sequence, tokens }], async (own) => {
+      checkLayers(layers, this.model.hp.layers);
+      const pass = await GgmlPass.begin(this, own, signal ? { signal } : {});
       try {
         const result = await pass.advance((layers.at(-1) ?? 0) + 1, {
           attention: { ...request, layers },
@@ -163,22 +181,42 @@ export class GgmlArena implements KvArena {
     });
   }
 
+  /** Runs a batch when its sequences' turn has come. */
+  async #locked<T>(groups: readonly RowGroup[], task: (own: RowGroup[]) => Promise<T>): Promise<T> {
+    this.assertUsable();
+    const own = ownGroups(this, groups);
+    return this.track(() => withLocks(this.#locksOf(own), () => task(own)));
+  }
+
   #locksOf(groups: readonly RowGroup[]) {
     const sequences = new Set(groups.map((group) => group.sequence as GgmlSequence));
     // Always in the same order, so that two batches cannot wait for each other.
     return [...sequences].sort((a, b) => a.id - b.id).map((sequence) => sequence.lock);
   }
 
+  /** Waits for the calls that run, then frees the cells. */
   dispose(): Promise<void> {
-    this.#disposed ??= this.model.queue
-      .run(async () => {
+    this.#disposed ??= (async () => {
+      for (const pass of this.#passes) await pass.dispose();
+      if (this.#running > 0) {
+        await new Promise<void>((resolve) => {
+          this.#onIdle = resolve;
+        });
+      }
+      await this.model.queue.run(async () => {
         const { ggml } = this.model.backend.runtime;
         this.decodeProgram.dispose();
         ggml.bufferFree(this.#buffer);
         ggml.free(this.#ctx);
-      })
-      .then(() => this.#onDispose(this));
+      });
+      this.#onDispose(this);
+    })();
     return this.#disposed;
+  }
+
+  /** Called by a pass that ended. */
+  forget(pass: GgmlPass): void {
+    this.#passes.delete(pass);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -31,7 +31,6 @@ async function overLayers(
   for (let from = range.from; from < range.to; from += LAYERS_AT_ONCE) {
     const to = Math.min(range.to, from + LAYERS_AT_ONCE);
     await queue.run(async () => {
-      arena.assertUsable();
       options.signal?.throwIfAborted();
       const graph = new Graph(backend, 64 + (to - from) * 24);
       try {
@@ -108,7 +107,6 @@ export function checkKv(arena: GgmlArena, kv: ChunkKv): void {
       `The chunk KV names the layers ${from} to ${to} of ${layout.layers}.`,
     );
   }
-  if (kv.tokens.length === 0) throw new InvalidArgumentError('The chunk KV holds no tokens.');
   const expected = layerBytes(layout, kv.tokens.length) * (to - from);
   if (kv.data.byteLength !== expected) {
     throw new KvMismatchError(
@@ -132,16 +130,20 @@ export async function loadKv(
   const { table, model } = arena;
   const { keyWidth, valueWidth } = model.info.kv;
   const { cells, positions } = target;
+  // A cell that a pass computes again is loaded beneath it, for layers that the pass has not reached.
+  const heldBy = (cell: number): Uint16Array => (table.writing[cell] ? table.loaded : table.ready);
   for (const cell of cells) {
-    if ((table.ready[cell] as number) < kv.layers.from) {
-      throw new StaleCellError(
-        `Layers below ${kv.layers.from} of these entries were not loaded yet.`,
+    if ((heldBy(cell)[cell] as number) < kv.layers.from) {
+      throw new InvalidArgumentError(
+        `Layers below ${kv.layers.from} of these entries were not loaded yet; layers are loaded from 0 upwards.`,
       );
     }
   }
-  const before = cells.map((cell) => table.ready[cell] as number);
-  for (const cell of cells)
-    table.ready[cell] = Math.min(table.ready[cell] as number, kv.layers.from);
+  const before = cells.map((cell) => heldBy(cell)[cell] as number);
+  for (const cell of cells) {
+    const held = heldBy(cell);
+    held[cell] = Math.min(held[cell] as number, kv.layers.from);
+  }
   const stretches = runs(cells);
   await overLayers(arena, kv.layers, options, (graph, layer, held) => {
     const { ggml, ctx } = graph;
@@ -168,7 +170,7 @@ export async function loadKv(
     };
   });
   cells.forEach((cell, i) => {
-    table.ready[cell] = Math.max(kv.layers.to, before[i] as number);
+    heldBy(cell)[cell] = Math.max(kv.layers.to, before[i] as number);
   });
 }
 
@@ -182,7 +184,6 @@ export async function captureSpan(
   const { info, hp } = arena.model;
   const layers = options.layers ?? { from: 0, to: info.layers };
   checkRange(layers, info.layers);
-  if (span.end === span.start) throw new InvalidArgumentError('An empty span cannot be captured.');
   const state = sequence.state;
   const cells = state.cells.slice(span.start, span.end);
   const positions = state.positions.slice(span.start, span.end);
@@ -195,37 +196,38 @@ export async function captureSpan(
   const size = layerBytes(info.kv, rows);
   const keyBytes = rows * info.kv.keyWidth * 2;
   const data = new Uint8Array(size * (layers.to - layers.from));
-  await overLayers(arena, layers, options, (graph, layer, held) => {
-    const { ggml, ctx } = graph;
-    const ids = graph.input('I32', rows);
-    const back = graph.input('I32', rows);
-    const magnitude = 1 / keyMagnitude(hp, layer);
-    const flat = rotateRows(
-      graph,
-      arena,
-      layer,
-      rowsOf(graph, held.keys, ids),
-      rows,
-      back,
-      magnitude,
-    );
-    const keys = graph.output(ggml.cast(ctx, flat, 1));
-    const values = graph.output(ggml.cast(ctx, rowsOf(graph, held.values, ids), 1));
-    return {
-      set() {
-        graph.set(ids, cells);
-        graph.set(
-          back,
-          positions.map((position) => -position),
-        );
-      },
-      read() {
-        const at = (layer - layers.from) * size;
-        ggml.tensorGet(keys, data.subarray(at, at + keyBytes), 0, keyBytes);
-        ggml.tensorGet(values, data.subarray(at + keyBytes, at + size), 0, size - keyBytes);
-      },
-    };
-  });
+  if (rows > 0)
+    await overLayers(arena, layers, options, (graph, layer, held) => {
+      const { ggml, ctx } = graph;
+      const ids = graph.input('I32', rows);
+      const back = graph.input('I32', rows);
+      const magnitude = 1 / keyMagnitude(hp, layer);
+      const flat = rotateRows(
+        graph,
+        arena,
+        layer,
+        rowsOf(graph, held.keys, ids),
+        rows,
+        back,
+        magnitude,
+      );
+      const keys = graph.output(ggml.cast(ctx, flat, 1));
+      const values = graph.output(ggml.cast(ctx, rowsOf(graph, held.values, ids), 1));
+      return {
+        set() {
+          graph.set(ids, cells);
+          graph.set(
+            back,
+            positions.map((position) => -position),
+          );
+        },
+        read() {
+          const at = (layer - layers.from) * size;
+          ggml.tensorGet(keys, data.subarray(at, at + keyBytes), 0, keyBytes);
+          ggml.tensorGet(values, data.subarray(at + keyBytes, at + size), 0, size - keyBytes);
+        },
+      };
+    });
   return {
     fingerprint: info.fingerprint,
     layout: info.kv,
@@ -290,21 +292,18 @@ export async function copyCells(arena: GgmlArena, from: Int32Array, to: Int32Arr
   });
 }
 
-/** Adds a correction to a span's un-rotated keys and to its values. */
-export async function correctSpan(
+/** @throws InvalidArgumentError, StaleCellError */
+export function checkCorrection(
   sequence: GgmlSequence,
   span: Span,
   correction: KvCorrection,
-  options: RunOptions,
-): Promise<void> {
-  const { arena } = sequence;
-  const { info } = arena.model;
+): void {
+  const { info } = sequence.arena.model;
   const { layers } = correction;
   checkRange(layers, info.layers);
   const rows = span.end - span.start;
-  if (rows === 0) return;
-  const perRow = (list: Float32Array | undefined, width: number, what: string): boolean => {
-    if (!list) return false;
+  const check = (list: Float32Array | undefined, width: number, what: string): void => {
+    if (!list) return;
     const count = layers.to - layers.from;
     if (list.length !== count * width && list.length !== count * rows * width) {
       throw new InvalidArgumentError(
@@ -314,18 +313,35 @@ export async function correctSpan(
     if (list.some((value) => !Number.isFinite(value))) {
       throw new InvalidArgumentError(`The ${what} of the correction are not all finite.`);
     }
-    return list.length === count * rows * width && rows > 1;
   };
-  const { keyWidth, valueWidth } = info.kv;
-  const keysPerRow = perRow(correction.keys, keyWidth, 'keys');
-  const valuesPerRow = perRow(correction.values, valueWidth, 'values');
+  check(correction.keys, info.kv.keyWidth, 'keys');
+  check(correction.values, info.kv.valueWidth, 'values');
+  const { table } = sequence.arena;
+  const cells = sequence.state.cells.subarray(span.start, span.end);
+  if (cells.some((cell) => (table.ready[cell] as number) < layers.to)) {
+    throw new StaleCellError('Some entries of the span are not computed.');
+  }
+}
+
+/** Adds a checked correction to a span's un-rotated keys and to its values. */
+export async function correctSpan(
+  sequence: GgmlSequence,
+  span: Span,
+  correction: KvCorrection,
+  options: RunOptions,
+): Promise<void> {
+  const { arena } = sequence;
+  const { layers, keys, values } = correction;
+  const rows = span.end - span.start;
+  if (rows === 0 || (!keys && !values)) return;
+  const { keyWidth, valueWidth } = arena.model.info.kv;
+  const count = layers.to - layers.from;
+  const keysPerRow = keys?.length === count * rows * keyWidth;
+  const valuesPerRow = values?.length === count * rows * valueWidth;
   const state = sequence.state;
   const cells = state.cells.slice(span.start, span.end);
   const positions = state.positions.slice(span.start, span.end);
   const { table } = arena;
-  if (cells.some((cell) => (table.ready[cell] as number) < layers.to)) {
-    throw new StaleCellError('Some entries of the span are not computed.');
-  }
   const spread = (
     list: Float32Array,
     width: number,
@@ -344,7 +360,6 @@ export async function correctSpan(
     const { ggml, ctx } = graph;
     const ids = graph.input('I32', rows);
     const wide = graph.input('I64', rows);
-    const { keys, values } = correction;
     const at = keys ? graph.input('I32', rows) : undefined;
     const addKeys = keys ? graph.input('F32', keyWidth, rows) : undefined;
     const addValues = values ? graph.input('F32', valueWidth, rows) : undefined;
@@ -359,7 +374,6 @@ export async function correctSpan(
     }
     return {
       set() {
-        if (!addKeys && !addValues) return;
         graph.set(ids, cells);
         graph.set(wide, widen(cells));
         if (at) graph.set(at, positions);

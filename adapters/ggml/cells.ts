@@ -6,6 +6,10 @@ export class CellTable {
   readonly #users: Uint16Array;
   /** Layers, counted from 0, whose keys and values are valid. */
   readonly ready: Uint16Array;
+  /** Cells that an open pass computes again; {@link ready} follows the pass then. */
+  readonly writing: Uint8Array;
+  /** Of those cells: layers that are valid where the pass leaves them alone. */
+  readonly loaded: Uint16Array;
   #free: number;
 
   constructor(size: number) {
@@ -13,6 +17,8 @@ export class CellTable {
     this.#free = size;
     this.#users = new Uint16Array(size);
     this.ready = new Uint16Array(size);
+    this.writing = new Uint8Array(size);
+    this.loaded = new Uint16Array(size);
   }
 
   get free(): number {
@@ -31,13 +37,7 @@ export class CellTable {
    * @throws ContextOverflowError when fewer are free; nothing is taken then.
    */
   take(count: number): Int32Array {
-    if (count > this.#free) {
-      throw new ContextOverflowError(
-        count,
-        this.#free,
-        'Use fewer or shorter passages, dispose sequences that are done, or create an arena with more cells.',
-      );
-    }
+    this.assertFree(count);
     const cells = new Int32Array(count);
     let from = this.#run(count);
     for (let i = 0; i < count; i++) {
@@ -48,6 +48,16 @@ export class CellTable {
     }
     this.#free -= count;
     return cells;
+  }
+
+  /** @throws ContextOverflowError when fewer cells are free. */
+  assertFree(count: number): void {
+    if (count <= this.#free) return;
+    throw new ContextOverflowError(
+      count,
+      this.#free,
+      'Use fewer or shorter passages, dispose sequences that are done, or create an arena with more cells.',
+    );
   }
 
   share(cells: Int32Array): void {

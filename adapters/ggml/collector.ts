@@ -10,7 +10,7 @@ import type {
 } from '../../lib/engine/forward.js';
 import type { LoadedModel } from './model.js';
 import type { PieceData, PieceResult, PieceSpec, ProbeSpec } from './row-program.js';
-import { checkLayers, checkSpan, type GroupRows, type Rows } from './rows.js';
+import { checkLayers, checkSpan, type GroupRows, joiningRows, type Rows } from './rows.js';
 
 /** Rows that go through the output head, and what is wanted of them. */
 export interface HeadRequest {
@@ -132,15 +132,12 @@ export class Collector {
   #layOut(number: number, group: GroupRows): Asking {
     const { attention } = this.#outputs;
     const held = group.sequence.state.cells;
-    const joining = this.#rows.groups.find(
-      (other) => other.kind === 'append' && other.sequence === group.sequence,
-    );
-    const cells = new Int32Array(held.length + (joining?.count ?? 0));
+    const joining = joiningRows(this.#rows, group.sequence);
+    const cells = new Int32Array(held.length + joining.length);
     cells.set(held);
-    if (joining) {
-      const { start, count } = joining;
-      cells.set(this.#rows.cells.subarray(start, start + count), held.length);
-    }
+    joining.forEach((row, i) => {
+      cells[held.length + i] = this.#rows.cells[row] as number;
+    });
     for (const span of attention?.spans ?? []) checkSpan(span, cells.length);
     const layers = attention?.perLayer ? this.#attentionLayers.length : 1;
     const spans = attention?.spans?.length ?? 0;

@@ -38,6 +38,7 @@ export class DecodeProgram {
     if (model.embed || model.layersPerCompute < model.hp.layers) return undefined;
 
     const sequence = group.sequence as GgmlSequence;
+    options.signal?.throwIfAborted();
     sequence.assertNoPass();
     const position = group.positions?.[0] ?? sequence.nextPosition;
     checkReach(position, model.info.contextLength);
@@ -69,7 +70,6 @@ export class DecodeProgram {
   ): Promise<Float32Array> {
     const arena = this.#arena;
     const { model } = arena;
-    arena.assertUsable();
     const span = Math.ceil(arena.table.extent / CELL_STEP) * CELL_STEP;
     const program = this.#programFor(span);
     const state = sequence.state;

@@ -15,7 +15,7 @@ import { callAsync, GgmlType } from './native/ggml.js';
 import type { BufferPtr, ContextPtr, TensorPtr } from './native/pointer.js';
 import { Collector, type HeadRequest } from './collector.js';
 import { attentionRows, type PieceData, RowProgram } from './row-program.js';
-import { checkReach, type GroupRows, type Rows } from './rows.js';
+import { checkGroups, checkReach, type GroupRows, joiningRows, type Rows } from './rows.js';
 import type { GgmlSequence } from './sequence.js';
 import { assertReady } from './visibility.js';
 
@@ -27,7 +27,6 @@ export class GgmlPass implements LayerPass {
   #order: Int32Array;
   #next = 0;
   readonly #visible: readonly Visible[];
-  readonly #before: Uint16Array;
   readonly #lock = new Lock();
   readonly #onProgress: ((share: number) => void) | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -41,12 +40,12 @@ export class GgmlPass implements LayerPass {
     options: RunOptions,
   ): Promise<GgmlPass> {
     options.signal?.throwIfAborted();
+    checkGroups(arena, groups);
     const { table } = arena;
     const taken: Int32Array[] = [];
     try {
       for (const group of groups) {
         const sequence = group.sequence as GgmlSequence;
-        sequence.assertNoPass();
         if (group.kind === 'refresh') await sequence.unshare(group.entries);
         else taken.push(table.take(group.tokens.length));
       }
@@ -63,21 +62,19 @@ export class GgmlPass implements LayerPass {
     this.#onProgress = options.onProgress;
     this.#signal = options.signal;
     this.#order = inComputeOrder(rows);
-    this.#before = Uint16Array.from(rows.cells, (cell) => arena.table.ready[cell] as number);
+    const { table } = arena;
+    for (const cell of rows.cells) {
+      table.writing[cell] = 1;
+      table.loaded[cell] = table.ready[cell] as number;
+    }
     this.#visible = rows.groups.map((group) => {
       const { positions, cells } = group.sequence.state;
-      // A refresh and an append of one sequence see each other.
-      const joining = rows.groups.find(
-        (other) => other.kind === 'append' && other.sequence === group.sequence,
-      );
-      return orderVisible(
-        positions,
-        cells,
-        joining && {
-          positions: rows.positions.subarray(joining.start, joining.start + joining.count),
-          cells: rows.cells.subarray(joining.start, joining.start + joining.count),
-        },
-      );
+      // All groups of one sequence see each other.
+      const joining = joiningRows(rows, group.sequence);
+      return orderVisible(positions, cells, {
+        positions: joining.map((row) => rows.positions[row] as number),
+        cells: joining.map((row) => rows.cells[row] as number),
+      });
     });
     for (const sequence of new Set(rows.groups.map((group) => group.sequence))) sequence.openPass();
   }
@@ -90,21 +87,29 @@ export class GgmlPass implements LayerPass {
     return Int32Array.from(this.#order).sort();
   }
 
-  advance(
+  async advance(
     to: number,
     options: LayerOutputs & { readonly signal?: AbortSignal } = {},
   ): Promise<LayerResult> {
-    return this.#lock.run(async () => {
-      this.#assertOpen();
+    return this.#step(async () => {
       const { layers } = this.#arena.model.hp;
       if (!Number.isInteger(to) || to <= this.#next || to > layers) {
         throw new InvalidArgumentError(
           `A pass advances to a layer from ${this.#next + 1} to ${layers}, not ${to}.`,
         );
       }
-      const collector = new Collector(this.#arena.model, this.#rows, this.#order, options, undefined);
+      const collector = new Collector(
+        this.#arena.model,
+        this.#rows,
+        this.#order,
+        options,
+        undefined,
+      );
       collector.checkLayers(this.#next, to);
-      await this.#guarded(() => this.#run(to, collector, true, options.signal ?? this.#signal));
+      const signal = options.signal ?? this.#signal;
+      signal?.throwIfAborted();
+      this.#checkVisible(to);
+      await this.#guarded(() => this.#run(to, collector, true, signal));
       return collector.layerResult();
     });
   }
@@ -126,20 +131,25 @@ export class GgmlPass implements LayerPass {
     }
     if (wanted.size === 0) throw new InvalidArgumentError('At least one row must stay.');
     for (const row of this.#order) {
-      if (!wanted.has(row)) this.#settle(row, this.#next);
+      if (wanted.has(row)) continue;
+      const cell = this.#rows.cells[row] as number;
+      this.#unwrite(cell, this.#next);
     }
     this.#order = this.#order.filter((row) => wanted.has(row));
   }
 
-  finish(options: ForwardOutputs & { readonly signal?: AbortSignal } = {}): Promise<ForwardResult> {
-    return this.#lock.run(async () => {
-      this.#assertOpen();
+  async finish(
+    options: ForwardOutputs & { readonly signal?: AbortSignal } = {},
+  ): Promise<ForwardResult> {
+    return this.#step(async () => {
       const { model } = this.#arena;
       const { layers } = model.hp;
       const signal = options.signal ?? this.#signal;
       const head = headRequest(this.#rows, options, this.#order);
       const collector = new Collector(model, this.#rows, this.#order, options, head);
       collector.checkLayers(this.#next, layers);
+      signal?.throwIfAborted();
+      this.#checkVisible(layers);
       await this.#guarded(async () => {
         // Many rows of logits are too large for one graph: the rows rest, and go through the head in slices.
         const slices = head !== undefined && head.rows.length > HEAD_ROWS;
@@ -170,14 +180,11 @@ export class GgmlPass implements LayerPass {
     const { model, table } = this.#arena;
     const from = this.#next;
     const order = this.#order;
-    const writing = new Set<number>();
-    for (const row of order) writing.add(this.#rows.cells[row] as number);
-    this.#rows.groups.forEach((group) => {
-      const last = lastPosition(group, this.#rows, order);
-      if (last >= 0) assertReady(table, group.sequence.state, last, to, writing);
-    });
-    for (const cell of writing) table.ready[cell] = Math.min(table.ready[cell] as number, from);
-    if (store) await this.#ensureResidual();
+    for (const row of order) {
+      const cell = this.#rows.cells[row] as number;
+      table.ready[cell] = Math.min(table.ready[cell] as number, from);
+    }
+    if (store && order.length > 0) await this.#ensureResidual();
     for (let start = 0; start < order.length; start += PIECE_ROWS) {
       const piece = order.subarray(start, Math.min(order.length, start + PIECE_ROWS));
       await model.queue.run(() => this.#runPiece(piece, from, to, collector, store, signal, head));
@@ -185,7 +192,17 @@ export class GgmlPass implements LayerPass {
       this.#onProgress?.((from + (to - from) * share) / model.hp.layers);
     }
     this.#next = to;
-    for (const row of order) this.#settle(row, to);
+    for (const row of order) table.ready[this.#rows.cells[row] as number] = to;
+  }
+
+  /** Refuses to look at cells that are not valid in the layers below `to`. */
+  #checkVisible(to: number): void {
+    const writing = new Set<number>();
+    for (const row of this.#order) writing.add(this.#rows.cells[row] as number);
+    for (const group of this.#rows.groups) {
+      const last = lastPosition(group, this.#rows, this.#order);
+      if (last >= 0) assertReady(this.#arena.table, group.sequence.state, last, to, writing);
+    }
   }
 
   async #runPiece(
@@ -199,7 +216,6 @@ export class GgmlPass implements LayerPass {
   ): Promise<void> {
     const arena = this.#arena;
     const { model } = arena;
-    arena.assertUsable();
     signal?.throwIfAborted();
     const rows = this.#rows;
     const span = Math.ceil(arena.table.extent / CELL_STEP) * CELL_STEP;
@@ -278,7 +294,6 @@ export class GgmlPass implements LayerPass {
     for (let start = 0; start < head.rows.length; start += HEAD_ROWS) {
       const piece = head.rows.subarray(start, Math.min(head.rows.length, start + HEAD_ROWS));
       await model.queue.run(async () => {
-        this.#arena.assertUsable();
         const program = new RowProgram(
           model.backend,
           model,
@@ -336,11 +351,22 @@ export class GgmlPass implements LayerPass {
     this.#residual = { tensor, buffer, ctx };
   }
 
-  /** A row's cell is valid up to `layer`, and above it where it was before. */
-  #settle(row: number, layer: number): void {
-    const cell = this.#rows.cells[row] as number;
-    const before = this.#before[row] as number;
-    this.#arena.table.ready[cell] = Math.max(layer, before);
+  /** The pass leaves a cell alone: above `layer` it is valid as far as it was loaded. */
+  #unwrite(cell: number, layer: number): void {
+    const { table } = this.#arena;
+    table.writing[cell] = 0;
+    table.ready[cell] = Math.max(layer, table.loaded[cell] as number);
+  }
+
+  /** Runs one call on the pass at a time, and keeps the arena while it runs. */
+  async #step<T>(task: () => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    return this.#arena.count(() =>
+      this.#lock.run(() => {
+        this.#assertOpen();
+        return task();
+      }),
+    );
   }
 
   /** Runs a step; a failure closes the pass and leaves the cells that it was writing stale. */
@@ -370,7 +396,6 @@ export class GgmlPass implements LayerPass {
   }
 
   #assertOpen(): void {
-    this.#arena.assertUsable();
     if (this.#state === 'done' || this.#state === 'disposed') throw new DisposedError('pass');
     if (this.#state === 'failed') {
       throw new InvalidArgumentError('The pass failed before. Begin a new one.');
@@ -382,6 +407,12 @@ export class GgmlPass implements LayerPass {
   #close(): Promise<void> {
     this.#closed ??= (async () => {
       const { table } = this.#arena;
+      for (const row of this.#order) {
+        const cell = this.#rows.cells[row] as number;
+        // Untouched, the cell holds what it held; else it is valid as far as the pass came.
+        if (this.#next === 0 && this.#state === 'disposed') this.#unwrite(cell, 0);
+        else table.writing[cell] = 0;
+      }
       for (const group of this.#rows.groups) {
         if (group.kind === 'append' && this.#state !== 'done') {
           table.release(this.#rows.cells.slice(group.start, group.start + group.count));
@@ -390,6 +421,7 @@ export class GgmlPass implements LayerPass {
       for (const sequence of new Set(this.#rows.groups.map((group) => group.sequence))) {
         sequence.closePass();
       }
+      this.#arena.forget(this);
       const residual = this.#residual;
       this.#residual = undefined;
       if (!residual) return;
@@ -426,6 +458,7 @@ function layOut(arena: GgmlArena, groups: readonly RowGroup[], taken: readonly I
     entry: new Int32Array(count).fill(-1),
     groups: [] as GroupRows[],
   };
+  const next = new Map<GgmlSequence, number>();
   let start = 0;
   let appended = 0;
   groups.forEach((group, number) => {
@@ -433,9 +466,11 @@ function layOut(arena: GgmlArena, groups: readonly RowGroup[], taken: readonly I
     const state = sequence.state;
     const size = (group.kind === 'append' ? group.tokens : group.entries).length;
     if (group.kind === 'append') {
-      const first = sequence.nextPosition;
+      const first = next.get(sequence) ?? sequence.nextPosition;
       const positions = group.positions ?? Int32Array.from(group.tokens, (_, i) => first + i);
-      checkReach(positions.at(-1) as number, arena.model.info.contextLength);
+      const highest = positions.reduce((a, b) => Math.max(a, b), first - 1);
+      checkReach(highest, arena.model.info.contextLength);
+      next.set(sequence, highest + 1);
       rows.tokens.set(group.tokens, start);
       rows.positions.set(positions, start);
       rows.cells.set(taken[appended++] as Int32Array, start);
@@ -500,6 +535,9 @@ function headRequest(
     numbers = [...wanted];
     for (const row of numbers) {
       if (!alive.has(row)) throw new InvalidArgumentError(`Row ${row} is not among the live rows.`);
+    }
+    if (new Set(numbers).size !== numbers.length) {
+      throw new InvalidArgumentError('A row of logits is named twice.');
     }
   }
   const logitRows = Int32Array.from(new Set(numbers)).sort();

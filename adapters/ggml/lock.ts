@@ -1,9 +1,18 @@
 /** Runs tasks one after another, in the order in which they were handed in. */
 export class Lock {
   #tail: Promise<unknown> = Promise.resolve();
+  #tasks = 0;
+
+  /** Whether a task runs or waits. */
+  get busy(): boolean {
+    return this.#tasks > 0;
+  }
 
   run<T>(task: () => Promise<T> | T): Promise<T> {
-    const result = this.#tail.then(task);
+    this.#tasks++;
+    const result = this.#tail.then(task).finally(() => {
+      this.#tasks--;
+    });
     this.#tail = result.catch(() => {});
     return result;
   }

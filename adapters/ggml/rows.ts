@@ -23,38 +23,68 @@ export interface GroupRows {
   readonly count: number;
 }
 
+/** Row numbers that are about to join a sequence, in the order in which they will stand in it. */
+export function joiningRows(rows: Rows, sequence: GgmlSequence): Int32Array {
+  const found: number[] = [];
+  for (const group of rows.groups) {
+    if (group.kind !== 'append' || group.sequence !== sequence) continue;
+    for (let row = group.start; row < group.start + group.count; row++) found.push(row);
+  }
+  return Int32Array.from(found);
+}
+
 /**
- * Checks a batch before anything is touched: every token, entry and position, since the native side would
- * end the process.
+ * Checks what of a batch can be checked when the call is made, and copies its arrays: the caller may reuse
+ * them while the call waits for its turn.
  */
-export function checkGroups(arena: GgmlArena, groups: readonly RowGroup[]): void {
+export function ownGroups(arena: GgmlArena, groups: readonly RowGroup[]): RowGroup[] {
   const { info } = arena.model;
   if (groups.length === 0 || groups.length > 4096) {
     throw new InvalidArgumentError(`A batch takes 1 to 4096 groups, not ${groups.length}.`);
   }
-  const seen = new Set<unknown>();
-  for (const group of groups) {
+  return groups.map((group) => {
     const { sequence } = group;
     if (!(sequence instanceof GgmlSequence) || sequence.arena !== arena) {
       throw new InvalidArgumentError('A batch takes sequences of its own arena only.');
     }
     sequence.assertUsable();
-    const key = `${group.kind}:${sequence.id}`;
-    if (seen.has(key)) {
-      throw new InvalidArgumentError('A sequence has at most one group of each kind in a batch.');
-    }
-    seen.add(key);
-    if (group.kind === 'append') {
-      checkTokens(group.tokens, info.vocabSize);
-      if (group.positions) checkPositions(group.positions, group.tokens.length, info.contextLength);
-    } else {
-      checkEntries(group.entries, sequence.length);
+    if (group.kind === 'refresh') return { ...group, entries: group.entries.slice() };
+    if (group.tokens.length === 0) throw new InvalidArgumentError('At least one token is needed.');
+    checkTokens(group.tokens, info.vocabSize);
+    if (!group.positions) return { ...group, tokens: group.tokens.slice() };
+    checkPositions(group.positions, group.tokens.length, info.contextLength);
+    return { ...group, tokens: group.tokens.slice(), positions: group.positions.slice() };
+  });
+}
+
+/**
+ * Checks the rest when the batch's turn has come: entries, and that the cells suffice. The native side would
+ * end the process otherwise.
+ */
+export function checkGroups(arena: GgmlArena, groups: readonly RowGroup[]): void {
+  const { table } = arena;
+  const refreshed = new Map<GgmlSequence, Int32Array[]>();
+  let needed = 0;
+  for (const group of groups) {
+    const sequence = group.sequence as GgmlSequence;
+    sequence.assertNoPass();
+    if (group.kind === 'append') needed += group.tokens.length;
+    else refreshed.set(sequence, [...(refreshed.get(sequence) ?? []), group.entries]);
+  }
+  for (const [sequence, lists] of refreshed) {
+    checkEntries(
+      lists.flatMap((list) => [...list]),
+      sequence.length,
+    );
+    const { cells } = sequence.state;
+    for (const list of lists) {
+      for (const entry of list) if (table.isShared(cells[entry] as number)) needed++;
     }
   }
+  table.assertFree(needed);
 }
 
 export function checkTokens(tokens: Int32Array, vocabSize: number): void {
-  if (tokens.length === 0) throw new InvalidArgumentError('At least one token is needed.');
   for (const token of tokens) {
     if (!Number.isInteger(token) || token < 0 || token >= vocabSize) {
       throw new InvalidArgumentError(
@@ -70,21 +100,24 @@ function checkPositions(positions: Int32Array, count: number, context: number): 
       `${count} tokens need as many positions, not ${positions.length}.`,
     );
   }
-  let last = -1;
+  const seen = new Set<number>();
   for (const position of positions) {
-    if (!Number.isInteger(position) || position <= last) {
+    if (!Number.isInteger(position) || position < 0 || seen.has(position)) {
       throw new InvalidArgumentError(
-        'Positions of appended tokens are whole numbers from 0 that rise from token to token.',
+        'Positions of appended tokens are whole numbers from 0, each at most once.',
       );
     }
-    last = position;
+    seen.add(position);
+    checkReach(position, context);
   }
-  checkReach(last, context);
 }
 
 /** @throws ContextOverflowError when a position lies beyond what the model was trained for. */
 export function checkReach(lastPosition: number, context: number): void {
   if (lastPosition < context) return;
+  if (!Number.isSafeInteger(lastPosition) || lastPosition > MAX_POSITION) {
+    throw new InvalidArgumentError(`There is no position ${lastPosition}.`);
+  }
   throw new ContextOverflowError(
     lastPosition + 1,
     context,
@@ -92,10 +125,11 @@ export function checkReach(lastPosition: number, context: number): void {
   );
 }
 
-export function checkEntries(entries: Int32Array, length: number): void {
-  if (entries.length === 0) throw new InvalidArgumentError('At least one entry is needed.');
+const MAX_POSITION = 2 ** 31 - 1;
+
+export function checkEntries(entries: ArrayLike<number>, length: number): void {
   const seen = new Uint8Array(length);
-  for (const entry of entries) {
+  for (const entry of Array.from(entries)) {
     if (!Number.isInteger(entry) || entry < 0 || entry >= length) {
       throw new InvalidArgumentError(`Entry ${entry} is outside the sequence's ${length} entries.`);
     }

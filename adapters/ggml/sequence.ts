@@ -1,4 +1,4 @@
-import { DisposedError, InvalidArgumentError } from '../../lib/errors.js';
+import { DisposedError, InvalidArgumentError, KvMismatchError } from '../../lib/errors.js';
 import type {
   AppendOptions,
   KvCorrection,
@@ -14,9 +14,17 @@ import type {
   GroupAttention,
 } from '../../lib/engine/forward.js';
 import type { GgmlArena } from './arena.js';
-import { captureSpan, checkKv, copyCells, correctSpan, loadKv, rotateCells } from './cell-io.js';
+import {
+  captureSpan,
+  checkCorrection,
+  checkKv,
+  copyCells,
+  correctSpan,
+  loadKv,
+  rotateCells,
+} from './cell-io.js';
 import { Lock } from './lock.js';
-import { checkEntries, checkReach, checkSpan, checkTokens } from './rows.js';
+import { checkReach, checkSpan, checkTokens } from './rows.js';
 
 /** An ordered list of entries over an arena's cells. */
 export class GgmlSequence implements KvSequence {
@@ -82,7 +90,6 @@ export class GgmlSequence implements KvSequence {
 
   /** @throws InvalidArgumentError while the caller steps a pass over this sequence. */
   assertNoPass(): void {
-    this.assertUsable();
     if (this.#passes > 0) {
       throw new InvalidArgumentError(
         'A pass over this sequence is open. Finish or dispose it before the sequence is changed.',
@@ -113,6 +120,7 @@ export class GgmlSequence implements KvSequence {
   }
 
   adopt(other: KvSequence, span: Span): Span {
+    this.assertUsable();
     this.assertNoPass();
     if (!(other instanceof GgmlSequence) || other.arena !== this.arena) {
       throw new InvalidArgumentError('Entries can be shared within one arena only.');
@@ -141,10 +149,11 @@ export class GgmlSequence implements KvSequence {
     entries: Int32Array | Span,
     options: ForwardOutputs & RunOptions = {},
   ): Promise<ForwardResult> {
-    return this.arena.forward(
-      [{ kind: 'refresh', sequence: this, entries: this.#listed(entries) }],
-      { logits: 'none', ...options },
-    );
+    this.assertUsable();
+    return this.arena.forward([{ kind: 'refresh', sequence: this, entries: listed(entries) }], {
+      logits: 'none',
+      ...options,
+    });
   }
 
   async probe(
@@ -159,10 +168,7 @@ export class GgmlSequence implements KvSequence {
     span: Span,
     options: RunOptions & { readonly layers?: LayerRange } = {},
   ): Promise<ChunkKv> {
-    this.assertUsable();
-    checkSpan(span, this.#length);
-    return this.lock.run(async () => {
-      this.assertUsable();
+    return this.#call(options, async () => {
       checkSpan(span, this.#length);
       return captureSpan(this, span, options);
     });
@@ -172,15 +178,13 @@ export class GgmlSequence implements KvSequence {
     kv: ChunkKv,
     options: RunOptions & { readonly position?: number } = {},
   ): Promise<Span> {
-    this.assertNoPass();
-    checkKv(this.arena, kv);
-    if (kv.layers.from !== 0) {
-      throw new InvalidArgumentError(
-        'Chunk KV is spliced from layer 0 upwards; load the rest after.',
-      );
-    }
-    return this.lock.run(async () => {
-      this.assertNoPass();
+    return this.#change(options, async () => {
+      checkKv(this.arena, kv);
+      if (kv.layers.from !== 0) {
+        throw new InvalidArgumentError(
+          'Chunk KV is spliced from layer 0 upwards; load the rest after.',
+        );
+      }
       const start = options.position ?? this.nextPosition;
       if (!Number.isInteger(start) || start < 0) {
         throw new InvalidArgumentError(`A position is a whole number from 0, not ${start}.`);
@@ -199,17 +203,14 @@ export class GgmlSequence implements KvSequence {
   }
 
   async load(span: Span, kv: ChunkKv, options: RunOptions = {}): Promise<void> {
-    this.assertUsable();
-    checkKv(this.arena, kv);
-    return this.lock.run(async () => {
-      this.assertUsable();
+    return this.#call(options, async () => {
       checkSpan(span, this.#length);
-      if (span.end - span.start !== kv.tokens.length) {
-        throw new InvalidArgumentError(
-          `The span holds ${span.end - span.start} entries, the chunk KV ${kv.tokens.length} tokens.`,
-        );
+      checkKv(this.arena, kv);
+      const held = this.#tokens.subarray(span.start, span.end);
+      if (held.length !== kv.tokens.length || held.some((token, i) => token !== kv.tokens[i])) {
+        throw new KvMismatchError('The chunk KV holds other tokens than the span.');
       }
-      await this.#unshare(span.start, span.end);
+      await this.unshare(range(span));
       await loadKv(
         this.arena,
         kv,
@@ -223,56 +224,62 @@ export class GgmlSequence implements KvSequence {
   }
 
   async correct(span: Span, correction: KvCorrection, options: RunOptions = {}): Promise<void> {
-    this.assertUsable();
-    return this.lock.run(async () => {
-      this.assertUsable();
+    return this.#call(options, async () => {
       checkSpan(span, this.#length);
-      await this.#unshare(span.start, span.end);
+      checkCorrection(this, span, correction);
+      await this.unshare(range(span));
       await correctSpan(this, span, correction, options);
     });
   }
 
   async move(span: Span, by: number, options: RunOptions = {}): Promise<void> {
-    this.assertNoPass();
-    return this.lock.run(async () => {
-      this.assertNoPass();
+    return this.#change(options, async () => {
       checkSpan(span, this.#length);
+      this.#checkShift(span, by);
       await this.#shift(span, by, options.signal);
     });
   }
 
   async drop(span: Span, options: RunOptions & { readonly close?: boolean } = {}): Promise<void> {
-    this.assertNoPass();
-    return this.lock.run(async () => {
-      this.assertNoPass();
+    return this.#change(options, async () => {
       checkSpan(span, this.#length);
       if (options.close ?? true) {
-        const after = { start: span.end, end: this.#length };
-        await this.#shift(after, -this.#room(span), options.signal);
+        await this.#shift(
+          { start: span.end, end: this.#length },
+          -this.#room(span),
+          options.signal,
+        );
       }
       this.#remove(span);
     });
   }
 
   async replace(span: Span, tokens: Int32Array, options: RunOptions = {}): Promise<Span> {
-    this.assertNoPass();
-    if (tokens.length > 0) checkTokens(tokens, this.arena.model.info.vocabSize);
-    return this.lock.run(async () => {
-      this.assertNoPass();
+    const { arena } = this;
+    checkTokens(tokens, arena.model.info.vocabSize);
+    const own = tokens.slice();
+    return this.#change(options, async () => {
       checkSpan(span, this.#length);
       const at =
         span.start < this.#length ? (this.#positions[span.start] as number) : this.nextPosition;
-      checkReach(at + tokens.length - 1, this.arena.model.info.contextLength);
+      checkReach(at + own.length - 1, arena.model.info.contextLength);
       const after = { start: span.end, end: this.#length };
-      await this.#shift(after, tokens.length - this.#room(span), options.signal);
+      const by = own.length - this.#room(span);
+      this.#checkShift(after, by);
+      arena.table.assertFree(own.length + (by === 0 ? 0 : this.#sharedIn(after)));
+      await this.#shift(after, by, options.signal);
       this.#remove(span);
-      if (tokens.length === 0) return { start: span.start, end: span.start };
-      const cells = this.arena.table.take(tokens.length);
-      const positions = Int32Array.from(tokens, (_, i) => at + i);
-      this.#insert(span.start, tokens, positions, cells);
-      const made = { start: span.start, end: span.start + tokens.length };
+      const made = { start: span.start, end: span.start + own.length };
+      if (own.length === 0) return made;
+      const cells = arena.table.take(own.length);
+      this.#insert(
+        span.start,
+        own,
+        Int32Array.from(own, (_, i) => at + i),
+        cells,
+      );
       // The new tokens see what stands before them; computed as a refresh of entries that hold nothing yet.
-      await this.arena.runLocked([{ kind: 'refresh', sequence: this, entries: range(made) }], {
+      await arena.runLocked([{ kind: 'refresh', sequence: this, entries: range(made) }], {
         logits: 'none',
         ...options,
       });
@@ -283,12 +290,32 @@ export class GgmlSequence implements KvSequence {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    // After what is queued on this sequence.
-    void this.lock.run(() => this.#releaseIfDone());
+    // What was called before goes on; the cells go back when it is done.
+    if (this.lock.busy) void this.lock.run(() => this.#releaseIfDone());
+    else this.#releaseIfDone();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  /** Runs a call when its turn has come. */
+  async #call<T>(options: RunOptions, task: () => Promise<T>): Promise<T> {
+    this.assertUsable();
+    return this.arena.track(() =>
+      this.lock.run(() => {
+        options.signal?.throwIfAborted();
+        return task();
+      }),
+    );
+  }
+
+  /** Likewise, for what changes the list of entries. */
+  async #change<T>(options: RunOptions, task: () => Promise<T>): Promise<T> {
+    return this.#call(options, () => {
+      this.assertNoPass();
+      return task();
+    });
   }
 
   /** Takes entries over that were computed or shared. */
@@ -317,8 +344,12 @@ export class GgmlSequence implements KvSequence {
     table.release(from);
   }
 
-  async #unshare(start: number, end: number): Promise<void> {
-    await this.unshare(range({ start, end }));
+  #sharedIn(span: Span): number {
+    let count = 0;
+    for (let i = span.start; i < span.end; i++) {
+      if (this.arena.table.isShared(this.#cells[i] as number)) count++;
+    }
+    return count;
   }
 
   /** Positions that a span takes up: up to the entry that follows it. */
@@ -330,10 +361,10 @@ export class GgmlSequence implements KvSequence {
       : (this.#positions[span.end - 1] as number) + 1 - first;
   }
 
-  async #shift(span: Span, by: number, signal: AbortSignal | undefined): Promise<void> {
-    if (!Number.isInteger(by))
+  #checkShift(span: Span, by: number): void {
+    if (!Number.isInteger(by)) {
       throw new InvalidArgumentError(`A distance is a whole number, not ${by}.`);
-    if (by === 0 || span.start === span.end) return;
+    }
     for (let i = span.start; i < span.end; i++) {
       const position = (this.#positions[i] as number) + by;
       if (position < 0) {
@@ -341,7 +372,11 @@ export class GgmlSequence implements KvSequence {
       }
       checkReach(position, this.arena.model.info.contextLength);
     }
-    await this.#unshare(span.start, span.end);
+  }
+
+  async #shift(span: Span, by: number, signal: AbortSignal | undefined): Promise<void> {
+    if (by === 0 || span.start === span.end) return;
+    await this.unshare(range(span));
     const cells = this.#cells.slice(span.start, span.end);
     await rotateCells(this.arena, cells, new Int32Array(cells.length).fill(by), signal);
     for (let i = span.start; i < span.end; i++) {
@@ -379,21 +414,22 @@ export class GgmlSequence implements KvSequence {
     this.#length = length;
   }
 
-  #listed(entries: Int32Array | Span): Int32Array {
-    if (ArrayBuffer.isView(entries)) {
-      checkEntries(entries, this.#length);
-      return entries;
-    }
-    checkSpan(entries, this.#length);
-    return range(entries);
-  }
-
   #releaseIfDone(): void {
     if (!this.#disposed || this.#released || this.#passes > 0) return;
     this.#released = true;
     this.arena.table.release(this.#cells.slice(0, this.#length));
     this.#length = 0;
   }
+}
+
+/** A span's entries as a list; one that is no span is told so when its turn comes. */
+function listed(entries: Int32Array | Span): Int32Array {
+  if (ArrayBuffer.isView(entries)) return entries;
+  const { start, end } = entries;
+  if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end < start) {
+    throw new InvalidArgumentError(`[${start}, ${end}) is no span of entries.`);
+  }
+  return range(entries);
 }
 
 function range(span: Span): Int32Array {

@@ -85,7 +85,9 @@ function holdsLibraries(directory: string): boolean {
 
 /** `libggml.v0.5.0.so`, `libggml.vulkan.v0.5.0.so`, `libggml.dylib`, `ggml.dll`: names vary by platform. */
 function pick(files: readonly string[], name: string, packageName: string): string {
-  const pattern = new RegExp(`^(lib)?${name}(\\.[a-z]+)?(\\.v?[0-9.]+)?\\.(so|dylib|dll)(\\.[0-9.]+)?$`);
+  const pattern = new RegExp(
+    `^(lib)?${name}(\\.[a-z]+)?(\\.v?[0-9.]+)?\\.(so|dylib|dll)(\\.[0-9.]+)?$`,
+  );
   const found = files.find((file) => pattern.test(file));
   if (!found) {
     throw new NativeLibraryError(

@@ -232,7 +232,7 @@ export const passCases: readonly ConformanceCase[] = [
           layer + 1 < layers ? await pass.advance(layer + 1, asked) : await pass.finish(asked);
         sameMass(
           defined(step.attention?.[0], 'attention').byEntry,
-          mass.slice(layer * b.length, (layer + 1) * b.length),
+          mass.slice((layer * mass.length) / layers, ((layer + 1) * mass.length) / layers),
           lab.tolerance.attention,
           `attention of layer ${layer}`,
         );
