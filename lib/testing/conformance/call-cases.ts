@@ -151,6 +151,37 @@ export const callCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'an edit that is aborted leaves the prompt as it was',
+    run: async (lab) => {
+      const tokens = lab.tokens(40, 21);
+      const { sequence } = await lab.prefill(tokens);
+      const reason = new Error('aborted by the test');
+      for (const delay of [0, 1, 5]) {
+        const fork = sequence.fork();
+        const { free } = lab.arena;
+        const controller = new AbortController();
+        const running = fork.replace(span(10, 20), lab.tokens(100, 22), {
+          signal: controller.signal,
+          onProgress: () => delay === 0 && controller.abort(reason),
+        });
+        if (delay > 0) setTimeout(() => controller.abort(reason), delay);
+        const error = await running.then(
+          () => undefined,
+          (thrown: unknown) => thrown,
+        );
+        if (error !== undefined) {
+          ok(error === reason, `not the reason: ${String(error)}`);
+          sameNumbers(fork.tokens, tokens, 'tokens');
+          sameNumbers(fork.positions, numbers(0, 40), 'positions');
+          ok(lab.arena.free >= free - 40, 'cells are lost');
+          lab.sameKv(await lab.capture(fork), await lab.capture(sequence), 'KV');
+        }
+        fork.dispose();
+        equal(lab.arena.free, free, 'free cells');
+      }
+    },
+  },
+  {
     name: 'progress grows to one',
     run: async (lab) => {
       const shares: number[] = [];

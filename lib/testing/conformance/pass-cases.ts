@@ -190,6 +190,23 @@ export const passCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'cells that a pass writes are valid up to the layer that it reached',
+    run: async (lab) => {
+      if (lab.layers < 2) return;
+      const { sequence } = await lab.prefill(lab.tokens(12, 23));
+      const exact = await sequence.capture(span(4, 6));
+      const pass = await lab.arena.begin([
+        { kind: 'refresh', sequence, entries: Int32Array.of(4, 5) },
+      ]);
+      await pass.advance(1);
+      const reached = await sequence.capture(span(4, 6), { layers: { from: 0, to: 1 } });
+      lab.sameKv(exact, reached, 'layer 0');
+      await fails(() => sequence.capture(span(4, 6)), 'STALE_CELL', 'capture of layers to come');
+      await pass.finish();
+      lab.sameKv(await sequence.capture(span(4, 6)), exact, 'KV after the pass');
+    },
+  },
+  {
     name: 'a pass gives attention, deviation and hidden states layer by layer',
     run: async (lab) => {
       const { layers, engine } = lab;
