@@ -9,7 +9,6 @@ import type {
   RefreshPlan,
 } from '../reuse/policy.js';
 import { PolicyError } from '../reuse/policy-error.js';
-import { ChunkweaveError } from '../errors.js';
 import type { WeaveKit } from './kit.js';
 import type { PreparedPrompt } from './prepare.js';
 
@@ -39,11 +38,15 @@ export async function planRefresh(
 ): Promise<Planned> {
   const question = prompt.tokens.subarray(prompt.question.start, prompt.question.end);
   let probeMs = 0;
+  let probeError: unknown;
   const probes: PolicyProbes = {
     async questionAttention(options = {}) {
       const start = performance.now();
       try {
         return await questionAttention(woven, question, options, signal);
+      } catch (error) {
+        probeError = error;
+        throw error;
       } finally {
         probeMs += performance.now() - start;
       }
@@ -58,15 +61,16 @@ export async function planRefresh(
     exact: i === 0,
     cached: woven.cached[i] ?? false,
   }));
-  const plan = await failingAs(policy.name, signal, async () =>
-    policy.plan({
-      model: kit.engine.model,
-      passages,
-      questionTokens: question.length,
-      probes,
-      signal,
-    }),
-  );
+  let plan: RefreshPlan;
+  try {
+    const { model } = kit.engine;
+    plan = await policy.plan({ model, passages, questionTokens: question.length, probes, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    // What a probe reports is the engine's to say, not the policy's.
+    if (error === probeError) throw error;
+    throw new PolicyError(policy.name, `failed: ${String(error)}`, { cause: error });
+  }
   checkPlan(policy.name, plan, passages);
   return { plan, probeMs };
 }
@@ -120,19 +124,4 @@ async function questionAttention(
     return weights;
   });
   return { layers, passages };
-}
-
-async function failingAs<T>(
-  policy: string,
-  signal: AbortSignal,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    signal.throwIfAborted();
-    // What a probe reports is already as clear as it can be.
-    if (ChunkweaveError.isInstance(error)) throw error;
-    throw new PolicyError(policy, `failed: ${String(error)}`, { cause: error });
-  }
 }

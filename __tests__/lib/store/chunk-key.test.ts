@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { chunkKey, type ChunkKeyParts, keyScope } from '../../../lib/index.js';
 
 const tokens = fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 4 });

@@ -16,12 +16,13 @@ storeConformance(
   },
 );
 
+async function fail(): Promise<never> {
+  throw new Error('down');
+}
+
 /** A tier of which every call fails. */
 function brokenStore(): ChunkStore {
   const store = memoryStore();
-  const fail = async () => {
-    throw new Error('down');
-  };
   return Object.assign(store, { get: fail, has: fail, put: fail, delete: fail });
 }
 
