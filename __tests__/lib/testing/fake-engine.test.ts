@@ -121,8 +121,6 @@ test('a sequence is not changed under a pass', async () => {
   await pass.finish();
   await sequence.append(tokens(2));
 });
-  }
-});
 
 test('a cell is adopted once at most', async () => {
   const { arena, sequence } = await prefilled();
