@@ -104,6 +104,13 @@ export {
   type DecodeStep,
 } from './engine/decode.js';
 export type { DeviceInfo, DeviceKind } from './engine/device.js';
+export {
+  encodeChunk,
+  encodeChunkAfter,
+  type EncodeChunkAfterOptions,
+  type EncodeChunkOptions,
+  type EncodedChunk,
+} from './engine/encode.js';
 export type { ArenaOptions, KvEngine } from './engine/engine.js';
 export type {
   AttentionRequest,
@@ -127,6 +134,7 @@ export type { LayerPass } from './engine/pass.js';
 export type { Sampler, SamplingOptions } from './engine/sampling.js';
 export type { EncodeOptions, TokenizedText, Tokenizer } from './engine/tokenizer.js';
 export type { GenerateRequest, GenerateResult, LanguageModel } from './language-model.js';
+export { engineLanguageModel } from './engine-language-model.js';
 
 export * from './errors.js';
 export { PolicyError } from './reuse/policy-error.js';
