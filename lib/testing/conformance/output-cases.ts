@@ -150,7 +150,11 @@ export const outputCases: readonly ConformanceCase[] = [
         ] as const;
         for (const [what, actual, of] of pairs) {
           const expected = squaredDistances(of(before, layer), of(after, layer), 10);
-          const scale = squaredDistances(of(after, layer), new Float32Array(1e5), 10);
+          const scale = squaredDistances(
+            of(after, layer),
+            new Float32Array(of(after, layer).length),
+            10,
+          );
           for (let row = 0; row < 10; row++) {
             const difference = Math.abs(
               (actual[layer * 12 + 2 + row] as number) - (expected[row] as number),

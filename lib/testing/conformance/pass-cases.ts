@@ -17,6 +17,7 @@ export const passCases: readonly ConformanceCase[] = [
       for (let layer = 1; layer < lab.layers; layer++) {
         await pass.advance(layer);
         equal(pass.nextLayer, layer, 'next layer');
+        equal(sequence.length, 0, 'length before the appended rows join');
       }
       const result = await pass.finish({ losses: true });
       sameNumbers(defined(result.logits, 'logits').rows, [29], 'rows of the logits');
@@ -69,6 +70,7 @@ export const passCases: readonly ConformanceCase[] = [
       await pass.advance(border);
       await fails(async () => pass.keep(numbers(0, 12)), 'INVALID_ARGUMENT', 'appended rows gone');
       await fails(async () => pass.keep(Int32Array.of(12, 99)), 'INVALID_ARGUMENT', 'no such row');
+      await fails(async () => pass.keep(new Int32Array()), 'INVALID_ARGUMENT', 'no row');
       pass.keep(concat(Int32Array.of(1), numbers(12, 16)));
       sameNumbers(pass.rows, [1, 12, 13, 14, 15], 'rows that go on');
       await fails(
@@ -143,7 +145,7 @@ export const passCases: readonly ConformanceCase[] = [
     run: async (lab) => {
       const { sequence } = await lab.prefill(lab.tokens(10, 11));
       await lab.unchanged(sequence, async () => {
-        for (const to of lab.layers > 1 ? [0, 1] : [0]) {
+        for (const to of new Set([0, 1, lab.layers])) {
           const pass = await lab.arena.begin([
             { kind: 'append', sequence, tokens: lab.tokens(8, 12) },
           ]);
@@ -310,7 +312,7 @@ export const passCases: readonly ConformanceCase[] = [
       const sequence = lab.arena.createSequence();
       const pass = await lab.arena.begin([{ kind: 'append', sequence, tokens: lab.tokens(4, 22) }]);
       await pass.advance(1);
-      for (const to of [0, -1, 1.5, lab.layers + 1, NaN]) {
+      for (const to of [0, 1, -1, 1.5, lab.layers + 1, NaN]) {
         await fails(() => pass.advance(to), 'INVALID_ARGUMENT', `advance to ${to}`);
       }
       await fails(

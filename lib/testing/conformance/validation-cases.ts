@@ -42,6 +42,23 @@ export const validationCases: readonly ConformanceCase[] = [
           [`correct of ${name(bad)}`, () => sequence.correct(bad, { layers: { from: 0, to: 1 } })],
           [`attention on ${name(bad)}`, () => sequence.probe(good, { spans: [shifted(bad)] })],
         ]),
+        ['append nothing', () => sequence.append(new Int32Array())],
+        ['probe by nothing', () => sequence.probe(new Int32Array())],
+        ['an empty batch', () => lab.arena.forward([])],
+        ['a pass over nothing', () => lab.arena.begin([])],
+        ['attention of no layer', () => sequence.append(good, { attention: { layers: [] } })],
+        [
+          'one position twice',
+          () => sequence.append(good, { positions: Int32Array.of(20, 21, 20) }),
+        ],
+        [
+          'a correction that is no number',
+          () =>
+            sequence.correct(span(2, 6), {
+              layers: { from: 0, to: 1 },
+              values: new Float32Array(kv.valueWidth).fill(NaN),
+            }),
+        ],
         ['fork beyond the end', () => sequence.fork(13)],
         ['fork of a negative length', () => sequence.fork(-1)],
         ['fork of half an entry', () => sequence.fork(1.5)],
@@ -213,6 +230,32 @@ export const validationCases: readonly ConformanceCase[] = [
       fork.dispose();
       equal(arena.free, 16, 'free cells without the fork');
       await arena.dispose();
+    },
+  },
+  {
+    name: "positions beyond the model's context are refused",
+    run: async (lab) => {
+      const end = lab.engine.model.contextLength;
+      const { sequence } = await lab.prefill(lab.tokens(6, 14));
+      const kv = await sequence.capture(span(2, 5));
+      const tokens = lab.tokens(2, 15);
+      await lab.unchanged(sequence, async () => {
+        const calls: Calls = [
+          ['append', () => sequence.append(tokens, { positions: Int32Array.of(end - 1, end) })],
+          ['splice', () => sequence.splice(kv, { position: end - 2 })],
+          ['move', () => sequence.move(span(3, 6), end - 5)],
+        ];
+        for (const [what, call] of calls) await fails(call, 'CONTEXT_OVERFLOW', what);
+      });
+      await sequence.splice(kv, { position: end - 3 });
+      await fails(() => sequence.append(tokens), 'CONTEXT_OVERFLOW', 'append at the end');
+      await fails(() => sequence.probe(tokens), 'CONTEXT_OVERFLOW', 'probe at the end');
+      await fails(
+        () => sequence.replace(span(1, 1), tokens),
+        'CONTEXT_OVERFLOW',
+        'an insertion that pushes the end out',
+      );
+      equal(sequence.length, 9, 'length');
     },
   },
   {

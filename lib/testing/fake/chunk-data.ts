@@ -89,7 +89,7 @@ export function checkLayerRange(
   return { from, to };
 }
 
-/** Checks that a correction's arrays fit; returns how many values one token takes in each, 0 when shared. */
+/** Checks that a correction fits the model and the span; returns a copy. */
 export function checkCorrection(
   correction: KvCorrection,
   model: ModelInfo,
@@ -104,6 +104,9 @@ export function checkCorrection(
       throw new InvalidArgumentError(
         `A correction of ${what} takes ${shared} or ${shared * tokens} numbers, not ${values.length}.`,
       );
+    }
+    if (!values.every(Number.isFinite)) {
+      throw new InvalidArgumentError(`A correction of ${what} must be finite.`);
     }
   };
   check(correction.keys, keyWidth, 'keys');

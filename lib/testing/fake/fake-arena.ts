@@ -56,7 +56,7 @@ export class FakeArena implements KvArena {
     const sequences = entriesOf(specs);
     return this.run(sequences, options.signal, async () => {
       const { model, hooks } = this.host;
-      const plan = planRows(this.storage, specs, model.info.vocabSize);
+      const plan = planRows(this.storage, specs, model.info);
       const run = new FakeRun(model, this.storage, plan, specs, hooks);
       for (const entries of sequences) {
         entries.passes++;
@@ -92,15 +92,15 @@ export class FakeArena implements KvArena {
     options: ForwardOutputs & RunOptions,
   ): Promise<ForwardResult> {
     const { model, hooks } = this.host;
-    const { layers, vocabSize } = model.info;
-    const plan = planRows(this.storage, specs, vocabSize);
+    const { layers } = model.info;
+    const plan = planRows(this.storage, specs, model.info);
     const run = new FakeRun(model, this.storage, plan, specs, hooks);
     try {
       const rows = run.logitRows(options.logits);
       const collector = run.collector(options, layers);
       const result = await run.advance(layers, collector, options);
       const head = run.head(rows, options.losses ?? false);
-      run.end();
+      run.join();
       return { ...result, ...head };
     } catch (error) {
       run.undo();

@@ -45,7 +45,7 @@ export class FakePass implements LayerPass {
     return this.#host.run(options.signal, async () => {
       this.#assertOpen();
       const { layer } = this.#run;
-      if (!Number.isInteger(to) || to < layer || to > this.#host.layers) {
+      if (!Number.isInteger(to) || to <= layer || to > this.#host.layers) {
         throw new InvalidArgumentError(
           `The pass is at layer ${layer} of ${this.#host.layers}; it cannot advance to ${to}.`,
         );
@@ -74,7 +74,7 @@ export class FakePass implements LayerPass {
         this.#run.advance(this.#host.layers, collector, options),
       );
       const head = this.#run.head(rows, options.losses ?? false);
-      this.#end(() => this.#run.end());
+      this.#end(() => this.#run.join());
       return { ...result, ...head };
     });
   }
@@ -103,8 +103,7 @@ export class FakePass implements LayerPass {
   }
 
   #abandon(): void {
-    const done = this.#run.layer === this.#host.layers;
-    this.#end(() => (done ? this.#run.end() : this.#run.undo()));
+    this.#end(() => this.#run.undo());
   }
 
   #end(release: () => void): void {

@@ -25,6 +25,7 @@ export interface AdvanceOptions {
 
 /** What rows of one sequence see of it in one layer: rotated keys, and where the values are. */
 interface View {
+  readonly cells: readonly number[];
   readonly positions: Int32Array;
   readonly keys: Float64Array;
 }
@@ -40,6 +41,8 @@ export class FakeRun {
   readonly #cells: Cells;
   readonly #hooks: RunHooks;
   readonly #x: readonly Float64Array[];
+  /** Cells of appended rows, by sequence. */
+  readonly #joining: Map<Entries, number[]>;
   readonly #groups: readonly { readonly append: boolean; readonly entries: number }[];
 
   /**
@@ -52,17 +55,16 @@ export class FakeRun {
     plan: RowPlan,
     groups: readonly GroupSpec[],
     hooks: RunHooks,
-    setUp: (cells: Cells, plan: RowPlan) => void = setUpRows,
   ) {
     this.#model = model;
     this.#cells = cells;
     this.#hooks = hooks;
     this.rows = plan.rows;
-    setUp(cells, plan);
+    this.#joining = setUpRows(cells, plan);
     this.live = plan.rows.map((_, row) => row);
     this.#groups = groups.map(({ kind, entries }) => ({
       append: kind === 'append',
-      entries: entries.length,
+      entries: entries.length + (this.#joining.get(entries)?.length ?? 0),
     }));
     this.#x = plan.rows.map((row) => {
       cells.live[this.#cell(row)] = 1;
@@ -109,7 +111,7 @@ export class FakeRun {
    */
   assertReady(to: number): void {
     for (const [entries, rows] of this.#rowsBySequence()) {
-      entries.list.forEach((cell, entry) => {
+      this.#list(entries).forEach((cell, entry) => {
         const ready = this.#cells.ready[cell] as number;
         if (ready >= to || this.#cells.live[cell] === 1) return;
         const position = this.#cells.position[cell] as number;
@@ -124,6 +126,7 @@ export class FakeRun {
 
   keep(rows: Int32Array): void {
     checkDistinct(rows, this.rows.length, 'row');
+    if (rows.length === 0) throw new InvalidArgumentError('At least one row must stay.');
     const kept = new Set(rows);
     const live = new Set(this.live);
     for (const row of kept) {
@@ -179,18 +182,28 @@ export class FakeRun {
     for (const row of this.live) this.#cells.live[this.#cell(this.rows[row] as Row)] = 0;
   }
 
-  /** Ends the run and takes the appended rows back. */
-  undo(): void {
+  /** Ends the run; appended rows join their sequences. */
+  join(): void {
     this.end();
-    for (const [entries, rows] of this.#rowsBySequence()) {
-      const appended = new Set(rows.flatMap((row) => (row.append ? [row.entry] : [])));
-      this.#cells.release(entries.list.filter((_, entry) => appended.has(entry)));
-      entries.list = entries.list.filter((_, entry) => !appended.has(entry));
-    }
+    for (const [entries, cells] of this.#joining) entries.list.push(...cells);
   }
 
-  #cell(row: Row): number {
-    return row.entries.list[row.entry] as number;
+  /** Ends the run and gives the cells of appended rows back. */
+  undo(): void {
+    this.end();
+    for (const cells of this.#joining.values()) this.#cells.release(cells);
+  }
+
+  /** The cells that rows of a sequence may see. */
+  #list(entries: Entries): readonly number[] {
+    const joining = this.#joining.get(entries);
+    return joining ? [...entries.list, ...joining] : entries.list;
+  }
+
+  #cell({ entries, entry, append }: Row): number {
+    return (
+      append ? this.#joining.get(entries)?.[entry - entries.length] : entries.list[entry]
+    ) as number;
   }
 
   #rowsBySequence(): Map<Entries, Row[]> {
@@ -238,7 +251,7 @@ export class FakeRun {
       const query = queries.get(number) as Float64Array;
       this.#model.rotate(query.slice(), position, query, 0);
       const x = this.#x[number] as Float64Array;
-      const attended = this.#attend(layer, entries, position, query, view, (weights) =>
+      const attended = this.#attend(layer, position, query, view, (weights) =>
         collector.addWeights(layer, number, weights),
       );
       this.#model.mix(layer, x, attended);
@@ -248,19 +261,19 @@ export class FakeRun {
 
   #view(layer: number, entries: Entries): View {
     const { keyWidth } = this.#model.info.kv;
-    const keys = new Float64Array(entries.length * keyWidth);
-    const positions = new Int32Array(entries.length);
-    entries.list.forEach((cell, entry) => {
+    const cells = this.#list(entries);
+    const keys = new Float64Array(cells.length * keyWidth);
+    const positions = new Int32Array(cells.length);
+    cells.forEach((cell, entry) => {
       positions[entry] = this.#cells.position[cell] as number;
       const key = this.#cells.key(layer, cell);
       this.#model.rotate(key, positions[entry] as number, keys, entry * keyWidth);
     });
-    return { positions, keys };
+    return { cells, positions, keys };
   }
 
   #attend(
     layer: number,
-    entries: Entries,
     position: number,
     query: Float64Array,
     view: View,
@@ -269,7 +282,7 @@ export class FakeRun {
     const { heads, kvHeads, kv } = this.#model.info;
     const { headDim } = this.#model;
     const result = new Float64Array(heads * headDim);
-    const weights = new Float64Array(entries.length);
+    const weights = new Float64Array(view.cells.length);
     const values = this.#cells.values[layer] as Float32Array;
     const seen: number[] = [];
     view.positions.forEach((other, entry) => {
@@ -298,7 +311,7 @@ export class FakeRun {
       for (const entry of seen) {
         const weight = (weights[entry] as number) / total;
         weights[entry] = weight;
-        const at = (entries.list[entry] as number) * kv.valueWidth + shared;
+        const at = (view.cells[entry] as number) * kv.valueWidth + shared;
         for (let i = 0; i < headDim; i++) {
           result[own + i] = (result[own + i] as number) + weight * (values[at + i] as number);
         }

@@ -113,7 +113,7 @@ export class FakeSequence implements KvSequence {
     return this.#call(options, async (entries) => {
       if (entries.passes > 0) throw new InvalidArgumentError('A pass over it is under way.');
       const specs: GroupSpec[] = [{ kind: 'append', entries, tokens: asked }];
-      const plan = planRows(this.arena.storage, specs, model.info.vocabSize);
+      const plan = planRows(this.arena.storage, specs, model.info);
       const run = new FakeRun(model, this.arena.storage, plan, specs, hooks);
       try {
         const layers = attention.layers ?? model.info.probeLayers;
@@ -157,8 +157,12 @@ export class FakeSequence implements KvSequence {
         throw new InvalidArgumentError('Layers are loaded from 0 upwards; splice those first.');
       }
       const count = kv.tokens.length;
-      const first = checkPosition(options.position ?? entries.nextPosition);
-      checkPosition(first + Math.max(0, count - 1));
+      const { contextLength } = this.arena.host.model.info;
+      const first = options.position ?? entries.nextPosition;
+      if (count > 0) {
+        checkPosition(first + count - 1, contextLength);
+        checkPosition(first, contextLength);
+      }
       const taken = cells.take(count);
       writeChunk(cells, taken, kv);
       taken.forEach((cell, row) => {
@@ -219,7 +223,10 @@ export class FakeSequence implements KvSequence {
       entries.assertNoPass();
       const { start, end } = checkSpan(asked, entries.length);
       if (!Number.isInteger(by)) throw new InvalidArgumentError(`Cannot move by ${by}.`);
-      for (let entry = start; entry < end; entry++) checkPosition(entries.position(entry) + by);
+      const { contextLength } = this.arena.host.model.info;
+      for (let entry = start; entry < end; entry++) {
+        checkPosition(entries.position(entry) + by, contextLength);
+      }
       if (by === 0) return;
       const { position } = this.arena.storage;
       for (const cell of this.#own({ start, end }))
@@ -232,7 +239,9 @@ export class FakeSequence implements KvSequence {
     return this.#call(options, async (entries) => {
       entries.assertNoPass();
       const { start, end } = checkSpan(asked, entries.length);
-      await replaceSpan(entries, { start, end }, 0, options.close ?? true, async () => {});
+      const { contextLength } = this.arena.host.model.info;
+      const close = options.close ?? true;
+      await replaceSpan({ entries, span: { start, end }, count: 0, close, contextLength });
     });
   }
 
@@ -244,7 +253,10 @@ export class FakeSequence implements KvSequence {
     return this.#call(options, async (entries) => {
       entries.assertNoPass();
       const { start, end } = checkSpan(asked, entries.length);
-      await replaceSpan(entries, { start, end }, fresh.length, true, async (position) => {
+      const { contextLength, layers } = model.info;
+      const count = fresh.length;
+      const fill = async (position: number): Promise<void> => {
+        if (count === 0) return;
         fresh.forEach((token, i) => {
           const cell = entries.list[start + i] as number;
           cells.token[cell] = token;
@@ -252,16 +264,17 @@ export class FakeSequence implements KvSequence {
         });
         const numbers = Int32Array.from(fresh, (_, i) => start + i);
         const specs: GroupSpec[] = [{ kind: 'refresh', entries, numbers }];
-        const plan = planRows(cells, specs, model.info.vocabSize);
+        const plan = planRows(cells, specs, model.info);
         const run = new FakeRun(model, cells, plan, specs, hooks);
         try {
-          const { layers } = model.info;
           await run.advance(layers, run.collector({}, layers), options);
         } finally {
           run.end();
         }
-      });
-      return { start, end: start + fresh.length };
+      };
+      const span = { start, end };
+      await replaceSpan({ entries, span, count, close: true, contextLength, fill });
+      return { start, end: start + count };
     });
   }
 

@@ -68,6 +68,7 @@ function attentionCollectors(
     request.layers ??
     context.probeLayers.filter((layer) => layer >= context.from && layer < context.to);
   checkLayers(layers, context.from, context.to);
+  if (layers.length === 0) throw new InvalidArgumentError('Attention is asked for of no layer.');
   const asking =
     request.groups ?? context.groups.flatMap(({ append }, group) => (append ? [group] : []));
   checkDistinct(Int32Array.from(asking), context.groups.length, 'group');
@@ -96,9 +97,9 @@ class AttentionCollector {
     this.#perLayer = request.perLayer ?? false;
     this.#entries = context.groups[group]?.entries ?? 0;
     this.#spans = request.spans?.map((span) => checkSpan(span, this.#entries));
-    for (const row of context.live) {
-      if (context.rows[row]?.group === group) this.#places.set(row, this.#places.size);
-    }
+    context.rows.forEach((row, number) => {
+      if (row.group === group) this.#places.set(number, this.#places.size);
+    });
     const parts = this.#perLayer ? layers.length : 1;
     this.#byEntry = new Float64Array(parts * this.#entries);
     this.#bySpan = new Float64Array(parts * this.#places.size * (this.#spans?.length ?? 0));
@@ -175,8 +176,8 @@ class HiddenCollector {
     request.pool?.forEach((span, place) => {
       const { start, end } = checkSpan(span, rows.length, 'rows');
       const inside = live.filter((row) => row >= start && row < end);
-      if (inside.length === 0) {
-        throw new InvalidArgumentError(`No row of [${start}, ${end}) is computed: no mean.`);
+      if (inside.length === 0 || inside.length < end - start) {
+        throw new InvalidArgumentError(`Not all rows of [${start}, ${end}) are computed.`);
       }
       for (const row of inside) targets.get(row)?.push({ place, weight: 1 / inside.length });
     });

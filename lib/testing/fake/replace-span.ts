@@ -2,54 +2,51 @@ import type { Span } from '../../engine/arena.js';
 import type { Entries } from './entries.js';
 import { checkPosition } from './validate.js';
 
-/**
- * Puts `count` empty entries in place of a span. With `close`, entries at positions after the span move by
- * the change of length. When `fill` fails, all is as it was.
- *
- * @param fill Fills the new entries; gets the position of the first one.
- */
-export async function replaceSpan(
-  entries: Entries,
-  span: Span,
-  count: number,
-  close: boolean,
-  fill: (position: number) => Promise<void>,
-): Promise<void> {
+/** Puts `count` entries in place of a span. When `fill` fails, all is as it was. */
+export async function replaceSpan(options: {
+  readonly entries: Entries;
+  readonly span: Span;
+  readonly count: number;
+  /** Move what follows by the change of length. */
+  readonly close: boolean;
+  readonly contextLength: number;
+  /** Fills the new entries; gets the position of the first one. */
+  readonly fill?: (position: number) => Promise<void>;
+}): Promise<void> {
+  const { entries, span, count, contextLength } = options;
   const { cells } = entries;
   const { start, end } = span;
-  const positions = entries.list.map((cell) => cells.position[cell] as number);
-  const dropped = positions.slice(start, end);
-  const first = start < entries.length ? (positions[start] as number) : entries.nextPosition;
-  // What follows, follows in position; an insertion pushes its successor away too.
-  const last = dropped.reduce((highest, position) => Math.max(highest, position), first - 1);
-  const by = close ? count - (end - start) : 0;
-  const followers =
-    by === 0
-      ? []
-      : positions.flatMap((position, entry) =>
-          position > last && (entry < start || entry >= end) ? [entry] : [],
-        );
-  for (const entry of followers) checkPosition((positions[entry] as number) + by);
-  checkPosition(first + Math.max(0, count - 1));
+  const first = start < entries.length ? entries.position(start) : entries.nextPosition;
+  const by = options.close ? count - roomOf(entries, span) : 0;
+  const followers = by === 0 ? [] : Array.from({ length: entries.length - end }, (_, i) => end + i);
+  for (const entry of followers) checkPosition(entries.position(entry) + by, contextLength);
+  if (count > 0) checkPosition(first + count - 1, contextLength);
 
   cells.reserve(count + entries.shared(followers));
   const before = entries.list.slice(start, end);
-  const shift = (distance: number, numbers: readonly number[]): void => {
-    for (const entry of numbers) {
-      const cell = entries.own(entry);
-      cells.position[cell] = (cells.position[cell] as number) + distance;
-    }
-  };
-  shift(by, followers);
+  for (const entry of followers) {
+    const cell = entries.own(entry);
+    cells.position[cell] = (cells.position[cell] as number) + by;
+  }
   const fresh = cells.take(count);
   entries.list.splice(start, end - start, ...fresh);
   try {
-    await fill(first);
+    await options.fill?.(first);
     cells.release(before);
   } catch (error) {
     entries.list.splice(start, count, ...before);
     cells.release(fresh);
-    shift(-by, followers);
+    for (const entry of followers) {
+      const cell = entries.own(entry);
+      cells.position[cell] = (cells.position[cell] as number) - by;
+    }
     throw error;
   }
+}
+
+/** Positions that a span takes up: as far as the entry that follows it. */
+function roomOf(entries: Entries, { start, end }: Span): number {
+  if (start === end) return 0;
+  const next = end < entries.length ? entries.position(end) : entries.position(end - 1) + 1;
+  return next - entries.position(start);
 }

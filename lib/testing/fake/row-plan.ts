@@ -1,3 +1,4 @@
+import type { ModelInfo } from '../../engine/model-info.js';
 import type { Cells } from './cells.js';
 import type { Entries } from './entries.js';
 import { checkDistinct, checkPosition, checkPositions, checkTokens } from './validate.js';
@@ -32,7 +33,8 @@ export interface RowPlan {
 }
 
 /** Checks a batch and numbers its rows; changes nothing. */
-export function planRows(cells: Cells, groups: readonly GroupSpec[], vocabSize: number): RowPlan {
+export function planRows(cells: Cells, groups: readonly GroupSpec[], model: ModelInfo): RowPlan {
+  if (groups.length === 0) throw new InvalidArgumentError('A batch needs at least one group.');
   const rows: Row[] = [];
   const ends = new Map<Entries, { length: number; position: number }>();
   const refreshed = new Map<Entries, Set<number>>();
@@ -62,13 +64,15 @@ export function planRows(cells: Cells, groups: readonly GroupSpec[], vocabSize: 
       }
       return;
     }
-    const tokens = checkTokens(spec.tokens, vocabSize);
-    const positions = spec.positions && checkPositions(spec.positions, tokens.length);
+    const tokens = checkTokens(spec.tokens, model.vocabSize);
+    if (tokens.length === 0) throw new InvalidArgumentError('At least one token is needed.');
+    const positions =
+      spec.positions && checkPositions(spec.positions, tokens.length, model.contextLength);
     const end = ends.get(entries) ?? { length: entries.length, position: entries.nextPosition };
     ends.set(entries, end);
     const first = end.position;
     tokens.forEach((token, i) => {
-      const position = checkPosition(positions?.[i] ?? first + i);
+      const position = checkPosition(positions?.[i] ?? first + i, model.contextLength);
       rows.push({ group, entries, entry: end.length++, token, position, append: true });
       end.position = Math.max(end.position, position + 1);
       cellsNeeded++;
@@ -79,10 +83,12 @@ export function planRows(cells: Cells, groups: readonly GroupSpec[], vocabSize: 
 
 /**
  * Gives every row a cell of its own: new ones for appended rows, copies of shared ones for refreshed rows.
+ * @returns cells of appended rows, which join their sequences when they are computed.
  * @throws ContextOverflowError before anything was changed.
  */
-export function setUpRows(cells: Cells, plan: RowPlan): void {
+export function setUpRows(cells: Cells, plan: RowPlan): Map<Entries, number[]> {
   cells.reserve(plan.cellsNeeded);
+  const joining = new Map<Entries, number[]>();
   for (const row of plan.rows) {
     if (!row.append) {
       row.entries.own(row.entry);
@@ -91,6 +97,9 @@ export function setUpRows(cells: Cells, plan: RowPlan): void {
     const cell = cells.take(1)[0] as number;
     cells.token[cell] = row.token;
     cells.position[cell] = row.position;
-    row.entries.list.push(cell);
+    const others = joining.get(row.entries);
+    if (others) others.push(cell);
+    else joining.set(row.entries, [cell]);
   }
+  return joining;
 }

@@ -1,5 +1,5 @@
 import type { Span } from '../../engine/arena.js';
-import { InvalidArgumentError } from '../../errors.js';
+import { ContextOverflowError, InvalidArgumentError } from '../../errors.js';
 
 const MAX_POSITION = 2 ** 31 - 1;
 
@@ -17,18 +17,30 @@ export function checkTokens(tokens: Int32Array, vocabSize: number): Int32Array {
   return Int32Array.from(tokens);
 }
 
-export function checkPosition(position: number): number {
+/** @throws ContextOverflowError for a position that the model was not trained for. */
+export function checkPosition(position: number, contextLength: number): number {
   if (!Number.isInteger(position) || position < 0 || position > MAX_POSITION) {
     throw new InvalidArgumentError(`Position ${position} is not an integer in [0, 2^31).`);
+  }
+  if (position >= contextLength) {
+    const advice = 'That is what the model can see at once. Use fewer or shorter passages.';
+    throw new ContextOverflowError(position + 1, contextLength, advice);
   }
   return position;
 }
 
-export function checkPositions(positions: Int32Array, count: number): Int32Array {
+export function checkPositions(
+  positions: Int32Array,
+  count: number,
+  contextLength: number,
+): Int32Array {
   if (!ArrayBuffer.isView(positions) || positions.length !== count) {
     throw new InvalidArgumentError(`${count} tokens need ${count} positions.`);
   }
-  for (const position of positions) checkPosition(position);
+  if (new Set(positions).size < count) {
+    throw new InvalidArgumentError('Appended tokens have different positions.');
+  }
+  for (const position of positions) checkPosition(position, contextLength);
   return Int32Array.from(positions);
 }
 
