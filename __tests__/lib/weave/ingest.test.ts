@@ -57,10 +57,10 @@ test('the budget of time holds', async () => {
   const many = Array.from({ length: 60 }, (_, i): Document => {
     return { id: `${i}`, text: `Page ${i} tells of the tide number ${i} and nothing else at all.` };
   });
-  const { weave } = await testWeave({ fake: { latency: { perRow: 0.1 } } });
+  const { weave } = await testWeave({ fake: { latency: { perRow: 0.5 } } });
   const start = performance.now();
   const { kv } = await weave.ingest(many, { budget: { milliseconds: 600 } });
-  expect(performance.now() - start).toBeLessThan(1500);
+  expect(performance.now() - start).toBeLessThan(3000);
   expect(kv.encoded).toBeGreaterThan(0);
   expect(kv.left).toBeGreaterThan(0);
   expect(kv.encoded + kv.cached + kv.left).toBe(60);
