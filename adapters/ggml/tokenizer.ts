@@ -140,6 +140,7 @@ class LlamaTokenizer implements NativeTokenizer {
     if (typeof text !== 'string') throw new InvalidArgumentError('The text is not a string.');
     const literals = special ? this.#withSpecials() : this.#plainLiterals;
     const parts = new TokenParts();
+    let scratch: Scratch | undefined;
     this.#running++;
     try {
       for (const segment of cutSegments(text, { slice: this.#slice, run: this.#run, literals })) {
@@ -148,7 +149,9 @@ class LlamaTokenizer implements NativeTokenizer {
         } else {
           const plain = this.#spellable(text.slice(segment.start, segment.end));
           const ids =
-            text.length <= SHORT ? this.#native(plain) : await this.#nativeAsync(plain, signal);
+            text.length <= SHORT
+              ? this.#native(plain)
+              : await this.#nativeAsync(plain, (scratch ??= new Scratch(this.#slice)));
           this.#addPlain(parts, text, segment, plain, ids);
         }
         signal?.throwIfAborted();
@@ -263,34 +266,35 @@ class LlamaTokenizer implements NativeTokenizer {
 
   /** Tokenises plain text at once. */
   #native(text: string): Int32Array {
-    const call = this.#call(text);
-    return this.#result(call, this.#runtime.llama.tokenize(...call.args));
+    const scratch = new Scratch(text.length + this.#prefix.length);
+    const bytes = scratch.write(this.#prefix + text);
+    return this.#result(scratch, this.#runtime.llama.tokenize(...this.#call(scratch, bytes)));
   }
 
   /** Tokenises plain text on a thread of the pool. */
-  async #nativeAsync(text: string, signal: AbortSignal | undefined): Promise<Int32Array> {
-    const call = this.#call(text);
-    const count = await callAsync(this.#runtime.llama.tokenize, ...call.args);
-    signal?.throwIfAborted();
-    return this.#result(call, count);
+  async #nativeAsync(text: string, scratch: Scratch): Promise<Int32Array> {
+    const bytes = scratch.write(this.#prefix + text);
+    const call = this.#call(scratch, bytes);
+    return this.#result(scratch, await callAsync(this.#runtime.llama.tokenize, ...call));
   }
 
-  #call(text: string) {
-    const bytes = Buffer.from(this.#prefix + text);
-    // Every token but those of the space that libllama may add stands for a byte at least.
-    const ids = new Int32Array(bytes.length + 8);
-    const args = [this.vocabulary, bytes, bytes.length, ids, ids.length, false, false] as const;
-    return { ids, args: [...args] as [...typeof args] };
+  #call({ text, ids }: Scratch, bytes: number) {
+    const call = [this.vocabulary, text, bytes, ids, ids.length, false, false] as const;
+    return [...call] as [...typeof call];
   }
 
-  #result({ ids }: { ids: Int32Array }, count: number): Int32Array {
+  #result({ ids }: Scratch, count: number): Int32Array {
     if (count < 0) throw new TokenizerError('The text has more tokens than bytes.');
-    return ids.subarray(this.#prefix ? this.#prefixTokens : 0, count);
+    return ids.slice(this.#prefix ? this.#prefixTokens : 0, count);
   }
 
   /** Spells special tokens that merges have made of ordinary text, so that text never turns into one. */
   #disarm(ids: Int32Array): Int32Array {
-    if (!ids.some((id) => this.#table.isSpecial(id))) return ids;
+    let isSafe = true;
+    for (let i = 0; i < ids.length && isSafe; i++) {
+      isSafe = this.#table.byteLength(ids[i] as number) > 0;
+    }
+    if (isSafe) return ids;
     const safe: number[] = [];
     for (const id of ids) {
       if (this.#table.isSpecial(id)) safe.push(...this.#spell(id));
@@ -349,5 +353,23 @@ class LlamaTokenizer implements NativeTokenizer {
       });
     }
     return found;
+  }
+}
+
+/** Memory of native calls, used again for every part of a text. */
+class Scratch {
+  readonly text: Buffer;
+  readonly ids: Int32Array;
+
+  constructor(units: number) {
+    // A UTF-16 unit takes three bytes at most; a separator may stand before the text.
+    this.text = Buffer.allocUnsafeSlow(3 * units + 8);
+    // Every token but that of the space which libllama may add stands for a byte at least.
+    this.ids = new Int32Array(3 * units + 16);
+  }
+
+  /** Returns the number of bytes. */
+  write(text: string): number {
+    return this.text.write(text);
   }
 }
