@@ -16,7 +16,10 @@ export class Allocator {
   /** @throws OutOfMemoryError */
   allocate(graph: GraphPtr): void {
     const { ggml } = this.#backend.runtime;
-    if (!ggml.gallocrAlloc(this.#pointer, graph)) {
+    // Planned anew for each graph: left alone, the allocator takes the last plan for any graph with as many
+    // nodes, and tensors that live at the same time may share memory.
+    const planned = ggml.gallocrReserve(this.#pointer, graph);
+    if (!planned || !ggml.gallocrAlloc(this.#pointer, graph)) {
       const bytes = Number(ggml.gallocrSize(this.#pointer, 0));
       throw new OutOfMemoryError('compute buffers', bytes, this.#backend.info.name);
     }

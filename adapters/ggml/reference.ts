@@ -14,6 +14,7 @@ import { bindCpu, callAsync, type CpuFunctions, GgmlDeviceType, GgmlType } from 
 import { type Batch, DecodeStatus, FlashAttention, NO_DEVICES } from './native/llama.js';
 import type { LlamaContextPtr, ModelPtr, ThreadpoolPtr } from './native/pointer.js';
 import type { Runtime } from './native/runtime.js';
+import { readVocabulary } from './vocabulary.js';
 
 export interface ReferenceOptions {
   readonly path: string;
@@ -73,9 +74,10 @@ export async function openReference(
       throw new InvalidArgumentError(`${name} is ${value}; it must be a positive integer.`);
     }
   }
-  // The native reader ends the process on some malformed files; this one does not.
+  // libllama ends the process on some malformed files; these readers do not.
   const header = await readGguf(path);
   const { hyperparameters: hp } = describeArchitecture(header);
+  await readVocabulary(header);
   const { llama } = runtime;
   const model = await callAsync(
     llama.modelLoad,

@@ -14,7 +14,10 @@ export interface KvArena extends AsyncDisposable {
   readonly free: number;
   createSequence(): KvSequence;
   /** Runs rows of one or several sequences through all layers in one batch. */
-  forward(groups: readonly RowGroup[], options?: ForwardOutputs & RunOptions): Promise<ForwardResult>;
+  forward(
+    groups: readonly RowGroup[],
+    options?: ForwardOutputs & RunOptions,
+  ): Promise<ForwardResult>;
   /** Like {@link forward}, but the caller steps through the layers. */
   begin(groups: readonly RowGroup[], options?: RunOptions): Promise<LayerPass>;
   dispose(): Promise<void>;

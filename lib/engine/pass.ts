@@ -14,14 +14,17 @@ export interface LayerPass extends AsyncDisposable {
    * Computes the live rows in the layers from {@link nextLayer} up to `to` (excluded). Requests name layers
    * in that range only.
    */
-  advance(to: number, options?: LayerOutputs & { readonly signal?: AbortSignal }): Promise<LayerResult>;
+  advance(
+    to: number,
+    options?: LayerOutputs & { readonly signal?: AbortSignal },
+  ): Promise<LayerResult>;
   /**
    * Only these of the live rows go on: a set of tokens that shrinks with depth. The cells of refreshed rows
    * left out keep what they held in the layers above; appended rows must stay.
    */
   keep(rows: Int32Array): void;
-  /** Runs the layers that are left, then the output head. The pass is over. */
+  /** Runs the layers that are left, then the output head. Appended rows join their sequences; the pass is over. */
   finish(options?: ForwardOutputs & { readonly signal?: AbortSignal }): Promise<ForwardResult>;
-  /** Ends the pass early. Appended entries whose layers were not all computed are removed again. */
+  /** Ends the pass early: appended rows never join their sequences. */
   dispose(): Promise<void>;
 }

@@ -5,7 +5,10 @@ export interface VectorIndex {
   /** @throws InvalidArgumentError for a wrong length, values that are not finite, or an id already there. */
   add(entries: readonly VectorEntry[], options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Adds or replaces. */
-  upsert(entries: readonly VectorEntry[], options?: { readonly signal?: AbortSignal }): Promise<void>;
+  upsert(
+    entries: readonly VectorEntry[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<void>;
   /** Removes by id; unknown ids are left alone. */
   remove(ids: readonly string[]): Promise<void>;
   /** At most `k` entries, nearest first. */

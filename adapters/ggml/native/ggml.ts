@@ -161,6 +161,7 @@ export interface Ggml {
 
   gallocrNew(type: BufferTypePtr): GallocrPtr;
   gallocrFree(allocator: GallocrPtr): void;
+  gallocrReserve(allocator: GallocrPtr, graph: GraphPtr): boolean;
   gallocrAlloc(allocator: GallocrPtr, graph: GraphPtr): boolean;
   gallocrSize(allocator: GallocrPtr, index: number): number;
 
@@ -305,6 +306,7 @@ export function bindGgml(koffi: Koffi, set: BinarySet): Ggml {
     flashAttn: b('ggml_flash_attn_ext', PTR, [...pointers(5), ...floats(3)]),
     gallocrNew: b('ggml_gallocr_new', PTR, [PTR]),
     gallocrFree: b('ggml_gallocr_free', 'void', [PTR]),
+    gallocrReserve: b('ggml_gallocr_reserve', 'bool', [PTR, PTR]),
     gallocrAlloc: b('ggml_gallocr_alloc_graph', 'bool', [PTR, PTR]),
     gallocrSize: b('ggml_gallocr_get_buffer_size', 'size_t', [PTR, 'int']),
     loadAllFromPath: r('ggml_backend_load_all_from_path', 'void', ['str']),
