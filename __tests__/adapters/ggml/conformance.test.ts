@@ -1,0 +1,22 @@
+import { join } from 'node:path';
+import { afterAll, describe, test } from '@jest/globals';
+import { loadEngine } from '../../../adapters/ggml/engine.js';
+import { engineConformance } from '../../../lib/testing/engine-conformance.js';
+import { scratch, tinyFile } from '../../support/native.js';
+import { floatModels } from '../../support/tiny-models.js';
+
+describe.each(Object.entries(floatModels))('%s', (_name, options) => {
+  const file = tinyFile(options);
+  engineConformance(
+    { test, afterAll },
+    {
+      createEngine: async () =>
+        loadEngine({
+          model: await file,
+          device: 'cpu',
+          threads: 2,
+          hashCache: join(scratch, 'hashes.json'),
+        }),
+    },
+  );
+});
