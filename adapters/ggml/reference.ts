@@ -33,7 +33,7 @@ export interface ReferenceOptions {
 }
 
 export interface ReferenceDecodeOptions {
-  /** Ascending positions, one a token; default: they continue after the last token. */
+  /** Consecutive positions, one a token, after those before; the first may be any while there is none. */
   readonly positions?: ArrayLike<number>;
   /** Default `last`. */
   readonly logits?: 'last' | 'all';
@@ -76,7 +76,10 @@ export async function openReference(
   }
   // libllama ends the process on some malformed files; these readers do not.
   const header = await readGguf(path);
-  const { hyperparameters: hp } = describeArchitecture(header);
+  const { architecture, hyperparameters: hp } = describeArchitecture(header);
+  if (architecture.name === 'qwen2' && hp.heads * hp.headDim !== hp.width) {
+    throw new ModelFileError(path, 'its heads do not add up to its width.');
+  }
   await readVocabulary(header);
   const { llama } = runtime;
   const model = await callAsync(
@@ -130,7 +133,9 @@ class NativeReference implements Reference {
   readonly #batch: number;
   readonly #lock = new Lock();
   readonly #pool: { free(): void } | undefined;
+  /** Position after the last token, and the number of tokens. */
   #next = 0;
+  #held = 0;
   #disposed: Promise<void> | undefined;
   /** Keeps the arrays of a running call from being collected. */
   #running: Batch | undefined;
@@ -177,6 +182,7 @@ class NativeReference implements Reference {
           logits: wanted,
         });
         this.#next = (positions[to - 1] ?? 0) + 1;
+        this.#held += to - from;
         for (let i = from; i < to; i++) {
           if (wanted[i - from]) this.#readRow(i - from, rows, all ? i : 0);
         }
@@ -195,6 +201,7 @@ class NativeReference implements Reference {
     const { llama } = this.#runtime;
     llama.memoryClear(llama.memory(this.#context), true);
     this.#next = 0;
+    this.#held = 0;
   }
 
   dispose(): Promise<void> {
@@ -247,9 +254,9 @@ class NativeReference implements Reference {
   }
 
   #checkPositions(count: number, given: ArrayLike<number> | undefined): Int32Array {
-    if (this.#next + count > this.contextLength) {
+    if (this.#held + count > this.contextLength) {
       throw new ContextOverflowError(
-        this.#next + count,
+        this.#held + count,
         this.contextLength,
         'Open the reference with a larger contextLength.',
       );
@@ -258,14 +265,17 @@ class NativeReference implements Reference {
     if (given && given.length !== count) {
       throw new InvalidArgumentError(`There are ${given.length} positions for ${count} tokens.`);
     }
-    let least = this.#next;
+    const first = given ? (given[0] as number) : this.#next;
+    const isFree = this.#next === 0;
     for (let i = 0; i < count; i++) {
-      const position = given ? (given[i] as number) : least;
-      if (!Number.isInteger(position) || position < least || position >= 1 << 30) {
-        throw new InvalidArgumentError(`Position ${position} does not continue the sequence.`);
+      const position = given ? (given[i] as number) : first + i;
+      const isSound = Number.isInteger(first) && first >= 0 && first < 1 << 30;
+      if (!isSound || position !== first + i || (!isFree && first !== this.#next)) {
+        throw new InvalidArgumentError(
+          `Position ${position} does not continue the sequence; llama.cpp can only append.`,
+        );
       }
       positions[i] = position;
-      least = position + 1;
     }
     return positions;
   }
