@@ -163,7 +163,7 @@ export const modelCases: readonly ConformanceCase[] = [
         { temperature: -1 },
         { temperature: NaN },
         { topK: -1 },
-        { topP: 0 },
+        { topP: -0.5 },
         { topP: 1.5 },
         { minP: -0.1 },
         { penaltyWindow: 0.5 },

@@ -115,7 +115,7 @@ function check(options: Required<Omit<SamplingOptions, 'grammar'>>): void {
     fail('temperature', 'a number of at least 0');
   }
   if (!isWhole(options.topK)) fail('topK', 'a whole number of at least 0');
-  if (!(options.topP > 0 && options.topP <= 1)) fail('topP', 'above 0 and at most 1');
+  if (!(options.topP >= 0 && options.topP <= 1)) fail('topP', 'between 0 and 1');
   if (!(options.minP >= 0 && options.minP <= 1)) fail('minP', 'between 0 and 1');
   if (!(options.repeatPenalty > 0 && options.repeatPenalty < Infinity)) {
     fail('repeatPenalty', 'a number above 0');
