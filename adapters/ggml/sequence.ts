@@ -109,6 +109,10 @@ export class GgmlSequence implements KvSequence {
 
   fork(end = this.#length): KvSequence {
     this.assertUsable();
+    return this.#forked(end);
+  }
+
+  #forked(end: number): GgmlSequence {
     checkSpan({ start: 0, end }, this.#length);
     const cells = this.#cells.slice(0, end);
     this.arena.table.share(cells);
@@ -267,22 +271,25 @@ export class GgmlSequence implements KvSequence {
       const by = own.length - this.#room(span);
       this.#checkShift(after, by);
       arena.table.assertFree(own.length + (by === 0 ? 0 : this.#sharedIn(after)));
-      await this.#shift(after, by, options.signal);
-      this.#remove(span);
+      // The new tokens see what stands before them only, so they are computed aside: an abort changes nothing.
       const made = { start: span.start, end: span.start + own.length };
-      if (own.length === 0) return made;
-      const cells = arena.table.take(own.length);
-      this.#insert(
-        span.start,
-        own,
-        Int32Array.from(own, (_, i) => at + i),
-        cells,
-      );
-      // The new tokens see what stands before them; computed as a refresh of entries that hold nothing yet.
-      await arena.runLocked([{ kind: 'refresh', sequence: this, entries: range(made) }], {
-        logits: 'none',
-        ...options,
-      });
+      const positions = Int32Array.from(own, (_, i) => at + i);
+      const draft = this.#forked(span.start);
+      try {
+        if (own.length > 0) {
+          await arena.runLocked([{ kind: 'append', sequence: draft, tokens: own, positions }], {
+            logits: 'none',
+            ...options,
+          });
+        }
+        await this.#shift(after, by, undefined);
+        this.#remove(span);
+        const cells = draft.state.cells.slice(span.start);
+        arena.table.share(cells);
+        this.#insert(span.start, own, positions, cells);
+      } finally {
+        draft.dispose();
+      }
       return made;
     });
   }
