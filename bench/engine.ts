@@ -31,7 +31,11 @@ const CELLS = 4608;
 /** Our graph against llama.cpp on the same files: prefill, decode, overhead, event loop, memory. */
 export const engine: Bench = async (options) => {
   const directory = await mkdtemp(join(tmpdir(), 'chunkweave-bench-'));
-  const outcome: BenchOutcome = { model: options.model ?? 'smollm2-135m-instruct', figures: {}, goals: {} };
+  const outcome: BenchOutcome = {
+    model: options.model ?? 'smollm2-135m-instruct',
+    figures: {},
+    goals: {},
+  };
   try {
     const path = (await resolveModel(outcome.model)).path;
     for (const model of await benchModels(directory, path, options.only)) {
@@ -170,4 +174,3 @@ function residentMegabytes(path: string): Promise<number> {
     child.once('exit', (code) => code && reject(new Error(`the memory probe ended with ${code}`)));
   });
 }
-

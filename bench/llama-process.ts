@@ -30,7 +30,8 @@ export async function startLlama(start: LlamaStart): Promise<LlamaProcess> {
   });
   const ask = (message: unknown): Promise<number> =>
     new Promise((resolve, reject) => {
-      const exited = (code: number | null): void => reject(new Error(`llama.cpp's process ended (${code})`));
+      const exited = (code: number | null): void =>
+        reject(new Error(`llama.cpp's process ended (${code})`));
       child.once('exit', exited);
       child.once('message', (answer: { ms?: number; error?: string }) => {
         child.off('exit', exited);

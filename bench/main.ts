@@ -45,7 +45,8 @@ const report = {
   date: new Date().toISOString().slice(0, 10),
 };
 if (!values.json) {
-  for (const [key, value] of Object.entries(report.figures)) console.log(`${key.padEnd(44)} ${value}`);
+  for (const [key, value] of Object.entries(report.figures))
+    console.log(`${key.padEnd(44)} ${value}`);
   for (const [key, goal] of Object.entries(report.goals)) {
     console.log(`${goal.met ? 'met   ' : 'MISSED'} ${key.padEnd(44)} ${goal.value} (${goal.goal})`);
   }

@@ -23,7 +23,14 @@ const random: Record<string, TinyModelOptions> = {
   'random-q8_0': { ...smolShape, weightType: 'q8_0' },
   'random-q4_0': { ...smolShape, weightType: 'q4_0' },
   // K-quants come in blocks of 256, so rows must be as long.
-  'random-q4_K-768': { ...smolShape, weightType: 'q4_K', width: 768, heads: 12, kvHeads: 4, feedForward: 2048 },
+  'random-q4_K-768': {
+    ...smolShape,
+    weightType: 'q4_K',
+    width: 768,
+    heads: 12,
+    kvHeads: 4,
+    feedForward: 2048,
+  },
 };
 
 /** The given model, and random ones of other types written to `directory`. */

@@ -4,13 +4,16 @@ import type { Document } from '../lib/index.js';
 const WORDS = 165;
 
 /** Asked of the passages below; every one of them holds its words. */
-export const QUESTION = 'Which harbour did the survey ship leave, and what did the crew measure there?';
+export const QUESTION =
+  'Which harbour did the survey ship leave, and what did the crew measure there?';
 
 const nouns =
   'harbour survey ship crew tide chart anchor lantern captain current depth storm island coast signal pilot rope wind cargo reef'.split(
     ' ',
   );
-const verbs = 'measured noted crossed left reached followed raised lowered repaired marked'.split(' ');
+const verbs = 'measured noted crossed left reached followed raised lowered repaired marked'.split(
+  ' ',
+);
 const fillers = 'the a that every another this some'.split(' ');
 
 /** `count` documents of one passage each, some 250 tokens long; the same in every run. */

@@ -68,7 +68,8 @@ async function measure(run: {
   figures[`${count}.passage.tokens`] = round(
     median(prompt.passages.map(({ start, end }) => end - start)),
   );
-  if (prompt.passages.length !== count) throw new Error(`${prompt.passages.length} passages were found`);
+  if (prompt.passages.length !== count)
+    throw new Error(`${prompt.passages.length} passages were found`);
 
   const start = { path, contextLength: CELLS, threads };
   const setting = await bestSetting(start, prompt.tokens);
@@ -174,7 +175,13 @@ async function fromDisk(run: {
   const { count, goal, engine, options } = run;
   const { figures, goals } = run.outcome;
   const store = folderStore({ directory: run.folder, maxBytes: 4e9 });
-  const filling = await createWeave({ engine, store, topK: count, maxTokens: 2, cells: CELLS - 512 });
+  const filling = await createWeave({
+    engine,
+    store,
+    topK: count,
+    maxTokens: 2,
+    cells: CELLS - 512,
+  });
   await filling.ingest(passages(count), { budget: { milliseconds: 600_000 } });
   await filling.ask(QUESTION);
   await filling.dispose();
@@ -189,7 +196,12 @@ async function fromDisk(run: {
   options.log(`${count} passages from disk in a fresh process: ${sooner.toFixed(2)} times sooner`);
 }
 
-function freshProcess(path: string, folder: string, count: number, device: string): Promise<number> {
+function freshProcess(
+  path: string,
+  folder: string,
+  count: number,
+  device: string,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const worker = fileURLToPath(new URL('./ttft-worker.js', import.meta.url));
     const child = fork(worker, [path, folder, String(count), device]);
@@ -197,4 +209,3 @@ function freshProcess(path: string, folder: string, count: number, device: strin
     child.once('exit', (code) => reject(new Error(`the process ended with ${code}`)));
   });
 }
-

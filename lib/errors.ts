@@ -45,10 +45,7 @@ export class ContextOverflowError extends ChunkweaveError {
   readonly available: number;
 
   constructor(needed: number, available: number, advice: string) {
-    super(
-      'CONTEXT_OVERFLOW',
-      `${needed} tokens are needed but only ${available} fit. ${advice}`,
-    );
+    super('CONTEXT_OVERFLOW', `${needed} tokens are needed but only ${available} fit. ${advice}`);
     this.needed = needed;
     this.available = available;
   }

@@ -8,16 +8,40 @@ import { readFileSync, writeFileSync } from 'node:fs';
 const path = new URL('../package-lock.json', import.meta.url);
 const lock = JSON.parse(readFileSync(path, 'utf8'));
 const systems = {
-  android: 'android', darwin: 'darwin', mac: 'darwin', freebsd: 'freebsd', openharmony: 'openharmony',
-  linux: 'linux', win: 'win32', win32: 'win32', windows: 'win32', openbsd: 'openbsd', netbsd: 'netbsd',
-  sunos: 'sunos', aix: 'aix', wasm32: 'wasm32',
+  android: 'android',
+  darwin: 'darwin',
+  mac: 'darwin',
+  freebsd: 'freebsd',
+  openharmony: 'openharmony',
+  linux: 'linux',
+  win: 'win32',
+  win32: 'win32',
+  windows: 'win32',
+  openbsd: 'openbsd',
+  netbsd: 'netbsd',
+  sunos: 'sunos',
+  aix: 'aix',
+  wasm32: 'wasm32',
 };
-const cpus = ['arm64', 'armv7l', 'arm', 'ppc64', 'riscv64', 's390x', 'loong64', 'ia32', 'x64', 'wasm32', 'universal'];
+const cpus = [
+  'arm64',
+  'armv7l',
+  'arm',
+  'ppc64',
+  'riscv64',
+  's390x',
+  'loong64',
+  'ia32',
+  'x64',
+  'wasm32',
+  'universal',
+];
 
 function platformOf(name) {
   const words = name.split('/').at(-1).split(/[-_.]/);
   const system = words.map((word) => systems[word]).find(Boolean);
-  const cpu = cpus.find((known) => words.includes(known)) ?? (words.includes('armv7') ? 'arm' : undefined);
+  const cpu =
+    cpus.find((known) => words.includes(known)) ?? (words.includes('armv7') ? 'arm' : undefined);
   return { system, cpu };
 }
 
@@ -42,6 +66,9 @@ for (const [place, entry] of Object.entries({ ...lock.packages })) {
   }
 }
 const { '': root, ...rest } = lock.packages;
-lock.packages = { '': root, ...Object.fromEntries(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1))) };
+lock.packages = {
+  '': root,
+  ...Object.fromEntries(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1))),
+};
 writeFileSync(path, `${JSON.stringify(lock, undefined, 2)}\n`);
 console.log(`${added} entries added`);

@@ -10,7 +10,9 @@ export interface Distance {
 
 export function distance(a: Float32Array, b: Float32Array, vocab: number): Distance {
   if (a.length !== b.length || a.length === 0 || a.length % vocab) {
-    throw new Error(`cannot compare ${a.length} and ${b.length} logits of a vocabulary of ${vocab}`);
+    throw new Error(
+      `cannot compare ${a.length} and ${b.length} logits of a vocabulary of ${vocab}`,
+    );
   }
   const rows = a.length / vocab;
   let kl = 0;

@@ -5,7 +5,11 @@ import { GgmlArena } from '../../adapters/ggml/arena.js';
 import { Backend } from '../../adapters/ggml/backend.js';
 import { loadModel } from '../../adapters/ggml/load-model.js';
 import { loadRuntime, type Runtime } from '../../adapters/ggml/native/runtime.js';
-import { openReference, type Reference, type ReferenceOptions } from '../../adapters/ggml/reference.js';
+import {
+  openReference,
+  type Reference,
+  type ReferenceOptions,
+} from '../../adapters/ggml/reference.js';
 import { type TinyModelOptions, writeTinyModel } from '../../adapters/ggml/tiny-model/index.js';
 
 /** A folder that goes when the process does. */
@@ -48,7 +52,12 @@ export async function compute(path: string, cells = 2048): Promise<OwnCompute> {
     vocabSize: model.info.vocabSize,
     tokens: (count, seed = 1) => someTokens(count, model.info.vocabSize, seed),
     async reference(options = {}) {
-      const opened = await openReference(loaded, { path, contextLength: 2048, threads: 2, ...options });
+      const opened = await openReference(loaded, {
+        path,
+        contextLength: 2048,
+        threads: 2,
+        ...options,
+      });
       references.push(opened);
       return opened;
     },

@@ -29,7 +29,12 @@ export class PlainTransformer {
     this.#weights = new Map(
       [...header.tensors.values()].map(({ name, shape, offset }) => {
         const length = shape.reduce((a, b) => a * b, 1);
-        return [name, new Float32Array(file.buffer.slice(file.byteOffset + offset, file.byteOffset + offset + length * 4))];
+        return [
+          name,
+          new Float32Array(
+            file.buffer.slice(file.byteOffset + offset, file.byteOffset + offset + length * 4),
+          ),
+        ];
       }),
     );
   }
@@ -38,7 +43,7 @@ export class PlainTransformer {
   run(rows: readonly PlainCell[], context: readonly PlainCell[]): Float64Array {
     const { hp } = this;
     const all = [...context, ...rows];
-    let x = rows.map((row) => {
+    let x: Float64Array[] = rows.map((row) => {
       const start = row.token * hp.width;
       return Float64Array.from(this.#weight('token_embd.weight').subarray(start, start + hp.width));
     });
@@ -68,14 +73,22 @@ export class PlainTransformer {
     return multiply(this.#weights.get('output.weight') ?? this.#weight('token_embd.weight'), last);
   }
 
-  #attend(query: Float64Array, position: number, seen: readonly PlainCell[], layer: number): Float64Array {
+  #attend(
+    query: Float64Array,
+    position: number,
+    seen: readonly PlainCell[],
+    layer: number,
+  ): Float64Array {
     const { heads, kvHeads, headDim } = this.hp;
     const out = new Float64Array(heads * headDim);
     for (let head = 0; head < heads; head++) {
       const shared = Math.floor(head / (heads / kvHeads)) * headDim;
       const q = this.#rotate(query.subarray(head * headDim, (head + 1) * headDim), position);
       const scores = seen.map((cell) => {
-        const k = this.#rotate((cell.keys[layer] as Float64Array).subarray(shared, shared + headDim), cell.position);
+        const k = this.#rotate(
+          (cell.keys[layer] as Float64Array).subarray(shared, shared + headDim),
+          cell.position,
+        );
         return q.reduce((sum, value, i) => sum + value * (k[i] as number), 0) / Math.sqrt(headDim);
       });
       const max = Math.max(...scores);
@@ -85,7 +98,8 @@ export class PlainTransformer {
         const share = (weights[j] as number) / total;
         for (let i = 0; i < headDim; i++) {
           out[head * headDim + i] =
-            (out[head * headDim + i] as number) + share * ((cell.values[layer] as Float64Array)[shared + i] as number);
+            (out[head * headDim + i] as number) +
+            share * ((cell.values[layer] as Float64Array)[shared + i] as number);
         }
       });
     }

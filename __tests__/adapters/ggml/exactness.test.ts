@@ -8,7 +8,11 @@ const KL = 5e-6;
 const DEVIATIONS = 0.02;
 const LENGTHS = [1, 2, 31, 32, 33, 64, 511, 513, 700];
 
-async function ours(own: OwnCompute, tokens: Int32Array, pieces: number[] = []): Promise<Float32Array> {
+async function ours(
+  own: OwnCompute,
+  tokens: Int32Array,
+  pieces: number[] = [],
+): Promise<Float32Array> {
   using sequence = own.arena.createSequence();
   const parts: Float32Array[] = [];
   let at = 0;
@@ -22,7 +26,11 @@ async function ours(own: OwnCompute, tokens: Int32Array, pieces: number[] = []):
   return join(parts);
 }
 
-async function theirs(reference: Reference, tokens: Int32Array, pieces: number[] = []): Promise<Float32Array> {
+async function theirs(
+  reference: Reference,
+  tokens: Int32Array,
+  pieces: number[] = [],
+): Promise<Float32Array> {
   reference.clear();
   const parts: Float32Array[] = [];
   let at = 0;
@@ -100,7 +108,9 @@ describe.each(Object.entries(quantisedModels))('%s', (name, options) => {
     const split = [200, 10, 1, 1, 100, 7];
     const floor = distance(same, await theirs(reference, tokens, split), own.vocabSize);
     const apart = distance(same, await ours(own, tokens, split), own.vocabSize);
-    console.log(`${name}: floor KL ${floor.kl.toExponential(2)}, ours ${apart.kl.toExponential(2)}`);
+    console.log(
+      `${name}: floor KL ${floor.kl.toExponential(2)}, ours ${apart.kl.toExponential(2)}`,
+    );
     expect(apart.kl).toBeLessThanOrEqual(Math.max(1.5 * floor.kl, KL));
   });
 

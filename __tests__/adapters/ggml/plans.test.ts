@@ -3,13 +3,24 @@ import fc from 'fast-check';
 import type { ChunkKv } from '../../../lib/engine/chunk-kv.js';
 import { distance } from '../../support/logits.js';
 import { compute, type OwnCompute, tinyFile } from '../../support/native.js';
-import { movedCells, type PlainCell, plainCells, PlainTransformer } from '../../support/plain-transformer.js';
+import {
+  movedCells,
+  type PlainCell,
+  plainCells,
+  PlainTransformer,
+} from '../../support/plain-transformer.js';
 
 let own: OwnCompute;
 let plain: PlainTransformer;
 
 beforeAll(async () => {
-  const path = await tinyFile({ architecture: 'llama', layers: 3, width: 32, heads: 4, kvHeads: 2 });
+  const path = await tinyFile({
+    architecture: 'llama',
+    layers: 3,
+    width: 32,
+    heads: 4,
+    kvHeads: 2,
+  });
   own = await compute(path, 1024);
   plain = await PlainTransformer.open(path);
 });
@@ -63,13 +74,23 @@ test('any plan gives what plain loops give: chunks in any order, anywhere, any s
         }
 
         const entries = [...new Set(plan.refreshed.map((n) => n % context.length))];
-        const again = entries.map((entry) => context[entry] as PlainCell).sort((a, b) => a.position - b.position);
+        const again = entries
+          .map((entry) => context[entry] as PlainCell)
+          .sort((a, b) => a.position - b.position);
         const rest = context.filter((cell) => !again.includes(cell));
         const question = plainCells(plan.question, position);
         const expected = plain.run([...again, ...question], rest);
 
-        const refresh = { kind: 'refresh', sequence: woven, entries: Int32Array.from(entries) } as const;
-        const ask = { kind: 'append', sequence: woven, tokens: Int32Array.from(plan.question) } as const;
+        const refresh = {
+          kind: 'refresh',
+          sequence: woven,
+          entries: Int32Array.from(entries),
+        } as const;
+        const ask = {
+          kind: 'append',
+          sequence: woven,
+          tokens: Int32Array.from(plan.question),
+        } as const;
         if (!plan.together) await arena.forward([refresh]);
         const result = await arena.forward(plan.together ? [ask, refresh] : [ask]);
 

