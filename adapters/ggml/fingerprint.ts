@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { cacheFolder } from '../models/cache-folder.js';
 
 /** Changes whenever the graph computes other keys and values from the same file. */
 const MATHEMATICS = 1;
@@ -17,7 +17,7 @@ export async function modelFingerprint(
   options: { cacheFile?: string | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<string> {
   const { size, mtimeMs } = await stat(path);
-  const cacheFile = options.cacheFile ?? defaultCacheFile();
+  const cacheFile = options.cacheFile ?? join(cacheFolder(), 'model-hashes.json');
   const key = `${resolve(path)}\n${size}\n${mtimeMs}`;
   const known = await readCache(cacheFile);
   let content = known[key];
@@ -26,11 +26,6 @@ export async function modelFingerprint(
     await remember(cacheFile, key, content);
   }
   return createHash('sha256').update(`chunkweave kv ${MATHEMATICS}\n${content}`).digest('hex');
-}
-
-function defaultCacheFile(): string {
-  const base = process.env['CHUNKWEAVE_CACHE'] ?? process.env['XDG_CACHE_HOME'];
-  return base ? join(base, 'chunkweave-hashes.json') : join(tmpdir(), 'chunkweave-hashes.json');
 }
 
 async function hashFile(path: string, signal: AbortSignal | undefined): Promise<string> {

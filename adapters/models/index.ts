@@ -1,5 +1,5 @@
 export { defaultModel, modelAliases } from './aliases.js';
-export { modelFolder } from './cache-folder.js';
+export { cacheFolder, modelFolder } from './cache-folder.js';
 export { findModel, resolveModel } from './resolve.js';
 export { type CachedModel, listModels, removeModel } from './store.js';
 export type {
