@@ -20,7 +20,7 @@ export interface PromptOptions {
   readonly instructions?: string;
   /** Text after each passage; default a blank line. */
   readonly separator?: string;
-  /** The text around the question; default `Question: …`. */
+  /** The text around the question; default: `Using the passages above, answer in one or two sentences: …`. */
   readonly question?: (question: string) => string;
 }
 
@@ -37,13 +37,17 @@ export interface PromptLayout {
 const defaultSystem =
   'You answer questions from the passages that the user gives, briefly and only from them.';
 
+/** Small models keep to what stands last: without the reminder they go on in the passages' style. */
+const defaultQuestion = (question: string) =>
+  `Using the passages above, answer in one or two sentences: ${question}`;
+
 export async function createPromptLayout(
   engine: Pick<KvEngine, 'chat' | 'tokenizer'>,
   options: PromptOptions = {},
 ): Promise<PromptLayout> {
   const { tokenizer } = engine;
   const { system = defaultSystem, instructions = 'Passages:\n\n', separator = '\n\n' } = options;
-  const frameQuestion = options.question ?? ((question: string) => `Question: ${question}`);
+  const frameQuestion = options.question ?? defaultQuestion;
   const ids = async (text: string) =>
     text === '' ? new Int32Array(0) : (await tokenizer.encode(text)).ids;
   const frame = await engine.chat.frame(system === '' ? {} : { system });

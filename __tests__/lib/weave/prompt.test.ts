@@ -15,7 +15,9 @@ test('a prompt is the frame, the passages as they were cut, and the question', a
   expect(text(prefix)).toMatch(/<\|im_start\|>user\nPassages:\n\n$/);
   for (const [i, source] of sources.entries())
     expect(text(passages[i]!)).toBe(`${source.text}\n\n`);
-  expect(text(asked)).toBe(`Question: ${question}<|im_end|>\n<|im_start|>assistant\n`);
+  expect(text(asked)).toBe(
+    `Using the passages above, answer in one or two sentences: ${question}<|im_end|>\n<|im_start|>assistant\n`,
+  );
   expect(passages[0]!.start).toBe(prefix.end);
   expect(asked).toEqual({ start: passages.at(-1)!.end, end: tokens.length });
 });

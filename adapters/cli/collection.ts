@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { Packr } from 'msgpackr';
+import { type Bm25Retriever, bm25Retriever, restoreBm25Retriever } from '../../lib/index.js';
+import { type DocumentFile, loadDocuments, statDocuments } from '../fs/index.js';
+import { cacheFolder } from '../models/index.js';
+import type { Io } from './command.js';
+import type { Terminal } from './report/terminal.js';
+import { UsageError } from './usage-error.js';
+
+/** A folder of documents, or one document, and where its saved index lies. */
+export interface Collection {
+  readonly path: string;
+  readonly files: readonly DocumentFile[];
+  readonly indexFile: string;
+  /** Changes when a file or the tokenizer does. */
+  readonly fingerprint: string;
+}
+
+// Records would be shared between unlike objects and only cost time here.
+const packr = new Packr({ useRecords: false });
+
+/** Looks at the files of a folder. @throws DocumentError when there are none. */
+export async function openCollection(
+  directory: string,
+  modelFingerprint: string,
+  io: Io,
+): Promise<Collection> {
+  const path = resolve(io.cwd, directory);
+  const files = await statDocuments(path, { signal: io.signal });
+  const hash = createHash('sha256').update(`${modelFingerprint}\n`);
+  for (const file of files) hash.update(`${file.path}\n${file.fingerprint}\n`);
+  const name = createHash('sha256').update(path).digest('hex').slice(0, 24);
+  const indexFile = join(cacheFolder(io.env, io.cwd), 'indexes', `${name}.msgpack`);
+  return { path, files, indexFile, fingerprint: hash.digest('hex') };
+}
+
+/** The index as an earlier run saved it, when no file has changed since. */
+export async function restoreIndex(collection: Collection): Promise<Bm25Retriever | undefined> {
+  try {
+    const saved: unknown = packr.unpack(await readFile(collection.indexFile));
+    if (typeof saved !== 'object' || saved === null) return undefined;
+    const { fingerprint, index } = saved as { fingerprint?: unknown; index?: unknown };
+    if (fingerprint !== collection.fingerprint) return undefined;
+    return await restoreBm25Retriever(index);
+  } catch {
+    // Nothing saved, or damaged: the documents themselves are there.
+    return undefined;
+  }
+}
+
+/** Saves the index for the next run. Failing to is no error: the next run indexes again. */
+export async function saveIndex(collection: Collection, index: Bm25Retriever): Promise<void> {
+  const { indexFile, fingerprint } = collection;
+  const beside = `${indexFile}.${process.pid}.tmp`;
+  try {
+    await mkdir(dirname(indexFile), { recursive: true });
+    const content = packr.pack({ fingerprint, index: index.toJSON() });
+    await writeFile(beside, content, { mode: 0o600 });
+    await rename(beside, indexFile);
+  } catch {
+    await rm(beside, { force: true });
+  }
+}
+
+export function emptyIndex(): Bm25Retriever {
+  return bm25Retriever();
+}
+
+/** The documents, with a line for each that is left out or read only in part. */
+export function documentsOf(collection: Collection, io: Io, terminal: Terminal) {
+  return loadDocuments(collection.path, {
+    signal: io.signal,
+    onSkip: ({ path, detail, reason }) => {
+      if (reason !== 'extension') terminal.note(`Skipped ${path}: ${detail}`);
+    },
+    onWarning: ({ path, detail }) => terminal.note(`${path}: ${detail}`),
+    onProgress: ({ filesDone, filesTotal, bytesDone, bytesTotal }) =>
+      terminal.progress(
+        'Indexing',
+        bytesTotal > 0 ? bytesDone / bytesTotal : 1,
+        `${filesDone} of ${filesTotal} files`,
+      ),
+  });
+}
+
+/** Remembers which folder was used last, so that a question may come without one. */
+export async function rememberFolder(path: string, io: Io): Promise<void> {
+  const file = lastFolderFile(io);
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, `${path}\n`);
+  } catch {
+    // A convenience only.
+  }
+}
+
+/** @throws UsageError when no folder was used yet. */
+export async function lastFolder(io: Io): Promise<string> {
+  const path = await readFile(lastFolderFile(io), 'utf8').catch(() => '');
+  if (path.trim() === '') {
+    throw new UsageError('Which documents? Run: chunkweave ask DIR "question"');
+  }
+  return path.trimEnd();
+}
+
+function lastFolderFile({ env, cwd }: Io): string {
+  return join(cacheFolder(env, cwd), 'last-folder');
+}

@@ -1,0 +1,100 @@
+import { createInterface } from 'node:readline/promises';
+import { fileURLToPath } from 'node:url';
+import { documentsOf, emptyIndex, openCollection } from '../collection.js';
+import type { Command, Io } from '../command.js';
+import { modelFlags, parseFlags } from '../flags.js';
+import { openEngine } from '../model.js';
+import { counted, formatTime } from '../report/format.js';
+import { Terminal } from '../report/terminal.js';
+import { askDefaults, askFlags, ingestReporter, openStore, openWeave } from '../session.js';
+import { type AskOutput, compareAnswers, streamAnswer } from './ask.js';
+
+/** For making keys and values before the first question. */
+const budgetMs = 10_000;
+
+const questions = [
+  'What does the president say about banning assault weapons?',
+  'What does the president say about the border bill?',
+];
+
+export const demo: Command = {
+  name: 'demo',
+  summary: 'answer questions about documents that come along, and show what reuse gains',
+  help: `chunkweave demo [options]
+
+Indexes documents that come with chunkweave, prefills passages for ten seconds, and answers questions:
+woven from cached passages, then the same prompt by full prefill. On a terminal you may then ask your own.
+
+  --top-k N, --recompute SHARE, --max-tokens N, --model M, --device D, --threads N   as for ask`,
+
+  async run(args, io) {
+    const { values } = parseFlags(args, { ...modelFlags, ...askFlags });
+    const defaults = { maxTokens: 96, ...askDefaults(values) };
+    const terminal = new Terminal(io);
+    const { engine, modelName } = await openEngine(values, io, terminal);
+    const store = openStore(io);
+    try {
+      const folder = fileURLToPath(new URL('../../../../examples/documents', import.meta.url));
+      const collection = await openCollection(folder, engine.model.fingerprint, io);
+      const weave = await openWeave({ engine, store, retriever: emptyIndex(), defaults });
+      try {
+        const { device } = engine;
+        terminal.line(`Model: ${modelName} on ${device.description || device.name}.`);
+        if (values.model === undefined) {
+          terminal.note('It is a very small one: larger ones (--model) answer better.');
+        }
+        const report = await weave.ingest(documentsOf(collection, io, terminal), {
+          budget: { milliseconds: budgetMs },
+          signal: io.signal,
+          onProgress: ingestReporter(terminal),
+        });
+        const { documents, chunks, tokens, kv } = report;
+        terminal.line(
+          `${counted(documents, 'document')}, ${counted(chunks, 'passage')}, ${counted(tokens, 'token')}; ` +
+            `${counted(kv.encoded, 'passage')} prefilled in ${formatTime(kv.milliseconds)}, ` +
+            `${kv.cached} found cached.`,
+        );
+        const output: AskOutput = { weave, io, terminal };
+        for (const question of questions) {
+          terminal.line();
+          terminal.title(`> ${question}`);
+          const answer = await streamAnswer(question, output);
+          terminal.note(
+            'Once more, all passages cached, and beside it the same prompt by full prefill:',
+          );
+          await compareAnswers(question, output, answer);
+        }
+        if (io.stderr.isTTY && process.stdin.isTTY) await converse(output);
+        return 0;
+      } finally {
+        await weave.dispose();
+      }
+    } finally {
+      await store.close();
+      await engine.dispose();
+    }
+  },
+};
+
+async function converse(output: AskOutput): Promise<void> {
+  const { io, terminal } = output;
+  terminal.line();
+  terminal.note('Ask your own question about these documents; an empty line leaves.');
+  for (;;) {
+    const question = await readLine(io);
+    if (question.trim() === '') return;
+    await streamAnswer(question, output);
+  }
+}
+
+async function readLine({ signal }: Io): Promise<string> {
+  // A new one for each question: while an answer runs, Ctrl-C belongs to the program.
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await lines.question('\n> ', { signal });
+  } catch {
+    return '';
+  } finally {
+    lines.close();
+  }
+}

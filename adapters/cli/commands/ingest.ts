@@ -1,0 +1,115 @@
+import type { IngestReport, KvBudget } from '../../../lib/index.js';
+import type { GgmlEngine } from '../../ggml/engine.js';
+import {
+  documentsOf,
+  emptyIndex,
+  openCollection,
+  rememberFolder,
+  saveIndex,
+} from '../collection.js';
+import type { Command, Io } from '../command.js';
+import { modelFlags, parseFlags, wholeNumber } from '../flags.js';
+import { openEngine } from '../model.js';
+import { counted, formatBytes, formatTime } from '../report/format.js';
+import { Terminal } from '../report/terminal.js';
+import { ingestReporter, openStore, openWeave } from '../session.js';
+import { UsageError } from '../usage-error.js';
+
+export const ingest: Command = {
+  name: 'ingest',
+  summary: 'index a folder of documents and prefill what questions will likely need',
+  help: `chunkweave ingest DIR [options]
+
+Indexes the text, Markdown and HTML files of DIR, and makes keys and values of their passages within a
+budget, what questions are likely to need first. The rest is made when a question first needs it, and
+kept for the next time.
+
+  --budget SECONDS   time for making keys and values (default 10; 0 makes none)
+  --max-mb MB        most megabytes of keys and values to make
+  --model M          alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)
+  --device D         auto, cpu, vulkan, cuda or metal (default auto)
+  --threads N        threads on the CPU
+  --json             print the report as JSON`,
+
+  async run(args, io) {
+    const { values, positionals } = parseFlags(args, {
+      ...modelFlags,
+      budget: { type: 'string' },
+      'max-mb': { type: 'string' },
+      json: { type: 'boolean' },
+    });
+    if (positionals.length !== 1) throw new UsageError('Give one folder: chunkweave ingest DIR');
+    const budget = budgetOf(values.budget, values['max-mb']);
+    const terminal = new Terminal(io);
+    const { engine } = await openEngine(values, io, terminal);
+    try {
+      const report = await ingestFolder(positionals[0]!, { engine, budget, io, terminal });
+      terminal.clear();
+      if (values.json) io.stdout.write(`${JSON.stringify(report)}\n`);
+      else io.stdout.write(`${describe(report)}\n`);
+      return 0;
+    } finally {
+      await engine.dispose();
+    }
+  },
+};
+
+function budgetOf(seconds: string | undefined, megabytes: string | undefined): KvBudget {
+  const time = wholeNumber('budget', seconds, 0);
+  const size = wholeNumber('max-mb', megabytes, 0);
+  return {
+    ...(time !== undefined && { milliseconds: time * 1000 }),
+    ...(size !== undefined && { bytes: size * 1e6 }),
+  };
+}
+
+async function ingestFolder(
+  directory: string,
+  parts: {
+    engine: GgmlEngine;
+    budget: KvBudget;
+    io: Io;
+    terminal: Terminal;
+  },
+): Promise<IngestReport> {
+  const { engine, budget, io, terminal } = parts;
+  const collection = await openCollection(directory, engine.model.fingerprint, io);
+  const store = openStore(io);
+  const retriever = emptyIndex();
+  try {
+    const weave = await openWeave({ engine, store, retriever });
+    try {
+      const report = await weave.ingest(documentsOf(collection, io, terminal), {
+        budget,
+        signal: io.signal,
+        onProgress: ingestReporter(terminal),
+      });
+      await saveIndex(collection, retriever);
+      await rememberFolder(collection.path, io);
+      return report;
+    } finally {
+      await weave.dispose();
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+function describe(report: IngestReport): string {
+  const { kv } = report;
+  const lines = [
+    `Indexed ${counted(report.documents, 'document')} in ${formatTime(report.indexMilliseconds)}: ` +
+      `${counted(report.chunks, 'passage')}, ${counted(report.tokens, 'token')}.`,
+  ];
+  if (kv.encoded > 0) {
+    lines.push(
+      `Made keys and values of ${counted(kv.encoded, 'passage')} ` +
+        `(${formatBytes(kv.bytes)}) in ${formatTime(kv.milliseconds)}.`,
+    );
+  }
+  if (kv.cached > 0) lines.push(`${counted(kv.cached, 'passage')} were cached already.`);
+  if (kv.left > 0) lines.push(`${counted(kv.left, 'passage')} left for their first use.`);
+  if (kv.refused > 0) lines.push(`${counted(kv.refused, 'record')} did not fit into the cache.`);
+  for (const id of report.empty) lines.push(`${id} has no text.`);
+  return lines.join('\n');
+}

@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import {
+  type AskDefaults,
+  type ChunkStore,
+  createWeave,
+  type IngestProgress,
+  memoryStore,
+  questionPolicy,
+  type Retriever,
+  tieredStore,
+  type Weave,
+} from '../../lib/index.js';
+import { folderStore } from '../fs/index.js';
+import type { GgmlEngine } from '../ggml/engine.js';
+import { cacheFolder } from '../models/index.js';
+import type { Io } from './command.js';
+import { share, wholeNumber } from './flags.js';
+import { counted, formatBytes, formatTime } from './report/format.js';
+import type { Terminal } from './report/terminal.js';
+
+/** Chunk KV in memory, and in the user's cache folder for the next run. */
+export function openStore({ env, cwd }: Io): ChunkStore {
+  const directory = join(cacheFolder(env, cwd), 'kv');
+  return tieredStore([memoryStore(), folderStore({ directory })]);
+}
+
+export const askFlags = {
+  'top-k': { type: 'string' },
+  recompute: { type: 'string' },
+  'max-tokens': { type: 'string' },
+} as const;
+
+/** Without it small models often say one sentence over and over. */
+const repeatPenalty = 1.1;
+
+/** What `--top-k`, `--recompute` and `--max-tokens` ask for. @throws UsageError */
+export function askDefaults(values: Partial<Record<keyof typeof askFlags, string>>): AskDefaults {
+  const topK = wholeNumber('top-k', values['top-k'], 1);
+  const ratio = share('recompute', values.recompute);
+  const maxTokens = wholeNumber('max-tokens', values['max-tokens'], 1);
+  return {
+    sampling: { repeatPenalty },
+    ...(topK !== undefined && { topK }),
+    ...(ratio !== undefined && { policy: questionPolicy({ ratio }) }),
+    ...(maxTokens !== undefined && { maxTokens }),
+  };
+}
+
+export interface SessionParts {
+  readonly engine: GgmlEngine;
+  readonly store: ChunkStore;
+  readonly retriever: Retriever;
+  readonly defaults?: AskDefaults;
+}
+
+export function openWeave({ engine, store, retriever, defaults }: SessionParts): Promise<Weave> {
+  return createWeave({ engine, store, retriever, ...defaults });
+}
+
+/** Prints what making chunk KV will take before it starts, and a bar while it goes on. */
+export function ingestReporter(terminal: Terminal): (progress: IngestProgress) => void {
+  return (progress) => {
+    switch (progress.phase) {
+      case 'index':
+        return;
+      case 'estimate': {
+        const { planned, all } = progress;
+        const time =
+          planned.milliseconds === undefined ? '' : `, about ${formatTime(planned.milliseconds)}`;
+        const rest = all.chunks - planned.chunks;
+        const later =
+          rest > 0
+            ? `; ${counted(rest, 'other')} (${formatBytes(all.bytes - planned.bytes)}) when first used`
+            : '';
+        terminal.line(
+          planned.chunks === 0
+            ? `Keys and values of ${counted(all.chunks, 'passage')} (${formatBytes(all.bytes)}) will be made when first used.`
+            : `Making keys and values of ${counted(planned.chunks, 'passage')} (${formatBytes(planned.bytes)}${time})${later}.`,
+        );
+        return;
+      }
+      case 'encode':
+        terminal.progress(
+          'Prefilling',
+          progress.share,
+          `${counted(progress.chunks, 'passage')}, ${formatBytes(progress.bytes)}`,
+        );
+    }
+  };
+}
