@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { ChunkweaveError } from '../../lib/index.js';
 import type { Command, Io } from './command.js';
 import { ask } from './commands/ask.js';
@@ -7,6 +6,7 @@ import { devices } from './commands/devices.js';
 import { doctor } from './commands/doctor.js';
 import { ingest } from './commands/ingest.js';
 import { models } from './commands/models.js';
+import { packageVersion } from './package.js';
 import { UsageError } from './usage-error.js';
 
 const commands: readonly Command[] = [ask, ingest, demo, models, devices, doctor];
@@ -66,9 +66,4 @@ function overview(): string {
 ${lines.join('\n')}
 
 chunkweave COMMAND --help says more. CHUNKWEAVE_CACHE names the folder for models, indexes and chunk KV.`;
-}
-
-function packageVersion(): string {
-  const require = createRequire(import.meta.url);
-  return (require('chunkweave/package.json') as { version: string }).version;
 }

@@ -59,11 +59,15 @@ export function openWeave({ engine, store, retriever, defaults }: SessionParts):
 
 /** Prints what making chunk KV will take before it starts, and a bar while it goes on. */
 export function ingestReporter(terminal: Terminal): (progress: IngestProgress) => void {
+  let announced = false;
   return (progress) => {
     switch (progress.phase) {
       case 'index':
         return;
       case 'estimate': {
+        // A budget that lasts longer than expected is planned anew.
+        if (announced) return;
+        announced = true;
         const { planned, all } = progress;
         const time =
           planned.milliseconds === undefined ? '' : `, about ${formatTime(planned.milliseconds)}`;

@@ -1,9 +1,10 @@
+import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { fileURLToPath } from 'node:url';
 import { documentsOf, emptyIndex, openCollection } from '../collection.js';
 import type { Command, Io } from '../command.js';
 import { modelFlags, parseFlags } from '../flags.js';
 import { openEngine } from '../model.js';
+import { packageFolder } from '../package.js';
 import { counted, formatTime } from '../report/format.js';
 import { Terminal } from '../report/terminal.js';
 import { askDefaults, askFlags, ingestReporter, openStore, openWeave } from '../session.js';
@@ -34,7 +35,7 @@ woven from cached passages, then the same prompt by full prefill. On a terminal 
     const { engine, modelName } = await openEngine(values, io, terminal);
     const store = openStore(io);
     try {
-      const folder = fileURLToPath(new URL('../../../../examples/documents', import.meta.url));
+      const folder = join(packageFolder(), 'examples', 'documents');
       const collection = await openCollection(folder, engine.model.fingerprint, io);
       const weave = await openWeave({ engine, store, retriever: emptyIndex(), defaults });
       try {
