@@ -15,5 +15,6 @@ export default {
     ],
   },
   reporters: ['default', '<rootDir>/scripts/count-reporter.mjs'],
+  globalSetup: '<rootDir>/scripts/jest-setup.mjs',
   testTimeout: 60_000,
 };

@@ -25,12 +25,14 @@ const output = (stream: WriteStream): Output => ({
   },
 });
 
-void runProgram(process.argv.slice(2), {
-  stdout: output(process.stdout),
-  stderr: output(process.stderr),
-  env: process.env,
-  cwd: process.cwd(),
-  signal: stop.signal,
-}).then((code) => {
-  process.exitCode = code;
-});
+async function main(): Promise<void> {
+  process.exitCode = await runProgram(process.argv.slice(2), {
+    stdout: output(process.stdout),
+    stderr: output(process.stderr),
+    env: process.env,
+    cwd: process.cwd(),
+    signal: stop.signal,
+  });
+}
+
+void main();

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import { codeOf, DiskFailure, messageOf } from './failures.js';
 
@@ -83,18 +83,6 @@ export async function writeWhole(path: string, content: string): Promise<void> {
     } catch (error) {
       await rm(beside, { force: true });
       throw error;
-    }
-  });
-}
-
-/** Makes sure that the bytes survive a power cut before a record says that they are there. */
-export async function flushFile(path: string): Promise<void> {
-  await onDisk(path, async () => {
-    const file = await open(path, 'r+');
-    try {
-      await file.sync();
-    } finally {
-      await file.close();
     }
   });
 }
