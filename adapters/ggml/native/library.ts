@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { NativeLibraryError } from '../../../lib/errors.js';
 
 /** The exact version of the binary packages that the bindings were written for. */
@@ -95,18 +95,4 @@ function pick(files: readonly string[], name: string, packageName: string): stri
     );
   }
   return found;
-}
-
-/** The version in the package.json beside the libraries, or undefined. */
-export function installedVersion(set: BinarySet): string | undefined {
-  const require = createRequire(import.meta.url);
-  let directory = set.directory;
-  for (let up = 0; up < 4; up++) {
-    const manifest = join(directory, 'package.json');
-    if (existsSync(manifest)) {
-      return (require(manifest) as { version?: string }).version;
-    }
-    directory = dirname(directory);
-  }
-  return undefined;
 }

@@ -14,9 +14,6 @@ import type {
 
 export type MemoryPtr = Pointer<'llama_memory'>;
 
-/** `enum llama_vocab_type`, the members that are told apart. */
-export const VocabType = { None: 0, Spm: 1, Bpe: 2, Wpm: 3, Ugm: 4, Rwkv: 5, Plamo2: 6 } as const;
-
 /** `enum llama_token_attr`: bits. */
 export const TokenAttr = {
   Unknown: 1,
