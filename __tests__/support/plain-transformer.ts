@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { describeArchitecture } from '../../adapters/ggml/architectures.js';
 import { type GgufHeader, readGguf } from '../../adapters/ggml/gguf.js';
 import type { Hyperparameters } from '../../adapters/ggml/hyperparameters.js';
+import { roundToHalf } from '../../lib/engine/half.js';
 
-/** A cell of the plain model: keys before rotation and values, layer by layer. */
+/** A token of the plain model with its rotated keys and its values, layer by layer, in half precision. */
 export interface PlainCell {
   readonly token: number;
   readonly position: number;
@@ -11,13 +12,37 @@ export interface PlainCell {
   readonly values: Float64Array[];
 }
 
+/** A row on its way through the layers. */
+export interface PlainRow {
+  readonly cell: PlainCell;
+  /** All cells of its sequence, its own and those of rows beside it included. */
+  readonly world: readonly PlainCell[];
+  readonly x: Float64Array;
+}
+
+interface PlainLayer {
+  readonly attentionNorm: Float32Array;
+  readonly query: Float32Array;
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+  readonly output: Float32Array;
+  readonly feedForwardNorm: Float32Array;
+  readonly gate: Float32Array;
+  readonly up: Float32Array;
+  readonly down: Float32Array;
+}
+
 /**
  * A llama-type model in float64 and nothing but loops: an independent reading of what the engine should do
- * with rows at any positions. Only float weights, plain RoPE, no biases.
+ * with rows at any positions. Keys and values are rounded as cells hold them. Only float weights, plain RoPE,
+ * no biases.
  */
 export class PlainTransformer {
   readonly hp: Hyperparameters;
-  readonly #weights: Map<string, Float32Array>;
+  readonly #embedding: Float32Array;
+  readonly #output: Float32Array;
+  readonly #outputNorm: Float32Array;
+  readonly #layers: readonly PlainLayer[];
 
   static async open(path: string): Promise<PlainTransformer> {
     const header = await readGguf(path);
@@ -26,95 +51,141 @@ export class PlainTransformer {
 
   private constructor(header: GgufHeader, file: Buffer) {
     this.hp = describeArchitecture(header).hyperparameters;
-    this.#weights = new Map(
-      [...header.tensors.values()].map(({ name, shape, offset }) => {
-        const length = shape.reduce((a, b) => a * b, 1);
-        return [
-          name,
-          new Float32Array(
-            file.buffer.slice(file.byteOffset + offset, file.byteOffset + offset + length * 4),
-          ),
-        ];
-      }),
-    );
+    const find = (name: string): Float32Array | undefined => {
+      const tensor = header.tensors.get(name);
+      if (!tensor) return undefined;
+      const at = file.byteOffset + tensor.offset;
+      const length = tensor.shape.reduce((a, b) => a * b, 1);
+      return new Float32Array(file.buffer.slice(at, at + length * 4));
+    };
+    const weight = (name: string): Float32Array => {
+      const found = find(`${name}.weight`);
+      if (!found) throw new Error(`no tensor ${name}.weight`);
+      return found;
+    };
+    this.#embedding = weight('token_embd');
+    this.#output = find('output.weight') ?? this.#embedding;
+    this.#outputNorm = weight('output_norm');
+    this.#layers = Array.from({ length: this.hp.layers }, (_, layer) => ({
+      attentionNorm: weight(`blk.${layer}.attn_norm`),
+      query: weight(`blk.${layer}.attn_q`),
+      key: weight(`blk.${layer}.attn_k`),
+      value: weight(`blk.${layer}.attn_v`),
+      output: weight(`blk.${layer}.attn_output`),
+      feedForwardNorm: weight(`blk.${layer}.ffn_norm`),
+      gate: weight(`blk.${layer}.ffn_gate`),
+      up: weight(`blk.${layer}.ffn_up`),
+      down: weight(`blk.${layer}.ffn_down`),
+    }));
   }
 
-  /** Computes rows in place, all of them seeing each other and `context` by position. Logits of the last. */
-  run(rows: readonly PlainCell[], context: readonly PlainCell[]): Float64Array {
-    const { hp } = this;
-    const all = [...context, ...rows];
-    let x: Float64Array[] = rows.map((row) => {
-      const start = row.token * hp.width;
-      return Float64Array.from(this.#weight('token_embd.weight').subarray(start, start + hp.width));
-    });
-    for (let layer = 0; layer < hp.layers; layer++) {
-      const w = (name: string): Float32Array => this.#weight(`blk.${layer}.${name}.weight`);
-      const normed = x.map((row) => this.#norm(row, w('attn_norm')));
-      const queries = normed.map((row) => multiply(w('attn_q'), row));
-      rows.forEach((row, i) => {
-        row.keys[layer] = multiply(w('attn_k'), normed[i] as Float64Array);
-        row.values[layer] = multiply(w('attn_v'), normed[i] as Float64Array);
+  row(cell: PlainCell, world: readonly PlainCell[]): PlainRow {
+    const at = cell.token * this.hp.width;
+    const x = Float64Array.from(this.#embedding.subarray(at, at + this.hp.width));
+    return { cell, world, x };
+  }
+
+  /**
+   * Takes rows through the layers from `from` up to `to`; their cells are written on the way. `onAttention`
+   * hears every softmax weight.
+   */
+  advance(
+    rows: readonly PlainRow[],
+    from: number,
+    to: number,
+    onAttention?: (layer: number, row: number, cell: PlainCell, weight: number) => void,
+  ): void {
+    for (let layer = from; layer < to; layer++) {
+      const w = this.#layers[layer] as PlainLayer;
+      const normed = rows.map(({ x }) => this.#norm(x, w.attentionNorm));
+      rows.forEach(({ cell }, i) => {
+        const key = multiply(w.key, normed[i] as Float64Array);
+        cell.keys[layer] = this.rotate(key, cell.position).map(roundToHalf);
+        cell.values[layer] = multiply(w.value, normed[i] as Float64Array).map(roundToHalf);
       });
-      x = rows.map((row, i) => {
-        const seen = all.filter((cell) => cell.position <= row.position);
-        const attended = this.#attend(queries[i] as Float64Array, row.position, seen, layer);
-        const middle = add(x[i] as Float64Array, multiply(w('attn_output'), attended));
-        const fed = this.#norm(middle, w('ffn_norm'));
-        const gate = multiply(w('ffn_gate'), fed);
-        const up = multiply(w('ffn_up'), fed);
-        const gated = up.map((value, j) => {
+      rows.forEach((row, i) => {
+        const query = this.rotate(
+          multiply(w.query, normed[i] as Float64Array),
+          row.cell.position,
+        );
+        const attended = this.#attend(
+          query,
+          row,
+          layer,
+          onAttention && ((cell, weight) => onAttention(layer, i, cell, weight)),
+        );
+        add(row.x, multiply(w.output, attended));
+        const fed = this.#norm(row.x, w.feedForwardNorm);
+        const gate = multiply(w.gate, fed);
+        const gated = multiply(w.up, fed).map((value, j) => {
           const g = gate[j] as number;
           return (value * g) / (1 + Math.exp(-g));
         });
-        return add(middle, multiply(w('ffn_down'), gated));
+        add(row.x, multiply(w.down, gated));
       });
     }
-    const last = this.#norm(x.at(-1) as Float64Array, this.#weight('output_norm.weight'));
-    return multiply(this.#weights.get('output.weight') ?? this.#weight('token_embd.weight'), last);
   }
 
-  #attend(
-    query: Float64Array,
-    position: number,
-    seen: readonly PlainCell[],
-    layer: number,
-  ): Float64Array {
-    const { heads, kvHeads, headDim } = this.hp;
-    const out = new Float64Array(heads * headDim);
-    for (let head = 0; head < heads; head++) {
-      const shared = Math.floor(head / (heads / kvHeads)) * headDim;
-      const q = this.#rotate(query.subarray(head * headDim, (head + 1) * headDim), position);
-      const scores = seen.map((cell) => {
-        const k = this.#rotate(
-          (cell.keys[layer] as Float64Array).subarray(shared, shared + headDim),
-          cell.position,
-        );
-        return q.reduce((sum, value, i) => sum + value * (k[i] as number), 0) / Math.sqrt(headDim);
-      });
-      const max = Math.max(...scores);
-      const weights = scores.map((score) => Math.exp(score - max));
-      const total = weights.reduce((a, b) => a + b, 0);
-      seen.forEach((cell, j) => {
-        const share = (weights[j] as number) / total;
-        for (let i = 0; i < headDim; i++) {
-          out[head * headDim + i] =
-            (out[head * headDim + i] as number) +
-            share * ((cell.values[layer] as Float64Array)[shared + i] as number);
-        }
-      });
+  logits(row: PlainRow): Float32Array {
+    return Float32Array.from(multiply(this.#output, this.#norm(row.x, this.#outputNorm)));
+  }
+
+  /** Rotates consecutive pairs of each head (Su et al. 2021, eq. 15). */
+  rotate(heads: Float64Array, position: number): Float64Array {
+    const { headDim, rope } = this.hp;
+    const out = new Float64Array(heads.length);
+    for (let at = 0; at < heads.length; at += 2) {
+      const angle = position * rope.full.base ** (-(at % headDim) / headDim);
+      const [a, b] = [heads[at] as number, heads[at + 1] as number];
+      out[at] = a * Math.cos(angle) - b * Math.sin(angle);
+      out[at + 1] = a * Math.sin(angle) + b * Math.cos(angle);
     }
     return out;
   }
 
-  /** Rotates consecutive pairs (Su et al. 2021, eq. 15). */
-  #rotate(head: Float64Array, position: number): Float64Array {
-    const { headDim, rope } = this.hp;
-    const out = new Float64Array(headDim);
-    for (let i = 0; i < headDim; i += 2) {
-      const angle = position * rope.full.base ** (-i / headDim);
-      const [a, b] = [head[i] as number, head[i + 1] as number];
-      out[i] = a * Math.cos(angle) - b * Math.sin(angle);
-      out[i + 1] = a * Math.sin(angle) + b * Math.cos(angle);
+  /** A cell at another position: its keys turned by the difference, and rounded as the arena rounds them. */
+  moved(cell: PlainCell, position: number): PlainCell {
+    const by = position - cell.position;
+    const keys = cell.keys.map((key) => this.rotate(key, by).map(roundToHalf));
+    return { token: cell.token, position, keys, values: [...cell.values] };
+  }
+
+  #attend(
+    query: Float64Array,
+    row: PlainRow,
+    layer: number,
+    onWeight: ((cell: PlainCell, weight: number) => void) | undefined,
+  ): Float64Array {
+    const { heads, kvHeads, headDim } = this.hp;
+    const seen = row.world.filter((cell) => cell.position <= row.cell.position);
+    const out = new Float64Array(heads * headDim);
+    const weights = new Float64Array(seen.length);
+    for (let head = 0; head < heads; head++) {
+      const shared = Math.floor(head / (heads / kvHeads)) * headDim;
+      const at = head * headDim;
+      let max = -Infinity;
+      seen.forEach((cell, j) => {
+        const key = cell.keys[layer] as Float64Array;
+        let score = 0;
+        for (let i = 0; i < headDim; i++) {
+          score += (query[at + i] as number) * (key[shared + i] as number);
+        }
+        weights[j] = score / Math.sqrt(headDim);
+        max = Math.max(max, weights[j] as number);
+      });
+      let total = 0;
+      for (let j = 0; j < seen.length; j++) {
+        weights[j] = Math.exp((weights[j] as number) - max);
+        total += weights[j] as number;
+      }
+      seen.forEach((cell, j) => {
+        const value = cell.values[layer] as Float64Array;
+        const share = (weights[j] as number) / total;
+        onWeight?.(cell, share);
+        for (let i = 0; i < headDim; i++) {
+          out[at + i] = (out[at + i] as number) + share * (value[shared + i] as number);
+        }
+      });
     }
     return out;
   }
@@ -124,27 +195,16 @@ export class PlainTransformer {
     const scale = 1 / Math.sqrt(mean + this.hp.normEps);
     return x.map((value, i) => value * scale * (weight[i] as number));
   }
-
-  #weight(name: string): Float32Array {
-    const found = this.#weights.get(name);
-    if (!found) throw new Error(`no tensor ${name}`);
-    return found;
-  }
 }
 
-/** Rows for tokens at rising positions. */
-export function plainCells(tokens: ArrayLike<number>, start: number): PlainCell[] {
-  return Array.from(tokens, (token, i) => ({ token, position: start + i, keys: [], values: [] }));
+/** A cell that is about to be computed. */
+export function emptyCell(token: number, position: number): PlainCell {
+  return { token, position, keys: [], values: [] };
 }
 
-/** The same keys and values at another place. */
-export function movedCells(cells: readonly PlainCell[], start: number): PlainCell[] {
-  return cells.map((cell, i) => ({
-    ...cell,
-    position: start + i,
-    keys: [...cell.keys],
-    values: [...cell.values],
-  }));
+/** The same token and what it holds, in a cell of its own. */
+export function copiedCell(cell: PlainCell): PlainCell {
+  return { ...cell, keys: [...cell.keys], values: [...cell.values] };
 }
 
 function multiply(matrix: Float32Array, x: Float64Array): Float64Array {
@@ -158,6 +218,6 @@ function multiply(matrix: Float32Array, x: Float64Array): Float64Array {
   return out;
 }
 
-function add(a: Float64Array, b: Float64Array): Float64Array {
-  return a.map((value, i) => value + (b[i] as number));
+function add(to: Float64Array, more: Float64Array): void {
+  for (let i = 0; i < to.length; i++) to[i] = (to[i] as number) + (more[i] as number);
 }

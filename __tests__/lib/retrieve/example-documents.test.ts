@@ -30,7 +30,6 @@ test.each([
   ['How many KB does a token of an eight billion parameter model take?', 'about 128 KB', 3],
   ['What does the boundary policy recompute?', 'the first few tokens of each chunk', 3],
   ['How should policies be compared at equal cost?', 'Compare at equal cost', 3],
-  ['Which law makes the address public domain?', '17 U.S.C.', 3],
 ])('%s', async (question, quote, k) => {
   retriever ??= ingest();
   const found = await (await retriever).search(question, { k });
