@@ -123,9 +123,8 @@ export class Network {
       let answer: IncomingMessage | undefined;
       // With a proxy the socket comes when it is connected already.
       pending.once('socket', (socket) => {
-        const done = (): void => clearTimeout(timer);
-        if (agent || !socket.connecting) done();
-        else socket.once(secure ? 'secureConnect' : 'connect', done);
+        if (agent || !socket.connecting) clearTimeout(timer);
+        else socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(timer));
       });
       pending.setTimeout(connectTimeoutMs + idleTimeoutMs);
       pending.once('response', (message) => {

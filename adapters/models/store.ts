@@ -3,7 +3,6 @@ import { type CacheEntry, listEntries, removeEntry } from './cache.js';
 import { modelFolder } from './cache-folder.js';
 import { onDisk } from './disk.js';
 import { foldersOf } from './resolve.js';
-import { parseSource } from './source.js';
 import type { ModelStoreOptions } from './types.js';
 
 export type CachedModel = Omit<CacheEntry, 'version' | 'folder'>;
@@ -24,12 +23,9 @@ export async function removeModel(
   source: string,
   options: ModelStoreOptions = {},
 ): Promise<boolean> {
-  const folders =
-    parseSource(source).kind === 'path'
-      ? (await listEntries(modelFolder(options)))
-          .filter(({ fileName, path }) => fileName === source || path === source)
-          .map(({ folder }) => folder)
-      : foldersOf(source, options);
+  const entries = await listEntries(modelFolder(options));
+  const named = entries.filter(({ fileName, path }) => fileName === source || path === source);
+  const folders = named.length > 0 ? named.map(({ folder }) => folder) : foldersOf(source, options);
   let removed = false;
   for (const folder of folders) {
     if (!(await stat(folder).catch(() => undefined))) continue;
