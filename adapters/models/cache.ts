@@ -43,10 +43,10 @@ export function entryFolder(
   );
 }
 
-/** The model in `folder`, when its file is there in full length. */
-export async function readEntry(folder: string): Promise<CacheEntry | undefined> {
+/** The model in `folder`, when its file is there in full length and is the one with `sha256`, if that is given. */
+export async function readEntry(folder: string, sha256?: string): Promise<CacheEntry | undefined> {
   const record = await readRecord(folder);
-  if (!record) return undefined;
+  if (!record || (sha256 !== undefined && record.sha256 !== sha256)) return undefined;
   const path = join(folder, record.fileName);
   return (await fileSize(path)) === record.bytes ? { ...record, folder, path } : undefined;
 }
@@ -54,6 +54,14 @@ export async function readEntry(folder: string): Promise<CacheEntry | undefined>
 export async function writeEntry(folder: string, record: CacheRecord): Promise<CacheEntry> {
   await writeWhole(join(folder, recordName), `${JSON.stringify(record, null, 2)}\n`);
   return { ...record, folder, path: join(folder, record.fileName) };
+}
+
+/** Removes what broken attempts left beside the model; for the holder of the folder's lock. */
+export async function clearLeftovers({ folder, fileName }: CacheEntry): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (name === fileName || name === recordName || /^lock(\.|$)/.test(name)) continue;
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
 }
 
 export async function removeEntry(folder: string): Promise<void> {
@@ -86,7 +94,7 @@ async function readRecord(folder: string): Promise<CacheRecord | undefined> {
 
 function isRecord(value: unknown): value is CacheRecord {
   if (typeof value !== 'object' || value === null) return false;
-  const { version, fileName, sha256, bytes, source } = value as Partial<
+  const { version, fileName, sha256, bytes, source, verification } = value as Partial<
     Record<keyof CacheRecord, unknown>
   >;
   return (
@@ -95,7 +103,8 @@ function isRecord(value: unknown): value is CacheRecord {
     !/[\\/]/.test(fileName) &&
     typeof sha256 === 'string' &&
     typeof bytes === 'number' &&
-    typeof source === 'string'
+    typeof source === 'string' &&
+    ['pinned', 'published', 'none'].includes(verification as string)
   );
 }
 

@@ -2,7 +2,14 @@ import { rename } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { ModelSourceError } from '../../lib/errors.js';
 import { modelAliases } from './aliases.js';
-import { type CacheEntry, candidates, readEntry, removeEntry, writeEntry } from './cache.js';
+import {
+  type CacheEntry,
+  candidates,
+  clearLeftovers,
+  readEntry,
+  removeEntry,
+  writeEntry,
+} from './cache.js';
 import { modelFolder } from './cache-folder.js';
 import { explainDisk, fileSize, hashFile, makeFolder, megabytes, onDisk } from './disk.js';
 import { DiskFailure, messageOf } from './failures.js';
@@ -136,8 +143,8 @@ async function fromCache(
   request: Request,
   options: ResolveModelOptions,
 ): Promise<ResolvedModel | undefined> {
-  for (const { folder } of request.options) {
-    const entry = await readEntry(folder);
+  for (const { folder, sha256 } of request.options) {
+    const entry = await readEntry(folder, sha256);
     if (!entry) continue;
     if (options.verify && (await hashFile(entry.path, 'sha256', options.signal)) !== entry.sha256) {
       options.onNotice?.({
@@ -228,7 +235,7 @@ async function fetchOne(
   await makeFolder(folder);
   const onWait = (): void => notify('waiting', `another process is fetching ${request.text}`);
   return withLock(join(folder, 'lock'), { signal, onWait }, async () => {
-    const meanwhile = await readEntry(folder);
+    const meanwhile = await readEntry(folder, sha256);
     if (meanwhile) return resolved(meanwhile, request, true);
     notify('source', `fetching ${source.label}${sizeOf(request)}`);
     if (sha256 === undefined && source.pieces.some(({ kind }) => kind === 'url')) {
@@ -259,6 +266,7 @@ async function fetchOne(
       licence: request.about?.licence,
       fetched: new Date().toISOString(),
     });
+    await clearLeftovers(entry);
     return resolved(entry, request, false);
   });
 }
