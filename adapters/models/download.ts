@@ -18,7 +18,7 @@ export interface DownloadTask {
   readonly expectedBytes?: number | undefined;
   /** True when a hash will be checked afterwards, so that bytes may be joined without an ETag. */
   readonly hashFollows: boolean;
-  /** Attempts without a byte gained. */
+  /** Attempts that bring no more than was there before. */
   readonly retries: number;
   /** Try again when there is not even a first answer. */
   readonly patient: boolean;
@@ -31,10 +31,14 @@ export interface DownloadTask {
   readonly onRetry?: (message: string) => void;
 }
 
-interface Notes {
-  readonly identity: string;
+/** What tells one state of a file on a server from another. */
+interface Validators {
   readonly etag?: string | undefined;
   readonly modified?: string | undefined;
+}
+
+interface Notes extends Validators {
+  readonly identity: string;
   readonly total?: number | undefined;
 }
 
@@ -80,15 +84,16 @@ class Download {
     await this.#takeOver();
     const task = this.#task;
     let failures = 0;
+    let best = this.#have;
     for (;;) {
       if (this.#isComplete()) return { bytes: this.#have, joined: this.#joined };
-      const before = this.#have;
       try {
         await this.#attempt();
         return { bytes: this.#have, joined: this.#joined };
       } catch (error) {
         task.signal?.throwIfAborted();
-        failures = this.#have > before ? 1 : failures + 1;
+        failures = this.#have > best ? 1 : failures + 1;
+        best = Math.max(best, this.#have);
         if (!this.#mayRetry(error) || failures > task.retries) throw error;
         const wait = error instanceof StatusFailure ? error.retryAfterMs : undefined;
         task.onRetry?.(`${(error as Error).message}; trying again`);
@@ -119,11 +124,12 @@ class Download {
     if (
       notes?.identity === identity &&
       sameTotal &&
-      (hashFollows || notes.etag !== undefined || notes.modified !== undefined) &&
+      (hashFollows || validatorOf(notes) !== undefined) &&
       (notes.total === undefined || size <= notes.total)
     ) {
       this.#notes = { ...notes, total: notes.total ?? expectedBytes };
-      this.#have = size;
+      // Without a hash, the server is to say once more that this is its file: the last byte is asked for again.
+      this.#have = hashFollows || size !== this.#notes.total ? size : size - 1;
       this.#joined = true;
     } else if (size > 0) {
       await discardDownload(path);
@@ -133,8 +139,9 @@ class Download {
   }
 
   async #attempt(): Promise<void> {
-    const { network, access, url, authorization, signal } = this.#task;
-    const validator = this.#notes.etag ?? this.#notes.modified;
+    const { network, access, url, authorization, hashFollows, signal } = this.#task;
+    const validator = validatorOf(this.#notes);
+    if (this.#have > 0 && validator === undefined && !hashFollows) await this.#restart();
     const response = await network.get(url, {
       access,
       authorization,
@@ -167,10 +174,10 @@ class Download {
       throw new ContentFailure(`${response.url.host} sent the file ${encoding}-encoded, unasked`);
     }
     inspect?.(response);
-    const { etag, modified } = validatorsOf(response);
+    const validators = validatorsOf(response);
     let total: number | undefined;
     if (status === 206) {
-      total = await this.#continueAt(response, etag);
+      total = await this.#continueAt(response, validators);
     } else {
       if (this.#have > 0) await this.#restart();
       const length = Number(headers['content-length']);
@@ -182,10 +189,12 @@ class Download {
         `${response.url.host} has ${total} bytes where ${expectedBytes} were announced`,
       );
     }
+    // A 206 need not repeat them.
+    const before: Validators = status === 206 ? this.#notes : {};
     this.#notes = {
       identity: this.#task.identity,
-      etag,
-      modified,
+      etag: validators.etag ?? before.etag,
+      modified: validators.modified ?? before.modified,
       total: total ?? expectedBytes,
     };
     this.#task.onTotal?.(this.#notes.total);
@@ -199,10 +208,10 @@ class Download {
   }
 
   /** Checks that a 206 goes on exactly where the file ends, and tells the size of the whole. */
-  async #continueAt(response: HttpResponse, etag: string | undefined): Promise<number> {
+  async #continueAt(response: HttpResponse, now: Validators): Promise<number> {
     const match = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers['content-range'] ?? '');
-    const changed =
-      this.#notes.etag !== undefined && etag !== undefined && etag !== this.#notes.etag;
+    const before = this.#notes;
+    const changed = differ(before.etag, now.etag) || differ(before.modified, now.modified);
     if (!match || Number(match[1]) !== this.#have || (changed && this.#have > 0)) {
       await this.#restart();
       throw new NetworkFailure(`${response.url.host} sent another part than was asked for`);
@@ -226,6 +235,7 @@ class Download {
     try {
       for await (const chunk of response.body) {
         if (this.#have + chunk.length > total) {
+          await discardDownload(path);
           throw new ContentFailure(`${response.url.host} sent more bytes than it announced`);
         }
         await writeAll(file, chunk, this.#have);
@@ -261,7 +271,15 @@ async function readNotes(path: string): Promise<Notes | undefined> {
 }
 
 /** What `If-Range` may carry: a weak ETag does not promise the same bytes. */
-function validatorsOf(response: HttpResponse): Pick<Notes, 'etag' | 'modified'> {
+function validatorsOf(response: HttpResponse): Validators {
   const { etag, 'last-modified': modified } = response.headers;
   return { etag: etag?.startsWith('W/') ? undefined : etag, modified };
+}
+
+function validatorOf({ etag, modified }: Validators): string | undefined {
+  return etag ?? modified;
+}
+
+function differ(a: string | undefined, b: string | undefined): boolean {
+  return a !== undefined && b !== undefined && a !== b;
 }

@@ -98,7 +98,7 @@ async function fetchPiece(
       patient: context.patient,
       signal,
       inspect: (response) => {
-        published ??= location.publishedHash?.(response);
+        published = location.publishedHash?.(response) ?? published;
         if (single && context.sha256 && published && published !== context.sha256) {
           throw new HashFailure(
             `it now holds another file (SHA-256 ${published}, wanted ${context.sha256})`,

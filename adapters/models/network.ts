@@ -97,7 +97,8 @@ export class Network {
     const { env, connectTimeoutMs, idleTimeoutMs } = this.#options;
     const secure = url.protocol === 'https:';
     const own =
-      basicAuthorization(url) ?? (url.origin === first.origin ? authorization : undefined);
+      basicAuthorization(url) ??
+      (url.origin === first.origin ? (authorization ?? basicAuthorization(first)) : undefined);
     const security = {
       ...(access.ca !== undefined && { ca: access.ca }),
       ...(trusted && { rejectUnauthorized: false }),
@@ -185,11 +186,12 @@ function proxyFor(url: URL, env: Environment, named: string | undefined): URL | 
   const text =
     named || read(url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY') || read('ALL_PROXY');
   if (!text || isExempt(url.hostname.toLowerCase(), read('NO_PROXY'))) return undefined;
-  try {
-    return new URL(/^https?:\/\//i.test(text) ? text : `http://${text}`);
-  } catch (cause) {
-    throw new NetworkFailure('the address of the proxy is no URL', { cause, transient: false });
+  const address = /^https?:\/\//i.test(text) ? text : `http://${text}`;
+  // Neither the text nor the cause is shown: there may be credentials in them.
+  if (!URL.canParse(address)) {
+    throw new NetworkFailure('the address of the proxy is no URL', { transient: false });
   }
+  return new URL(address);
 }
 
 function isExempt(host: string, list: string): boolean {
@@ -228,11 +230,10 @@ function isTrusted(url: URL, { trustedHosts = [] }: NetworkAccess): boolean {
 }
 
 function nextUrl(location: string, from: URL): URL {
-  try {
-    return new URL(location, from);
-  } catch (cause) {
-    throw new NetworkFailure(`${from.host} redirects to nowhere`, { cause, transient: false });
+  if (!URL.canParse(location, from.href)) {
+    throw new NetworkFailure(`${from.host} redirects to nowhere`, { transient: false });
   }
+  return new URL(location, from);
 }
 
 async function* contentOf(
