@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals';
-import { readFile } from 'node:fs/promises';
 import { ModelSourceError } from '../../../lib/errors.js';
 import {
   file,
@@ -11,7 +10,14 @@ import {
   status,
   type TestServer,
 } from '../../support/models/server.js';
-import { modelBytes, newUser, rejection, sha256Of, type User } from '../../support/models/user.js';
+import {
+  hashOf,
+  modelBytes,
+  newUser,
+  rejection,
+  sha256Of,
+  type User,
+} from '../../support/models/user.js';
 
 const content = modelBytes();
 const sha256 = sha256Of(content);
@@ -36,7 +42,7 @@ test('the hash that the hub publishes is what vouches for the file', async () =>
   const { front, storage, user } = await hub({ content });
   const model = await user.resolve(source);
   expect(model).toMatchObject({ source, sha256, verification: 'published', cached: false });
-  expect(await readFile(model.path)).toEqual(content);
+  expect(await hashOf(model.path)).toBe(sha256);
   expect(user.told('unverified')).toEqual([]);
   expect([front.count(), storage.count()]).toEqual([1, 1]);
 });

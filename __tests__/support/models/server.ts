@@ -118,6 +118,8 @@ export interface ServedFile {
   length?: boolean;
   /** For each request in turn: bytes of its answer after which the connection is cut. */
   cuts?: (number | undefined)[];
+  /** Awaited before a cut, with the place in the file where it happens: a reset may overtake what was sent. */
+  beforeCut?: (at: number) => Promise<void>;
   /** Bytes of the content after which nothing more is sent, and nothing ends. */
   silentAfter?: number | undefined;
 }
@@ -143,7 +145,12 @@ export function file(served: ServedFile): Handler {
     }
     const { silentAfter } = served;
     if (cut !== undefined) {
-      response.write(body.subarray(0, cut), () => response.socket?.destroy());
+      response.flushHeaders();
+      response.write(body.subarray(0, cut), () => {
+        void (served.beforeCut?.(from + cut) ?? Promise.resolve()).then(() =>
+          response.socket?.destroy(),
+        );
+      });
     } else if (silentAfter !== undefined) {
       response.flushHeaders();
       response.write(body.subarray(0, Math.max(0, silentAfter - from)));

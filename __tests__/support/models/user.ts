@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type ModelNotice,
@@ -24,6 +24,10 @@ export function modelBytes(size = 200_000, seed = 1): Buffer {
 
 export function sha256Of(content: Buffer): string {
   return createHash('sha256').update(content).digest('hex');
+}
+
+export async function hashOf(path: string): Promise<string> {
+  return sha256Of(await readFile(path));
 }
 
 /** Somebody with a cache of their own and settings that reach nothing but what a test names. */
