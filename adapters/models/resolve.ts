@@ -238,9 +238,11 @@ async function fetchOne(
     const meanwhile = await readEntry(folder, sha256);
     if (meanwhile) return resolved(meanwhile, request, true);
     notify('source', `fetching ${source.label}${sizeOf(request)}`);
-    if (sha256 === undefined && source.pieces.some(({ kind }) => kind === 'url')) {
+    const unverified = (): void =>
       notify('unverified', `nobody vouches for the content of ${source.label}`);
-    }
+    // Of a URL it is known beforehand, of the others only once they answered.
+    const hopeless = sha256 === undefined && source.pieces.some(({ kind }) => kind === 'url');
+    if (hopeless) unverified();
     const fetched = await fetchSource(source, {
       network: options.network,
       env: options.env,
@@ -253,6 +255,7 @@ async function fetchOne(
       onProgress: options.onProgress,
       notify,
     });
+    if (fetched.verification === 'none' && !hopeless) unverified();
     const fileName = safeName(request.about?.fileName ?? basename(source.fileName));
     await onDisk(folder, () => rename(fetched.path, join(folder, fileName)));
     const entry = await writeEntry(folder, {

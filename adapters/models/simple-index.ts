@@ -36,7 +36,7 @@ const MAX_PAGE = 64e6;
 export async function findWheel(wanted: IndexRequest): Promise<IndexedWheel> {
   const { indexes } = wanted.settings;
   if (indexes.length === 0) {
-    throw new NetworkFailure("pip's settings (no-index) allow no package index", {
+    throw new NetworkFailure("pip's settings allow no package index (no-index, or no valid URL)", {
       transient: false,
     });
   }
@@ -109,11 +109,13 @@ function parseJson(text: string, base: URL): IndexedFile[] {
   return files.filter(isObject).flatMap((file): IndexedFile[] => {
     const { filename, url, hashes, size, yanked } = file;
     if (typeof filename !== 'string' || typeof url !== 'string') return [];
+    const target = toUrl(url, base);
+    if (!target) return [];
     const sha256 = isObject(hashes) ? hashes['sha256'] : undefined;
     return [
       {
         filename,
-        url: new URL(url, base),
+        url: target,
         yanked: yanked !== undefined && yanked !== false,
         ...(isSha256(sha256) && { sha256: sha256.toLowerCase() }),
         ...(typeof size === 'number' && size > 0 && { size }),
@@ -129,9 +131,9 @@ function parseHtml(text: string, page: URL): IndexedFile[] {
     onopentag(name, attributes) {
       const href = attributes['href'];
       if (href === undefined) return;
-      if (name === 'base') base = new URL(href, page);
-      if (name !== 'a') return;
-      const url = new URL(href, base);
+      if (name === 'base') base = toUrl(href, page) ?? base;
+      const url = name === 'a' ? toUrl(href, base) : undefined;
+      if (!url) return;
       const sha256 = /(?:^#|&)sha256=([0-9a-f]{64})(?:&|$)/i.exec(url.hash)?.[1]?.toLowerCase();
       url.hash = '';
       const filename = lastSegment(url);
@@ -141,6 +143,11 @@ function parseHtml(text: string, page: URL): IndexedFile[] {
   });
   parser.end(text);
   return files;
+}
+
+/** A link that cannot be read is left out: the others may be good. */
+function toUrl(text: string, base: URL): URL | undefined {
+  return URL.canParse(text, base.href) ? new URL(text, base) : undefined;
 }
 
 function lastSegment(url: URL): string {

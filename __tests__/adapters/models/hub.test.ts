@@ -88,6 +88,7 @@ test('without a token none is sent', async () => {
   const front = await serve(file({ content }));
   const user = await newUser({ HF_ENDPOINT: front.origin, HF_TOKEN: '' });
   expect(await user.resolve(source)).toMatchObject({ verification: 'none' });
+  expect(user.told('unverified')).toHaveLength(1);
   expect(front.requests[0]?.headers).not.toHaveProperty('authorization');
 });
 
