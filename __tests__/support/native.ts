@@ -38,11 +38,14 @@ export interface OwnCompute {
   dispose(): Promise<void>;
 }
 
-export async function compute(path: string, cells = 2048): Promise<OwnCompute> {
+export async function compute(
+  path: string,
+  { cells = 2048, threads = 2 }: { cells?: number; threads?: number } = {},
+): Promise<OwnCompute> {
   const loaded = runtime();
   const device = loaded.devices.find((pointer) => loaded.ggml.devName(pointer) === 'CPU');
   if (!device) throw new Error('no CPU device');
-  const backend = new Backend(loaded, device, { threads: 2 });
+  const backend = new Backend(loaded, device, { threads });
   const model = await loadModel({ path, backend, hashCache: join(scratch, 'hashes.json') });
   const arena = await GgmlArena.create(model, cells, () => {});
   const references: Reference[] = [];
@@ -55,7 +58,7 @@ export async function compute(path: string, cells = 2048): Promise<OwnCompute> {
       const opened = await openReference(loaded, {
         path,
         contextLength: 2048,
-        threads: 2,
+        threads,
         ...options,
       });
       references.push(opened);

@@ -104,10 +104,7 @@ export class PlainTransformer {
         cell.values[layer] = multiply(w.value, normed[i] as Float64Array).map(roundToHalf);
       });
       rows.forEach((row, i) => {
-        const query = this.rotate(
-          multiply(w.query, normed[i] as Float64Array),
-          row.cell.position,
-        );
+        const query = this.rotate(multiply(w.query, normed[i] as Float64Array), row.cell.position);
         const attended = this.#attend(
           query,
           row,

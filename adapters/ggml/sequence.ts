@@ -131,13 +131,22 @@ export class GgmlSequence implements KvSequence {
     }
     other.assertUsable();
     checkSpan(span, other.length);
-    const { tokens, positions, cells } = other.state;
-    const shared = cells.slice(span.start, span.end);
-    this.arena.table.share(shared);
+    // Attention would count a cell that stands for two entries once.
+    const held = new Set(this.#cells.subarray(0, this.#length));
+    if (other.#cells.subarray(span.start, span.end).some((cell) => held.has(cell))) {
+      throw new InvalidArgumentError('The sequence already holds entries of this span.');
+    }
+    return this.#joinShared(other, range(span));
+  }
+
+  /** Appends entries of another sequence, sharing their cells. */
+  #joinShared(other: GgmlSequence, entries: Int32Array): Span {
+    const cells = entries.map((entry) => other.#cells[entry] as number);
+    this.arena.table.share(cells);
     return this.join(
-      tokens.slice(span.start, span.end),
-      positions.slice(span.start, span.end),
-      shared,
+      entries.map((entry) => other.#tokens[entry] as number),
+      entries.map((entry) => other.#positions[entry] as number),
+      cells,
     );
   }
 
@@ -248,11 +257,10 @@ export class GgmlSequence implements KvSequence {
     return this.#change(options, async () => {
       checkSpan(span, this.#length);
       if (options.close ?? true) {
-        await this.#shift(
-          { start: span.end, end: this.#length },
-          -this.#room(span),
-          options.signal,
-        );
+        const after = { start: span.end, end: this.#length };
+        const by = -this.#room(span);
+        this.#checkShift(after, by);
+        await this.#shift(after, by, options.signal);
       }
       this.#remove(span);
     });
@@ -270,13 +278,21 @@ export class GgmlSequence implements KvSequence {
       const after = { start: span.end, end: this.#length };
       const by = own.length - this.#room(span);
       this.#checkShift(after, by);
-      arena.table.assertFree(own.length + (by === 0 ? 0 : this.#sharedIn(after)));
-      // The new tokens see what stands before them only, so they are computed aside: an abort changes nothing.
+      // Whatever its place in the list, what will stand at or before the new tokens is seen by them.
+      const last = at + own.length - 1;
+      const seen = range(after).filter(
+        (entry) => own.length > 0 && (this.#positions[entry] as number) + by <= last,
+      );
+      const copied = by === 0 ? 0 : this.#sharedIn(after) + seen.length;
+      arena.table.assertFree(own.length + copied);
+      // The new tokens are computed aside: an abort changes nothing.
       const made = { start: span.start, end: span.start + own.length };
       const positions = Int32Array.from(own, (_, i) => at + i);
       const draft = this.#forked(span.start);
       try {
         if (own.length > 0) {
+          const moved = draft.#joinShared(this, seen);
+          await draft.#shift(moved, by, options.signal);
           await arena.runLocked([{ kind: 'append', sequence: draft, tokens: own, positions }], {
             logits: 'none',
             ...options,
@@ -284,7 +300,7 @@ export class GgmlSequence implements KvSequence {
         }
         await this.#shift(after, by, undefined);
         this.#remove(span);
-        const cells = draft.state.cells.slice(span.start);
+        const cells = draft.state.cells.slice(draft.length - own.length);
         arena.table.share(cells);
         this.#insert(span.start, own, positions, cells);
       } finally {
