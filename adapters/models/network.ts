@@ -62,7 +62,7 @@ export class Network {
   /**
    * Any final status is an answer.
    *
-   * @throws NetworkFailure without an answer, and the signal's reason when aborted.
+   * @throws NetworkFailure without an answer, StatusFailure when a proxy refuses, and the signal's reason when aborted.
    */
   async get(first: URL, options: GetOptions = {}): Promise<HttpResponse> {
     const { signal, access = {} } = options;
@@ -104,8 +104,11 @@ export class Network {
       ...(trusted && { rejectUnauthorized: false }),
     };
     const proxy = proxyFor(url, env, access.proxy);
+    // The request cannot be destroyed while its agent waits for the proxy: a signal reaches both.
+    const late = new AbortController();
+    const stop = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
     const agent = proxy
-      ? new (secure ? HttpsProxyAgent : HttpProxyAgent)(proxy, security)
+      ? new (secure ? HttpsProxyAgent : HttpProxyAgent)(proxy, { ...security, signal: stop })
       : undefined;
     return new Promise((resolve, reject) => {
       const pending = (secure ? https : http).request(plainUrl(url), {
@@ -117,10 +120,17 @@ export class Network {
           ...(own !== undefined && { authorization: own }),
         },
         ...security,
-        ...(signal && { signal }),
+        signal: stop,
       });
-      const late = `${url.host} did not connect within ${connectTimeoutMs / 1000} s`;
-      const timer = setTimeout(() => pending.destroy(new NetworkFailure(late)), connectTimeoutMs);
+      const timer = setTimeout(() => {
+        const seconds = connectTimeoutMs / 1000;
+        late.abort(new NetworkFailure(`${url.host} did not connect within ${seconds} s`));
+      }, connectTimeoutMs);
+      // The agent would pass the proxy's own answer off as one of the host.
+      pending.once('proxyConnect', ({ statusCode: status }: { statusCode: number }) => {
+        if (status === 200) return;
+        late.abort(new StatusFailure(status, `the proxy ${proxy?.host} answered ${status}`));
+      });
       let answer: IncomingMessage | undefined;
       // With a proxy the socket comes when it is connected already.
       pending.once('socket', (socket) => {
@@ -137,7 +147,7 @@ export class Network {
       pending.once('timeout', () => (answer ?? pending).destroy(silent(url)));
       pending.on('error', (error) => {
         clearTimeout(timer);
-        reject(signal?.aborted ? (signal.reason as Error) : explain(error, url));
+        reject(stop.aborted ? (stop.reason as Error) : explain(error, url));
       });
       pending.end();
     });
@@ -195,12 +205,13 @@ function proxyFor(url: URL, env: Environment, named: string | undefined): URL | 
 }
 
 function isExempt(host: string, list: string): boolean {
+  const plain = host.replaceAll(/^\[|\]$/g, '');
   return list
     .toLowerCase()
     .split(/[\s,]+/)
+    .map((entry) => entry.replace(/^\*?\./, '').replace(/^(\[.*\]|[^:]*):\d+$/, '$1'))
     .filter(Boolean)
-    .map((entry) => entry.replace(/^\*?\./, '').replace(/:\d+$/, ''))
-    .some((entry) => entry === '*' || host === entry || host.endsWith(`.${entry}`));
+    .some((entry) => ['*', host, plain].includes(entry) || host.endsWith(`.${entry}`));
 }
 
 /** Credentials travel in a header, which follows the rules of redirects. */
