@@ -147,7 +147,7 @@ function read(header: GgufHeader, architecture: Architecture, values: Metadata):
     vocabSize: vocabSize as number,
     contextLength: positive('context_length', 1 << 30),
     normEps: normEps as number,
-    rope: ropeOf(architecture, values, headDim, refuse),
+    rope: ropeOf(architecture, values, headDim, refuse, malformed),
     attentionScale:
       architecture.attentionScale?.({ width, heads, layers }) ?? 1 / Math.sqrt(headDim),
     scaleQueries: architecture.scaleQueries,
@@ -209,6 +209,7 @@ function ropeOf(
   values: Metadata,
   headDim: number,
   refuse: (detail: string) => never,
+  malformed: (detail: string) => never,
 ): Hyperparameters['rope'] {
   const scaling = values.string('rope.scaling.type') ?? 'linear';
   if (scaling !== 'none' && scaling !== 'linear' && scaling !== 'yarn') {
@@ -224,13 +225,19 @@ function ropeOf(
     const stretch = factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1;
     attnFactor *= stretch / (1 + 0.1 * Math.log(factor));
   }
+  const full = { base: values.number('rope.freq_base') ?? 10000, scale };
+  const sliding = { base: values.number('rope.freq_base_swa') ?? 10000, scale: 1 };
+  const originalContext =
+    values.number('rope.scaling.original_context_length') ?? values.required('context_length');
+  for (const value of [full.base, scale, sliding.base, attnFactor, originalContext]) {
+    if (!(value > 0 && value < Infinity)) malformed('its RoPE settings are no positive numbers.');
+  }
   return {
     dims: headDim,
     mode: architecture.ropeMode,
-    full: { base: values.number('rope.freq_base') ?? 10000, scale },
-    sliding: { base: values.number('rope.freq_base_swa') ?? 10000, scale: 1 },
-    originalContext:
-      values.number('rope.scaling.original_context_length') ?? values.required('context_length'),
+    full,
+    sliding,
+    originalContext,
     extFactor,
     attnFactor,
     betaFast: 32,

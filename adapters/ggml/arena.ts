@@ -11,6 +11,7 @@ import { CellTable } from './cells.js';
 import { DecodeProgram } from './decode-program.js';
 import { GgmlPass } from './layer-pass.js';
 import { withLocks } from './lock.js';
+import { checkMemory } from './memory.js';
 import type { LoadedModel } from './model.js';
 import { callAsync, GgmlType } from './native/ggml.js';
 import type { BufferPtr, ContextPtr } from './native/pointer.js';
@@ -48,6 +49,8 @@ export class GgmlArena implements KvArena {
     const { ggml } = model.backend.runtime;
     const size = Math.ceil(cells / CELL_STEP) * CELL_STEP;
     const { layers, keyWidth, valueWidth } = model.info.kv;
+    const bytes = size * layers * (keyWidth + valueWidth) * 2;
+    checkMemory(model.backend, bytes, 'cells');
     const ctx = ggml.init({
       mem_size: (2 * layers + 1) * Number(ggml.tensorOverhead()),
       mem_buffer: null,
@@ -60,7 +63,6 @@ export class GgmlArena implements KvArena {
     const buffer = await callAsync(ggml.allocContextTensors, ctx, model.backend.bufferType);
     if (!buffer) {
       ggml.free(ctx);
-      const bytes = size * layers * (keyWidth + valueWidth) * 2;
       throw new OutOfMemoryError('cells', bytes, model.backend.info.name);
     }
     // A cell that was never written must not hold a NaN: masked or not, it would spread.

@@ -16,6 +16,7 @@ import { keyMagnitude, type LayerCells, rotate } from './transformer.js';
 
 /** Layers in one graph of row copies: bounds the memory of what is read back. */
 const LAYERS_AT_ONCE = 8;
+const LARGEST_CORRECTION = 10_000;
 
 /**
  * Runs a graph over groups of layers. `build` adds a layer's nodes and returns how its inputs are set and
@@ -113,11 +114,33 @@ export function checkKv(arena: GgmlArena, kv: ChunkKv): void {
       `The chunk KV has ${kv.data.byteLength} bytes instead of ${expected}.`,
     );
   }
+  if (!isSound(kv.data)) {
+    throw new KvMismatchError('The chunk KV holds numbers that no model makes.');
+  }
   for (const token of kv.tokens) {
     if (!Number.isInteger(token) || token < 0 || token >= info.vocabSize) {
       throw new KvMismatchError(`The chunk KV names the token ${token}, outside the vocabulary.`);
     }
   }
+}
+
+/**
+ * Whether all of the halves are below 32,768 in size, so that none is NaN or infinite, or becomes so by
+ * rotation: one of those would spread to every sequence of the arena, since masked cells are multiplied too.
+ */
+function isSound(halves: Uint8Array): boolean {
+  const { buffer, byteOffset, length } = halves;
+  const words = byteOffset % 4 ? 0 : length >> 2;
+  const view = new Int32Array(buffer, words ? byteOffset : 0, words);
+  for (let at = 0; at < words; at++) {
+    const word = view[at] as number;
+    // The highest four bits of the exponent, of both halves at once.
+    if (word & (word << 1) & (word << 2) & (word << 3) & 0x40004000) return false;
+  }
+  for (let at = words * 4 + 1; at < length; at += 2) {
+    if (((halves[at] as number) & 0x78) === 0x78) return false;
+  }
+  return true;
 }
 
 /** Writes chunk KV into cells, values as they are, keys rotated to the positions. */
@@ -310,8 +333,11 @@ export function checkCorrection(
         `The ${what} of the correction have ${list.length} numbers instead of ${count * width} or ${count * rows * width}.`,
       );
     }
-    if (list.some((value) => !Number.isFinite(value))) {
-      throw new InvalidArgumentError(`The ${what} of the correction are not all finite.`);
+    // What overflows half precision would spread to every sequence of the arena.
+    if (list.some((value) => !(Math.abs(value) < LARGEST_CORRECTION))) {
+      throw new InvalidArgumentError(
+        `The ${what} of the correction are not all numbers below ${LARGEST_CORRECTION} in size.`,
+      );
     }
   };
   check(correction.keys, info.kv.keyWidth, 'keys');

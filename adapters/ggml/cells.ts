@@ -3,7 +3,7 @@ import { ContextOverflowError } from '../../lib/errors.js';
 /** Which cells of an arena are taken, by how many sequences, and how far their layers are valid. */
 export class CellTable {
   readonly size: number;
-  readonly #users: Uint16Array;
+  readonly #users: Uint32Array;
   /** Layers, counted from 0, whose keys and values are valid. */
   readonly ready: Uint16Array;
   /** Cells that an open pass computes again; {@link ready} follows the pass then. */
@@ -15,7 +15,7 @@ export class CellTable {
   constructor(size: number) {
     this.size = size;
     this.#free = size;
-    this.#users = new Uint16Array(size);
+    this.#users = new Uint32Array(size);
     this.ready = new Uint16Array(size);
     this.writing = new Uint8Array(size);
     this.loaded = new Uint16Array(size);

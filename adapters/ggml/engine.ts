@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { DisposedError } from '../../lib/errors.js';
+import { DisposedError, InvalidArgumentError } from '../../lib/errors.js';
 import type { KvArena } from '../../lib/engine/arena.js';
 import type { ChatFormat } from '../../lib/engine/chat.js';
 import { createChatFormat } from '../../lib/engine/chat-template.js';
@@ -21,7 +21,7 @@ export interface LoadEngineOptions {
   readonly model: string;
   /** Default `auto`: a GPU whose libraries are installed, else the CPU. */
   readonly device?: DeviceChoice;
-  /** Threads on the CPU; default the number of cores. */
+  /** Threads on the CPU, 1 to 512; default the number of cores. */
   readonly threads?: number;
   /** Variables for the chat template, for example `{ enable_thinking: false }`. */
   readonly templateVariables?: Readonly<Record<string, unknown>>;
@@ -36,15 +36,19 @@ export interface LoadEngineOptions {
 
 /**
  * Loads a model into the native engine.
- * @throws ModelFileError, UnsupportedArchitectureError, ModelSourceError, NativeLibraryError, DeviceError,
+ * @throws InvalidArgumentError, ModelFileError, UnsupportedArchitectureError, ModelSourceError, NativeLibraryError, DeviceError,
  * OutOfMemoryError, or the signal's reason. Nothing stays loaded then.
  */
 export async function loadEngine(options: LoadEngineOptions): Promise<GgmlEngine> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
+  const { threads } = options;
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 512)) {
+    throw new InvalidArgumentError(`An engine takes 1 to 512 threads, not ${threads}.`);
+  }
   const path = await localPath(options);
   const { runtime, device } = await pickDevice(options.device ?? 'auto', signal);
-  const backend = new Backend(runtime, device, { threads: options.threads });
+  const backend = new Backend(runtime, device, { threads });
   const cleanUp: (() => Promise<void> | void)[] = [() => backend.dispose()];
   try {
     const model = await loadModel({
@@ -102,6 +106,7 @@ export class GgmlEngine implements KvEngine {
   readonly #vocabulary: NativeTokenizer;
   readonly #cleanUp: readonly (() => Promise<void> | void)[];
   readonly #arenas = new Set<GgmlArena>();
+  readonly #making = new Set<Promise<GgmlArena>>();
   #disposed: Promise<void> | undefined;
 
   constructor(parts: {
@@ -126,11 +131,17 @@ export class GgmlEngine implements KvEngine {
 
   async createArena(options: ArenaOptions): Promise<KvArena> {
     this.#assertUsable();
-    const arena = await GgmlArena.create(this.#model, options.cells, (gone) => {
+    const making = GgmlArena.create(this.#model, options.cells, (gone) => {
       this.#arenas.delete(gone);
     });
-    this.#arenas.add(arena);
-    return arena;
+    this.#making.add(making);
+    try {
+      const arena = await making;
+      this.#arenas.add(arena);
+      return arena;
+    } finally {
+      this.#making.delete(making);
+    }
   }
 
   async createSampler(options: SamplingOptions = {}): Promise<Sampler> {
@@ -140,6 +151,7 @@ export class GgmlEngine implements KvEngine {
 
   dispose(): Promise<void> {
     this.#disposed ??= (async () => {
+      await Promise.allSettled(this.#making);
       await Promise.all([...this.#arenas].map((arena) => arena.dispose()));
       for (const step of this.#cleanUp) await step();
     })();

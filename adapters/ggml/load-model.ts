@@ -46,7 +46,13 @@ export async function loadModel(
     embedding: onHost ? 'host' : 'device',
     onProgress: options.onProgress,
   });
-  const host = onHost ? await HostEmbedding.load(backend.runtime, parts) : undefined;
+  let host: HostEmbedding | undefined;
+  try {
+    if (onHost) host = await HostEmbedding.load(backend.runtime, parts);
+  } catch (error) {
+    weights.dispose();
+    throw error;
+  }
   const info = describe(hp, weights, {
     name: values.string('general.name') ?? basename(path, '.gguf'),
     architecture: architecture.name,
@@ -64,7 +70,7 @@ export async function loadModel(
     backend,
     queue,
     scratch,
-    embed: host && ((tokens) => host.lookUp(tokens)),
+    embed: host?.lookUp.bind(host),
     layersPerCompute: backend.isCpu ? hp.layers : GPU_LAYERS,
     assertUsable() {
       if (disposed) throw new DisposedError('engine');

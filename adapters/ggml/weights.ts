@@ -4,6 +4,7 @@ import type { Architecture } from './architectures.js';
 import type { Backend } from './backend.js';
 import type { GgufHeader, GgufTensor } from './gguf.js';
 import type { Hyperparameters } from './hyperparameters.js';
+import { checkMemory } from './memory.js';
 import { callAsync, GgmlType } from './native/ggml.js';
 import type { BufferPtr, BufferTypePtr, ContextPtr, TensorPtr } from './native/pointer.js';
 
@@ -208,7 +209,7 @@ function listWeights(
 /** Bytes of a tensor, or 0 when its type is unknown or its rows are no whole number of blocks. */
 function tensorBytes(backend: Backend, tensor: GgufTensor): number {
   const { ggml } = backend.runtime;
-  if (tensor.type < 0 || tensor.type >= TYPE_COUNT) return 0;
+  if (tensor.type < 0 || tensor.type >= TYPE_COUNT || noWeights.has(tensor.type)) return 0;
   const block = Number(ggml.blockSize(tensor.type));
   const [row = 1, ...rest] = tensor.shape;
   if (block < 1 || row % block) return 0;
@@ -217,6 +218,11 @@ function tensorBytes(backend: Backend, tensor: GgufTensor): number {
 }
 
 const TYPE_COUNT = 43;
+/**
+ * Types that ggml knows but has no kernels for as weights, which it finds out only when it computes, and
+ * ends the process: q8_1, q8_K, whole numbers and f64.
+ */
+const noWeights: ReadonlySet<number> = new Set([9, 15, 24, 25, 26, 27, 28]);
 
 /** Owns the contexts and buffers that hold weights. */
 class WeightStore {
@@ -252,8 +258,9 @@ class WeightStore {
       for (const item of items) {
         placed.push({ ...item, bufferType, pointer: this.#tensor(ctx, item.tensor) });
       }
-      const buffer = await callAsync(ggml.allocContextTensors, ctx, bufferType);
       const bytes = items.reduce((sum, item) => sum + tensorBytes(this.#backend, item.tensor), 0);
+      checkMemory(this.#backend, bytes, 'weights');
+      const buffer = await callAsync(ggml.allocContextTensors, ctx, bufferType);
       if (!buffer) throw new OutOfMemoryError('weights', bytes, this.#backend.info.name);
       ggml.bufferSetUsage(buffer, USAGE_WEIGHTS);
       this.#buffers.push(buffer);
