@@ -74,7 +74,16 @@ export {
   type KeyScope,
   type KeyScopeParts,
 } from './store/chunk-key.js';
-export { memoryStore, type MemoryStoreOptions } from './store/memory-store.js';
+export { gdsfPolicy } from './store/eviction/gdsf.js';
+export { lruPolicy } from './store/eviction/lru.js';
+export type {
+  EvictionEntry,
+  EvictionPolicy,
+  EvictionPolicyFactory,
+  EvictionUse,
+} from './store/eviction/policy.js';
+export { reusePolicy } from './store/eviction/reuse.js';
+export { memoryStore, type MemoryStore, type MemoryStoreOptions } from './store/memory-store.js';
 export { tieredStore, type TieredStore } from './store/tiered-store.js';
 
 export type {

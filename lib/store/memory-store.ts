@@ -1,51 +1,70 @@
-import { LRUCache } from 'lru-cache';
 import { DisposedError, InvalidArgumentError } from '../errors.js';
 import { assertKey } from './chunk-key.js';
 import type { ChunkRecord, ChunkStore, StoreStats } from './chunk-store.js';
+import { lruPolicy } from './eviction/lru.js';
+import type { EvictionPolicy, EvictionPolicyFactory } from './eviction/policy.js';
 import { assertRecord, recordBytes } from './record.js';
 
 export interface MemoryStoreOptions {
-  /** Bound in bytes; the least recently used records go first. Default 512 MiB. */
+  /** Bound in bytes. Default 512 MiB. */
   readonly maxBytes?: number;
+  /** Which records go first when the store is full; default {@link lruPolicy}. */
+  readonly eviction?: EvictionPolicyFactory;
 }
 
-/** Records in this process's memory, kept by reference: nothing is copied. */
-export function memoryStore(options: MemoryStoreOptions = {}): ChunkStore {
-  const { maxBytes = 512 * 2 ** 20 } = options;
+/** A store in this process's memory. */
+export interface MemoryStore extends ChunkStore {
+  /**
+   * Keeps a record from being evicted until the returned function is called; pins add up. A record that is
+   * pinned may still be deleted or replaced.
+   */
+  pin(key: string): () => void;
+}
+
+/**
+ * Records in this process's memory, kept by reference: nothing is copied, so a record that is in use stays
+ * whole even when it is evicted meanwhile.
+ */
+export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
+  const { maxBytes = 512 * 2 ** 20, eviction = lruPolicy } = options;
   if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
     throw new InvalidArgumentError(
       `memoryStore: maxBytes is ${maxBytes}; give a positive integer.`,
     );
   }
-  return new MemoryStore(maxBytes);
+  return new RecordsInMemory(maxBytes, eviction());
 }
 
-class MemoryStore implements ChunkStore {
-  readonly #records: LRUCache<string, ChunkRecord>;
+interface Held {
+  readonly record: ChunkRecord;
+  readonly bytes: number;
+}
+
+class RecordsInMemory implements MemoryStore {
+  readonly #records = new Map<string, Held>();
+  readonly #pins = new Map<string, number>();
   readonly #maxBytes: number;
+  readonly #policy: EvictionPolicy;
+  #bytes = 0;
   #hits = 0;
   #misses = 0;
   #evictions = 0;
   #closed = false;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, policy: EvictionPolicy) {
     this.#maxBytes = maxBytes;
-    this.#records = new LRUCache<string, ChunkRecord>({
-      maxSize: maxBytes,
-      sizeCalculation: recordBytes,
-      dispose: (_record, _key, reason) => {
-        if (reason === 'evict') this.#evictions++;
-      },
-    });
+    this.#policy = policy;
   }
 
   async get(key: string, options: { readonly signal?: AbortSignal } = {}) {
     this.#check(key);
     options.signal?.throwIfAborted();
-    const record = this.#records.get(key);
-    if (record) this.#hits++;
-    else this.#misses++;
-    return record;
+    const held = this.#records.get(key);
+    if (held) {
+      this.#hits++;
+      this.#policy.touch(key);
+    } else this.#misses++;
+    return held?.record;
   }
 
   async has(key: string): Promise<boolean> {
@@ -57,14 +76,33 @@ class MemoryStore implements ChunkStore {
     this.#check(key);
     assertRecord(record);
     options.signal?.throwIfAborted();
-    if (recordBytes(record) > this.#maxBytes) return false;
-    this.#records.set(key, record);
+    const bytes = recordBytes(record);
+    if (!this.#makeRoom(key, record, bytes)) return false;
+    this.#drop(key);
+    this.#records.set(key, { record, bytes });
+    this.#bytes += bytes;
+    this.#policy.insert({ key, bytes, computeMs: record.computeMs });
     return true;
   }
 
   async delete(key: string): Promise<boolean> {
     this.#check(key);
-    return this.#records.delete(key);
+    const found = this.#drop(key);
+    if (found) this.#policy.remove(key);
+    return found;
+  }
+
+  pin(key: string): () => void {
+    this.#check(key);
+    this.#pins.set(key, (this.#pins.get(key) ?? 0) + 1);
+    let pinned = true;
+    return () => {
+      if (!pinned) return;
+      pinned = false;
+      const left = (this.#pins.get(key) ?? 1) - 1;
+      if (left > 0) this.#pins.set(key, left);
+      else this.#pins.delete(key);
+    };
   }
 
   async *list(): AsyncIterable<string> {
@@ -77,7 +115,7 @@ class MemoryStore implements ChunkStore {
   async stats(): Promise<StoreStats> {
     return {
       records: this.#records.size,
-      bytes: this.#records.calculatedSize,
+      bytes: this.#bytes,
       maxBytes: this.#maxBytes,
       hits: this.#hits,
       misses: this.#misses,
@@ -88,16 +126,53 @@ class MemoryStore implements ChunkStore {
 
   async clear(): Promise<void> {
     this.#check();
-    this.#records.clear();
+    this.#empty();
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#records.clear();
+    this.#empty();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Finds out what would have to go, asks whether it is worth it, and only then lets it go. */
+  #makeRoom(key: string, record: ChunkRecord, bytes: number): boolean {
+    const going = new Set<string>();
+    let free = this.#maxBytes - this.#bytes + (this.#records.get(key)?.bytes ?? 0);
+    const isKept = (other: string): boolean =>
+      other === key || going.has(other) || this.#pins.has(other);
+    while (free < bytes) {
+      const victim = this.#policy.victim(isKept);
+      if (victim === undefined) return false;
+      going.add(victim);
+      free += this.#records.get(victim)?.bytes ?? 0;
+    }
+    const { computeMs } = record;
+    if (going.size > 0 && this.#policy.admits?.({ key, bytes, computeMs }, [...going]) === false) {
+      return false;
+    }
+    for (const victim of going) {
+      this.#drop(victim);
+      this.#policy.remove(victim);
+      this.#evictions++;
+    }
+    return true;
+  }
+
+  #drop(key: string): boolean {
+    const held = this.#records.get(key);
+    if (!held) return false;
+    this.#bytes -= held.bytes;
+    return this.#records.delete(key);
+  }
+
+  #empty(): void {
+    for (const key of this.#records.keys()) this.#policy.remove(key);
+    this.#records.clear();
+    this.#bytes = 0;
   }
 
   #check(key?: string): void {
