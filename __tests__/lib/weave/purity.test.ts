@@ -4,7 +4,7 @@ import { join, resolve, sep } from 'node:path';
 
 const lib = resolve('lib');
 /** What the pure part may stand on: packages without native code. */
-const packages = ['lru-cache', 'minisearch', '@huggingface/jinja'];
+const packages = ['minisearch', 'tinyqueue', '@huggingface/jinja'];
 
 const files = (await readdir(lib, { recursive: true })).filter((name) => name.endsWith('.ts'));
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { gdsfPolicy } from '../../../../lib/store/eviction/gdsf.js';
 import { lruPolicy } from '../../../../lib/store/eviction/lru.js';
 import type { EvictionPolicy } from '../../../../lib/store/eviction/policy.js';
