@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { codeOf } from './failures.js';
 import { pause } from './pause.js';
@@ -21,9 +21,11 @@ export async function withLock<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const token = JSON.stringify({ pid: process.pid, host: hostname(), id: randomUUID() });
-  for (let waited = false; !(await take(path, token)); waited = true) {
+  let waited = false;
+  while (!(await take(path, token))) {
     if (await removeDead(path)) continue;
     if (!waited) onWait?.();
+    waited = true;
     await pause(pollMs, signal);
   }
   const beat = setInterval(() => {
@@ -40,12 +42,22 @@ export async function withLock<T>(
 }
 
 async function take(path: string, token: string): Promise<boolean> {
+  let file: FileHandle;
   try {
-    await writeFile(path, token, { flag: 'wx' });
-    return true;
+    file = await open(path, 'wx');
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false;
     throw error;
+  }
+  try {
+    await file.writeFile(token);
+    return true;
+  } catch (error) {
+    // A full disk: without its token, the file would look like the lock of somebody else.
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    await file.close();
   }
 }
 
