@@ -25,16 +25,16 @@ async function age(path: string, ageMs: number): Promise<void> {
   await utimes(path, at, at);
 }
 
-describe('a lock', () => {
-  async function lockFile(text?: string, ageMs = 0): Promise<string> {
-    const path = join(await newFolder(), 'lock');
-    if (text !== undefined) {
-      await writeFile(path, text);
-      await age(path, ageMs);
-    }
-    return path;
+async function lockFile(text?: string, ageMs = 0): Promise<string> {
+  const path = join(await newFolder(), 'lock');
+  if (text !== undefined) {
+    await writeFile(path, text);
+    await age(path, ageMs);
   }
+  return path;
+}
 
+describe('a lock', () => {
   test('lets one in at a time, and all in the end', async () => {
     const path = await lockFile();
     let inside = 0;

@@ -155,6 +155,8 @@ export function file(served: ServedFile): Handler {
       response.flushHeaders();
       response.write(body.subarray(0, Math.max(0, silentAfter - from)));
     } else {
+      // Else Node would find out the length by itself.
+      if (!length) response.flushHeaders();
       response.end(body);
     }
   };
