@@ -4,9 +4,10 @@ import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashFile, onDisk } from './disk.js';
 import { discardDownload, download, writeAll } from './download.js';
-import { ContentFailure, HashFailure } from './failures.js';
+import { ContentFailure, HashFailure, NetworkFailure, StatusFailure } from './failures.js';
 import { locate } from './locate.js';
 import type { Environment, Network } from './network.js';
+import { backoffMs, pause } from './pause.js';
 import { ProgressMeter } from './progress.js';
 import type { Piece, RemoteSource } from './source.js';
 import type { ModelNotice, ModelProgress, Verification } from './types.js';
@@ -82,7 +83,7 @@ async function fetchPiece(
   { source, meter, context }: { source: RemoteSource; meter: ProgressMeter; context: FetchContext },
 ): Promise<Part> {
   const { network, env, folder, signal, notify } = context;
-  const location = await locate(piece, { network, env, signal });
+  const location = await patiently(() => locate(piece, { network, env, signal }), context);
   const path = join(folder, `${source.identity.slice(0, 16)}-${index}.part`);
   let published = location.sha256;
   const single = source.pieces.length === 1 && location.member === undefined;
@@ -135,6 +136,25 @@ async function fetchPiece(
       throw error;
     }
     return { path: target, download: path, joined, vouched };
+  }
+}
+
+/** An index that is out of order for a moment is asked again, as the server of the file is. */
+async function patiently<T>(
+  ask: () => Promise<T>,
+  { patient, retries, signal, notify }: FetchContext,
+): Promise<T> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await ask();
+    } catch (error) {
+      signal?.throwIfAborted();
+      const answerless = error instanceof NetworkFailure || error instanceof StatusFailure;
+      if (!patient || failures > retries || !answerless || !error.transient) throw error;
+      notify('retry', `${error.message}; trying again`);
+      const wait = error instanceof StatusFailure ? error.retryAfterMs : undefined;
+      await pause(wait ?? backoffMs(failures), signal);
+    }
   }
 }
 

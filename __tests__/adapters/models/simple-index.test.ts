@@ -247,6 +247,27 @@ describe('several indexes', () => {
     expect(empty.requests.at(-1)?.path).toBe('/simple/other-name/');
   });
 
+  test.each([429, 500, 503])('one that answers %d for a moment is asked again', async (code) => {
+    const index = await packageIndex([wheel(v1)], {
+      guard: (_, response) => {
+        if (index.count() > 2) return false;
+        response.writeHead(code, { 'retry-after': '0.05' }).end();
+        return true;
+      },
+    });
+    const user = await userOf(index.origin);
+    expect(await user.resolve(source)).toMatchObject({ sha256: hashIn(v1) });
+    expect(user.told('retry')).toHaveLength(2);
+  });
+
+  test('one that stays out of order is asked a bounded number of times', async () => {
+    const bad = await serve(status(503, { 'retry-after': '0.05' }));
+    const user = await newUser({ PIP_INDEX_URL: bad.origin });
+    const error = await rejection(user.resolve(source));
+    expect(error.message).toContain(`${bad.host} answered 503`);
+    expect(bad.count()).toBe(3);
+  });
+
   test('PIP_NO_INDEX: none is asked', async () => {
     const index = await packageIndex([wheel(v1)]);
     const user = await userOf(index.origin, { PIP_NO_INDEX: '1' });

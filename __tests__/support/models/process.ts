@@ -35,9 +35,11 @@ export interface PullingProcess {
 export function pull(
   source: string,
   { cacheDirectory, env, retries }: ResolveModelOptions,
+  processEnv: NodeJS.ProcessEnv = process.env,
 ): PullingProcess {
   const input = JSON.stringify([built, source, { cacheDirectory, env, retries }]);
   const child = spawn(process.execPath, ['--input-type=module', '-e', script, input], {
+    env: processEnv,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   later(async () => child.kill('SIGKILL'));
