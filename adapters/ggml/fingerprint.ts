@@ -30,7 +30,9 @@ export async function modelFingerprint(
 
 async function hashFile(path: string, signal: AbortSignal | undefined): Promise<string> {
   const hash = createHash('sha256');
-  for await (const block of createReadStream(path, { highWaterMark: 1 << 20, signal })) {
+  for await (const block of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    // Left to the stream, an abort would come out as another error than the signal's reason.
+    signal?.throwIfAborted();
     hash.update(block as Buffer);
   }
   return hash.digest('hex');

@@ -163,10 +163,13 @@ export class GgmlSequence implements KvSequence {
     options: ForwardOutputs & RunOptions = {},
   ): Promise<ForwardResult> {
     this.assertUsable();
-    return this.arena.forward([{ kind: 'refresh', sequence: this, entries: listed(entries) }], {
-      logits: 'none',
-      ...options,
-    });
+    return this.arena.forward(
+      [{ kind: 'refresh', sequence: this, entries: listed(entries, this.arena.cells) }],
+      {
+        logits: 'none',
+        ...options,
+      },
+    );
   }
 
   async probe(
@@ -445,11 +448,17 @@ export class GgmlSequence implements KvSequence {
   }
 }
 
-/** A span's entries as a list; one that is no span is told so when its turn comes. */
-function listed(entries: Int32Array | Span): Int32Array {
+/** A span's entries as a list; whether the sequence has them all is seen when its turn comes. */
+function listed(entries: Int32Array | Span, most: number): Int32Array {
   if (ArrayBuffer.isView(entries)) return entries;
   const { start, end } = entries;
-  if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end < start) {
+  if (
+    !Number.isInteger(start) ||
+    !Number.isInteger(end) ||
+    start < 0 ||
+    end < start ||
+    end > most
+  ) {
     throw new InvalidArgumentError(`[${start}, ${end}) is no span of entries.`);
   }
   return range(entries);
