@@ -103,6 +103,13 @@ function readOrder(encoded: Uint8Array, width: number): Uint16Array {
   );
 }
 
+/** The smallest power of two with which the largest number of a group still rounds into range. */
+function sharedExponent(most: number, limit: number): number {
+  if (most === 0) return allZero;
+  const exponent = Math.ceil(Math.log2(most / (limit + 0.5)));
+  return Math.round(most / 2 ** exponent) > limit ? exponent + 1 : exponent;
+}
+
 /** Exponents of the groups, then the mantissas packed without gaps, lowest bits first. */
 function encodeRow(
   row: Float32Array,
@@ -120,9 +127,7 @@ function encodeRow(
     const end = Math.min(row.length, at + group);
     let most = 0;
     for (let i = at; i < end; i++) most = Math.max(most, Math.abs(row[i] as number));
-    // The smallest power of two with which the largest number still rounds into range.
-    let exponent = most === 0 ? allZero : Math.ceil(Math.log2(most / (limit + 0.5)));
-    while (most > 0 && Math.round(most / 2 ** exponent) > limit) exponent++;
+    const exponent = sharedExponent(most, limit);
     target[exponents++] = exponent & 0xff;
     const scale = exponent === allZero ? 0 : 2 ** -exponent;
     for (let i = at; i < end; i++) {
