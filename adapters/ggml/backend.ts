@@ -26,7 +26,8 @@ export class Backend {
   readonly bufferType: BufferTypePtr;
   /** Weights may be repacked into these; empty away from the CPU. */
   readonly extraBufferTypes: readonly BufferTypePtr[];
-  readonly #pointer: BackendPtr;
+  #pointer: BackendPtr;
+  readonly #keepsFreedBuffers: boolean;
   readonly #cpu: CpuFunctions | undefined;
   #pool: ThreadpoolPtr | undefined;
   readonly #abortFlag: ContextPtr;
@@ -40,6 +41,7 @@ export class Backend {
     const pointer = ggml.devInit(device, null);
     if (!pointer) throw new DeviceError(`The device ${this.info.name} cannot be started.`);
     this.#pointer = pointer;
+    this.#keepsFreedBuffers = /llvmpipe/i.test(this.info.description);
     this.bufferType = ggml.defaultBufferType(pointer);
     // A context's no-alloc flag doubles as the abort flag: the native function that reads it is the abort
     // callback, so no JavaScript runs on a compute thread.
@@ -79,6 +81,7 @@ export class Backend {
     signal?.addEventListener('abort', abort, { once: true });
     const start = performance.now();
     try {
+      if (this.#keepsFreedBuffers) this.#renew();
       const status = await callAsync(ggml.graphCompute, this.#pointer, graph);
       if (status === GgmlStatus.Aborted) signal?.throwIfAborted();
       if (status !== GgmlStatus.Success) {
@@ -91,6 +94,18 @@ export class Backend {
       signal?.removeEventListener('abort', abort);
       ggml.setNoAlloc(this.#abortFlag, false);
     }
+  }
+
+  /**
+   * Mesa's software driver (seen in 22.3) reads every binding of a descriptor set, those a shader does not use
+   * included, and with them buffers that have been freed since. A fresh context has fresh descriptor sets.
+   */
+  #renew(): void {
+    const { ggml } = this.runtime;
+    const pointer = ggml.devInit(this.device, null);
+    if (!pointer) throw new DeviceError(`The device ${this.info.name} cannot be started again.`);
+    ggml.backendFree(this.#pointer);
+    this.#pointer = pointer;
   }
 
   dispose(): void {
