@@ -16,6 +16,11 @@ import { keyMagnitude, type LayerCells, rotate } from './transformer.js';
 
 /** Layers in one graph of row copies: bounds the memory of what is read back. */
 const LAYERS_AT_ONCE = 8;
+/**
+ * Copies go on this long before another caller's compute is let in: a group of layers takes a fraction of a
+ * decode step, and a prompt of many chunks would wait for hundreds of those.
+ */
+const TURN_MS = 20;
 const LARGEST_CORRECTION = 10_000;
 
 /**
@@ -29,25 +34,32 @@ async function overLayers(
   build: (graph: Graph, layer: number, cells: LayerCells) => { set?(): void; read?(): void },
 ): Promise<void> {
   const { backend, queue, scratch } = arena.model;
-  for (let from = range.from; from < range.to; from += LAYERS_AT_ONCE) {
-    const to = Math.min(range.to, from + LAYERS_AT_ONCE);
-    await queue.run(async () => {
-      options.signal?.throwIfAborted();
-      const graph = new Graph(backend, 64 + (to - from) * 24);
-      try {
-        const steps = [];
-        for (let layer = from; layer < to; layer++) {
-          steps.push(build(graph, layer, arena.layers[layer] as LayerCells));
-        }
-        graph.allocate(scratch);
-        for (const step of steps) step.set?.();
-        await backend.compute(graph.pointer, options.signal);
-        for (const step of steps) step.read?.();
-      } finally {
-        graph.free();
+  const runGroup = async (from: number, to: number): Promise<void> => {
+    options.signal?.throwIfAborted();
+    const graph = new Graph(backend, 64 + (to - from) * 24);
+    try {
+      const steps = [];
+      for (let layer = from; layer < to; layer++) {
+        steps.push(build(graph, layer, arena.layers[layer] as LayerCells));
       }
-    });
+      graph.allocate(scratch);
+      for (const step of steps) step.set?.();
+      await backend.compute(graph.pointer, options.signal);
+      for (const step of steps) step.read?.();
+    } finally {
+      graph.free();
+    }
     options.onProgress?.((to - range.from) / (range.to - range.from));
+  };
+  for (let from = range.from; from < range.to;) {
+    await queue.run(async () => {
+      const start = performance.now();
+      do {
+        const to = Math.min(range.to, from + LAYERS_AT_ONCE);
+        await runGroup(from, to);
+        from = to;
+      } while (from < range.to && performance.now() - start < TURN_MS);
+    });
   }
 }
 
