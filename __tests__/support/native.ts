@@ -40,13 +40,22 @@ export interface OwnCompute {
 
 export async function compute(
   path: string,
-  { cells = 2048, threads = 2 }: { cells?: number; threads?: number } = {},
+  {
+    cells = 2048,
+    threads = 2,
+    embedOnHost,
+  }: { cells?: number; threads?: number; embedOnHost?: boolean } = {},
 ): Promise<OwnCompute> {
   const loaded = runtime();
   const device = loaded.devices.find((pointer) => loaded.ggml.devName(pointer) === 'CPU');
   if (!device) throw new Error('no CPU device');
   const backend = new Backend(loaded, device, { threads });
-  const model = await loadModel({ path, backend, hashCache: join(scratch, 'hashes.json') });
+  const model = await loadModel({
+    path,
+    backend,
+    embedOnHost,
+    hashCache: join(scratch, 'hashes.json'),
+  });
   const arena = await GgmlArena.create(model, cells, () => {});
   const references: Reference[] = [];
   return {

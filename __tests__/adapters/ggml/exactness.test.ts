@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { TinyModelOptions } from '../../../adapters/ggml/tiny-model/index.js';
 import type { Reference } from '../../../adapters/ggml/reference.js';
 import { distance } from '../../support/logits.js';
 import { compute, type OwnCompute, tinyFile } from '../../support/native.js';
@@ -128,3 +129,16 @@ describe.each(Object.entries(quantisedModels))('%s', (name, options) => {
     expect(apart.kl).toBeLessThanOrEqual(Math.max(1.5 * floor.kl, KL));
   });
 });
+
+test.each([['llama q4_0'], ['qwen3 q4_K'], ['gemma3 q4_0']])(
+  '%s: embeddings looked up on the host are those of the device',
+  async (name) => {
+    const path = await tinyFile(quantisedModels[name] as TinyModelOptions);
+    const device = await compute(path);
+    const host = await compute(path, { embedOnHost: true });
+    const tokens = device.tokens(120, 9);
+    expect(await ours(host, tokens, [80, 1, 1])).toEqual(await ours(device, tokens, [80, 1, 1]));
+    await host.dispose();
+    await device.dispose();
+  },
+);
