@@ -177,10 +177,10 @@ async function besideAnother(engine: GgmlEngine, ask: () => Promise<number>): Pr
   try {
     const sequence = arena.createSequence();
     await sequence.append(someTokens(1000, engine.model.vocabSize));
-    let stopped = false;
+    const stop = new AbortController();
     const steps: number[] = [];
     const decoding = (async () => {
-      while (!stopped && sequence.length < 2048) {
+      while (!stop.signal.aborted && sequence.length < 2048) {
         steps.push(await timed(() => sequence.append(Int32Array.of(steps.length + 1))));
       }
     })();
@@ -188,7 +188,7 @@ async function besideAnother(engine: GgmlEngine, ask: () => Promise<number>): Pr
     const alone = Math.min(...steps);
     const time = await ask();
     if (sequence.length >= 2048) throw new Error('the other answer ended too early');
-    stopped = true;
+    stop.abort();
     await decoding;
     return time - alone;
   } finally {

@@ -65,15 +65,50 @@ export { fullPolicy } from './reuse/full-policy.js';
 export { nonePolicy } from './reuse/none-policy.js';
 export { questionPolicy, type QuestionPolicyOptions } from './reuse/question-policy.js';
 
-export type { ChunkRecord, ChunkStore, StoreStats } from './store/chunk-store.js';
+export type {
+  ChunkRecord,
+  ChunkStore,
+  EncodingContext,
+  GetLayersOptions,
+  GetOptions,
+  Lease,
+  LeaseOptions,
+  ListOptions,
+  LoadWorth,
+  RecordInfo,
+  RecordNotes,
+  RecordSource,
+  StoreCallOptions,
+} from './store/chunk-store.js';
+export type {
+  EvictionReason,
+  MissReason,
+  Percentiles,
+  StoreEvent,
+  StoreListener,
+  StoreStats,
+} from './store/store-stats.js';
 export {
+  type Access,
+  accessName,
+  assertKey,
   chunkKey,
+  chunkOf,
+  isKey,
   keyScope,
+  noLabel,
   publicTenant,
+  variantKey,
   type ChunkKeyParts,
   type KeyScope,
   type KeyScopeParts,
+  type VariantParts,
 } from './store/chunk-key.js';
+export { bfpCodec, type BfpOptions } from './store/codec/bfp.js';
+export { codecByName } from './store/codec/by-name.js';
+export type { BlockShape, KvCodec } from './store/codec/codec.js';
+export { f16Codec } from './store/codec/f16.js';
+export { q8Codec } from './store/codec/q8-0.js';
 export { gdsfPolicy } from './store/eviction/gdsf.js';
 export { lruPolicy } from './store/eviction/lru.js';
 export type {
@@ -83,6 +118,7 @@ export type {
   EvictionUse,
 } from './store/eviction/policy.js';
 export { reusePolicy } from './store/eviction/reuse.js';
+export { StoreMeter } from './store/meter.js';
 export { memoryStore, type MemoryStore, type MemoryStoreOptions } from './store/memory-store.js';
 export { tieredStore, type TieredStore } from './store/tiered-store.js';
 

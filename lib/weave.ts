@@ -6,7 +6,7 @@ import { DisposedError, InvalidArgumentError } from './errors.js';
 import { createPromptLayout } from './prompt.js';
 import { bm25Retriever } from './retrieve/bm25.js';
 import { keyScope } from './store/chunk-key.js';
-import type { StoreStats } from './store/chunk-store.js';
+import type { StoreStats } from './store/store-stats.js';
 import { memoryStore } from './store/memory-store.js';
 import { runAsk } from './weave/ask.js';
 import type { Answer, AnswerStream, Source } from './weave/answer.js';
@@ -119,7 +119,7 @@ export interface WeaveStats {
  * InvalidArgumentError.
  */
 export async function createWeave(options: WeaveOptions): Promise<Weave> {
-  const { engine, system, tenant, store, retriever, chunker, prompt, ...defaults } = options;
+  const { engine, system, tenant, label, store, retriever, chunker, prompt, ...defaults } = options;
   const { cells = Math.min(engine.model.contextLength, 4096) } = options;
   if (!Number.isSafeInteger(cells) || cells < 1) {
     throw new InvalidArgumentError(`cells is ${cells}; give a whole number of at least 1.`);
@@ -129,7 +129,8 @@ export async function createWeave(options: WeaveOptions): Promise<Weave> {
     ...prompt,
     ...(system !== undefined && { system }),
   });
-  const scope = { model, tokenizer, ...(tenant !== undefined && { tenant }) };
+  const access = { ...(tenant !== undefined && { tenant }), ...(label !== undefined && { label }) };
+  const scope = { model, tokenizer, ...access };
   const keys = await keyScope({ ...scope, prefix: layout.prefix });
   const prefixKey = await (
     await keyScope({ ...scope, prefix: new Int32Array(0) })

@@ -3,7 +3,7 @@ import type { Tokenizer } from '../engine/tokenizer.js';
 import { InvalidArgumentError } from '../errors.js';
 
 /** Version of the record format, part of every key: another format never meets this one's records. */
-export const recordFormatVersion = 1;
+export const recordFormatVersion = 2;
 
 /**
  * Version of what the numbers in a record mean (keys before rotation, values as they are). Raise it when
@@ -14,35 +14,78 @@ export const kvMathVersion = 1;
 /** The tenant of a weave that names none: its KV is shared by all who name none. */
 export const publicTenant = 'public';
 
+/** The access label of a weave that names none. */
+export const noLabel = '';
+
+/** Who may read a record. KV never crosses from one tenant or label to another. */
+export interface Access {
+  /** Default {@link publicTenant}. */
+  readonly tenant?: string;
+  /** Seals parts of a tenant's texts from each other, for example by clearance. Default {@link noLabel}. */
+  readonly label?: string;
+}
+
 /** What all chunks of a weave have in common: where their KV may be used. */
-export interface KeyScopeParts {
+export interface KeyScopeParts extends Access {
   readonly model: Pick<ModelInfo, 'fingerprint' | 'kv'>;
   readonly tokenizer: Pick<Tokenizer, 'fingerprint'>;
   /** Tokens that stand before every passage. */
   readonly prefix: Int32Array;
-  /** Default {@link publicTenant}. */
-  readonly tenant?: string;
 }
 
 export interface ChunkKeyParts extends KeyScopeParts {
   /** The tokens whose KV the key names. */
   readonly tokens: Int32Array;
-  /** Tokens between the prefix and the chunk when it was encoded; default none. */
-  readonly warmup?: Int32Array;
 }
 
-/** Makes keys that share model, prefix and tenant, hashing those once. */
+/** What a variant of a chunk was encoded after, besides the prefix. */
+export interface VariantParts {
+  /** Tokens of no chunk, right before the chunk. */
+  readonly warmup?: Int32Array;
+  /** Keys of earlier chunks, in their order. */
+  readonly chunks?: readonly string[];
+}
+
+/** Makes keys that share model, prefix and access, hashing those once. */
 export interface KeyScope {
-  key(tokens: Int32Array, warmup?: Int32Array): Promise<string>;
+  key(tokens: Int32Array): Promise<string>;
 }
 
 /** 64 hexadecimal digits: SHA-256 over everything that decides where a chunk's KV may be used. */
 export async function chunkKey(parts: ChunkKeyParts): Promise<string> {
-  return (await keyScope(parts)).key(parts.tokens, parts.warmup);
+  return (await keyScope(parts)).key(parts.tokens);
+}
+
+/** A chunk's key, a dot, and 32 hexadecimal digits that name what the variant was encoded after. */
+export async function variantKey(
+  chunk: string,
+  { warmup = new Int32Array(0), chunks = [] }: VariantParts,
+): Promise<string> {
+  assertKey(chunk);
+  for (const key of chunks) assertKey(key);
+  const parts = [text('chunkweave variant'), littleEndian(warmup), ...chunks.map(text)];
+  return `${chunkOf(chunk)}.${hex(await digest(parts)).slice(0, 32)}`;
+}
+
+/** The key of the chunk that a key names or is a variant of. */
+export function chunkOf(key: string): string {
+  return key.slice(0, 64);
+}
+
+/**
+ * Names what may be seen together: the folder, or the beginning of keys, that a store keeps records of one tenant
+ * and label under. 32 hexadecimal digits, so no text of a user stands in a path.
+ */
+export async function accessName({
+  tenant = publicTenant,
+  label = noLabel,
+}: Access): Promise<string> {
+  const parts = [text('chunkweave access'), text(tenant), text(label)];
+  return hex(await digest(parts)).slice(0, 32);
 }
 
 export async function keyScope(parts: KeyScopeParts): Promise<KeyScope> {
-  const { model, tokenizer, prefix, tenant = publicTenant } = parts;
+  const { model, tokenizer, prefix, tenant = publicTenant, label = noLabel } = parts;
   const scope = await digest([
     text('chunkweave scope'),
     numbers([recordFormatVersion, kvMathVersion]),
@@ -51,27 +94,30 @@ export async function keyScope(parts: KeyScopeParts): Promise<KeyScope> {
     numbers([model.kv.layers, model.kv.keyWidth, model.kv.valueWidth]),
     text(tokenizer.fingerprint),
     text(tenant),
+    text(label),
     littleEndian(prefix),
   ]);
-  const label = text('chunkweave chunk');
-  const noTokens = new Uint8Array(0);
+  const kind = text('chunkweave chunk');
   return {
-    async key(tokens, warmup) {
-      const warm = warmup ? littleEndian(warmup) : noTokens;
-      return hex(await digest([label, scope, warm, littleEndian(tokens)]));
-    },
+    key: async (tokens) => hex(await digest([kind, scope, littleEndian(tokens)])),
   };
+}
+
+const keyPattern = /^[0-9a-f]{64}(?:\.[0-9a-f]{32})?$/;
+
+export function isKey(key: unknown): key is string {
+  return typeof key === 'string' && key.length <= 97 && keyPattern.test(key);
 }
 
 /**
  * Keys become file names, so a store takes no others.
- * @throws InvalidArgumentError for anything but 64 lower-case hexadecimal digits.
+ * @throws InvalidArgumentError for anything but the keys of chunks and variants.
  */
 export function assertKey(key: string): void {
-  if (typeof key === 'string' && key.length === 64 && /^[0-9a-f]{64}$/.test(key)) return;
-  const shown = typeof key === 'string' ? JSON.stringify(key.slice(0, 80)) : typeof key;
+  if (isKey(key)) return;
+  const shown = typeof key === 'string' ? JSON.stringify(String(key).slice(0, 80)) : typeof key;
   throw new InvalidArgumentError(
-    `A store key is 64 lower-case hexadecimal digits, as chunkKey() makes them; got ${shown}.`,
+    `A store key is 64 lower-case hexadecimal digits, as chunkKey() makes them, or such a key, a dot and 32 more, as variantKey() does; got ${shown}.`,
   );
 }
 

@@ -1,29 +1,84 @@
-import type { ChunkKv } from '../engine/chunk-kv.js';
+import type { ChunkKv, LayerRange } from '../engine/chunk-kv.js';
+import type { KvLayout } from '../engine/model-info.js';
+import type { StoreStats } from './store-stats.js';
+
+export type { StoreStats } from './store-stats.js';
 
 /**
- * Keeps chunk KV under keys. A record that is missing, damaged or of another format is a miss, never an
- * error on the answer path; the damage is counted in {@link StoreStats.corrupt}.
+ * Keeps chunk KV under keys: chunk keys, or keys of variants of a chunk (see `chunkKey` and `variantKey`). A record
+ * that is missing, damaged, forged or of another format is a miss, never an error on the answer path; misses are
+ * counted by reason in {@link StoreStats}.
+ *
+ * Every method rejects with `InvalidArgumentError` for a key that is none, with `DisposedError` after
+ * {@link close}, and with the signal's reason when it aborts.
  */
 export interface ChunkStore extends AsyncDisposable {
-  get(key: string, options?: { readonly signal?: AbortSignal }): Promise<ChunkRecord | undefined>;
+  get(key: string, options?: GetOptions): Promise<ChunkRecord | undefined>;
+  /**
+   * Reads layers one after another, each as KV of that layer alone, to be spliced while later ones are still being
+   * read. Yields nothing on a miss.
+   * @throws StoreError in the middle, where what follows turns out to be damaged or gone.
+   */
+  getLayers(key: string, options?: GetLayersOptions): AsyncIterable<ChunkKv>;
+  /** What is known of a record, without its KV. Does not count as a use. */
+  info(key: string): Promise<RecordInfo | undefined>;
   has(key: string): Promise<boolean>;
   /** Resolves to false when the record was not kept: too large for the bound, or no space left. */
-  put(
-    key: string,
-    record: ChunkRecord,
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<boolean>;
+  put(key: string, record: ChunkRecord, options?: StoreCallOptions): Promise<boolean>;
   /** True when there was such a record. */
   delete(key: string): Promise<boolean>;
   /** Keys, in no particular order. */
-  list(): AsyncIterable<string>;
+  list(options?: ListOptions): AsyncIterable<string>;
   stats(): Promise<StoreStats>;
   clear(): Promise<void>;
   close(): Promise<void>;
+  /**
+   * Asks to be the one who computes a record, among all who share the store. Undefined while someone else is; a
+   * holder that died loses it after `ttlMs`. Stores that are not shared do without.
+   */
+  lease?(key: string, options: LeaseOptions): Promise<Lease | undefined>;
+}
+
+export interface StoreCallOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface GetOptions extends StoreCallOptions {
+  /**
+   * What a miss would cost. A store that expects to take longer says it has no such record (the miss reason is
+   * `not-worth-it`).
+   */
+  readonly worth?: LoadWorth;
+}
+
+export interface LoadWorth {
+  /** Milliseconds that computing the record would take. */
+  readonly recomputeMs: number;
+  /** Bytes of the record's KV, before any codec. */
+  readonly bytes: number;
+}
+
+export interface GetLayersOptions extends GetOptions {
+  /** Default all that the record holds. */
+  readonly layers?: LayerRange;
+}
+
+export interface ListOptions extends StoreCallOptions {
+  /** A chunk key: list it and its variants only. */
+  readonly chunk?: string;
+}
+
+export interface LeaseOptions extends StoreCallOptions {
+  /** Milliseconds until the lease ends by itself. */
+  readonly ttlMs: number;
+}
+
+export interface Lease extends AsyncDisposable {
+  release(): Promise<void>;
 }
 
 /** A chunk's KV and what is known of it. */
-export interface ChunkRecord {
+export interface ChunkRecord extends RecordNotes {
   readonly kv: ChunkKv;
   /** Milliseconds that computing it took when it was made. */
   readonly computeMs: number;
@@ -31,14 +86,46 @@ export interface ChunkRecord {
   readonly created: number;
 }
 
-export interface StoreStats {
-  readonly records: number;
+export interface RecordNotes {
+  /** Where the chunk's text comes from. */
+  readonly source?: RecordSource;
+  /** What the encoding saw before the chunk, besides the prefix; absent when that was nothing. */
+  readonly context?: EncodingContext;
+  /**
+   * What a policy keeps with a variant, for example attention statistics: numbers, text, lists, plain objects and
+   * `Uint8Array`s. Stores keep it as it is and never look inside.
+   */
+  readonly details?: unknown;
+}
+
+export interface RecordSource {
+  readonly documentId: string;
+  /** UTF-16 units of the document's text, from `start` (included) to `end` (excluded). */
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface EncodingContext {
+  /** Keys of the chunks that were attended to, in order. */
+  readonly chunks: readonly string[];
+  /** Tokens of the document before the chunk that belong to no chunk. */
+  readonly warmupTokens: number;
+}
+
+/** A record without its KV. */
+export interface RecordInfo extends RecordNotes {
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly layout: KvLayout;
+  readonly layers: LayerRange;
+  readonly tokens: Int32Array;
+  /** Bytes that it takes in the store. */
   readonly bytes: number;
-  /** Bound in bytes; Infinity where there is none. */
-  readonly maxBytes: number;
+  /** Name of the codec that the store keeps it in. */
+  readonly codec: string;
+  readonly computeMs: number;
+  readonly created: number;
+  /** Milliseconds since the epoch; `created` while it was never used. */
+  readonly lastUsed: number;
   readonly hits: number;
-  readonly misses: number;
-  readonly evictions: number;
-  /** Records found damaged, and removed. */
-  readonly corrupt: number;
 }

@@ -1,15 +1,27 @@
+import type { ChunkKv } from '../engine/chunk-kv.js';
 import { DisposedError, InvalidArgumentError } from '../errors.js';
-import { assertKey } from './chunk-key.js';
-import type { ChunkRecord, ChunkStore, StoreStats } from './chunk-store.js';
+import { assertKey, chunkOf } from './chunk-key.js';
+import type {
+  ChunkRecord,
+  ChunkStore,
+  GetLayersOptions,
+  ListOptions,
+  RecordInfo,
+  StoreCallOptions,
+  StoreStats,
+} from './chunk-store.js';
 import { lruPolicy } from './eviction/lru.js';
 import type { EvictionPolicy, EvictionPolicyFactory } from './eviction/policy.js';
-import { assertRecord, recordBytes } from './record.js';
+import { StoreMeter } from './meter.js';
+import { assertRecord, infoOf, layerOf, layersToRead, recordBytes } from './record.js';
+import type { StoreListener } from './store-stats.js';
 
 export interface MemoryStoreOptions {
   /** Bound in bytes. Default 512 MiB. */
   readonly maxBytes?: number;
   /** Which records go first when the store is full; default {@link lruPolicy}. */
   readonly eviction?: EvictionPolicyFactory;
+  readonly onEvent?: StoreListener;
 }
 
 /** A store in this process's memory. */
@@ -26,18 +38,20 @@ export interface MemoryStore extends ChunkStore {
  * whole even when it is evicted meanwhile.
  */
 export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
-  const { maxBytes = 512 * 2 ** 20, eviction = lruPolicy } = options;
+  const { maxBytes = 512 * 2 ** 20, eviction = lruPolicy, onEvent } = options;
   if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
     throw new InvalidArgumentError(
       `memoryStore: maxBytes is ${maxBytes}; give a positive integer.`,
     );
   }
-  return new RecordsInMemory(maxBytes, eviction());
+  return new RecordsInMemory(maxBytes, eviction(), new StoreMeter('memory', onEvent));
 }
 
 interface Held {
   readonly record: ChunkRecord;
   readonly bytes: number;
+  lastUsed: number;
+  hits: number;
 }
 
 class RecordsInMemory implements MemoryStore {
@@ -45,26 +59,38 @@ class RecordsInMemory implements MemoryStore {
   readonly #pins = new Map<string, number>();
   readonly #maxBytes: number;
   readonly #policy: EvictionPolicy;
+  readonly #meter: StoreMeter;
   #bytes = 0;
-  #hits = 0;
-  #misses = 0;
-  #evictions = 0;
   #closed = false;
 
-  constructor(maxBytes: number, policy: EvictionPolicy) {
+  constructor(maxBytes: number, policy: EvictionPolicy, meter: StoreMeter) {
     this.#maxBytes = maxBytes;
     this.#policy = policy;
+    this.#meter = meter;
   }
 
-  async get(key: string, options: { readonly signal?: AbortSignal } = {}) {
+  async get(key: string, options: StoreCallOptions = {}) {
     this.#check(key);
     options.signal?.throwIfAborted();
+    return this.#use(key);
+  }
+
+  async *getLayers(key: string, options: GetLayersOptions = {}): AsyncGenerator<ChunkKv> {
+    this.#check(key);
+    options.signal?.throwIfAborted();
+    const record = this.#use(key);
+    if (!record) return;
+    const { from, to } = layersToRead(record.kv.layers, options.layers);
+    for (let layer = from; layer < to; layer++) {
+      options.signal?.throwIfAborted();
+      yield layerOf(record.kv, layer);
+    }
+  }
+
+  async info(key: string): Promise<RecordInfo | undefined> {
+    this.#check(key);
     const held = this.#records.get(key);
-    if (held) {
-      this.#hits++;
-      this.#policy.touch(key);
-    } else this.#misses++;
-    return held?.record;
+    return held && infoOf(key, held.record, { ...held, codec: 'f16' });
   }
 
   async has(key: string): Promise<boolean> {
@@ -72,17 +98,20 @@ class RecordsInMemory implements MemoryStore {
     return this.#records.has(key);
   }
 
-  async put(key: string, record: ChunkRecord, options: { readonly signal?: AbortSignal } = {}) {
+  async put(key: string, record: ChunkRecord, options: StoreCallOptions = {}) {
     this.#check(key);
     assertRecord(record);
     options.signal?.throwIfAborted();
     const bytes = recordBytes(record);
-    if (!this.#makeRoom(key, record, bytes)) return false;
-    this.#drop(key);
-    this.#records.set(key, { record, bytes });
-    this.#bytes += bytes;
-    this.#policy.insert({ key, bytes, computeMs: record.computeMs });
-    return true;
+    const kept = this.#makeRoom(key, record, bytes);
+    if (kept) {
+      this.#drop(key);
+      this.#records.set(key, { record, bytes, lastUsed: record.created, hits: 0 });
+      this.#bytes += bytes;
+      this.#policy.insert({ key, bytes, computeMs: record.computeMs });
+    }
+    this.#meter.put(key, bytes, kept);
+    return kept;
   }
 
   async delete(key: string): Promise<boolean> {
@@ -105,23 +134,22 @@ class RecordsInMemory implements MemoryStore {
     };
   }
 
-  async *list(): AsyncIterable<string> {
-    this.#check();
+  async *list({ chunk, signal }: ListOptions = {}): AsyncIterable<string> {
+    this.#check(chunk);
     // A copy: the caller may delete while listing.
     const keys = [...this.#records.keys()];
-    yield* keys;
+    for (const key of keys) {
+      signal?.throwIfAborted();
+      if (chunk === undefined || chunkOf(key) === chunk) yield key;
+    }
   }
 
   async stats(): Promise<StoreStats> {
-    return {
+    return this.#meter.stats({
       records: this.#records.size,
       bytes: this.#bytes,
       maxBytes: this.#maxBytes,
-      hits: this.#hits,
-      misses: this.#misses,
-      evictions: this.#evictions,
-      corrupt: 0,
-    };
+    });
   }
 
   async clear(): Promise<void> {
@@ -136,6 +164,20 @@ class RecordsInMemory implements MemoryStore {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #use(key: string): ChunkRecord | undefined {
+    const start = performance.now();
+    const held = this.#records.get(key);
+    if (!held) {
+      this.#meter.miss(key, 'absent');
+      return undefined;
+    }
+    held.lastUsed = Date.now();
+    held.hits++;
+    this.#policy.touch(key);
+    this.#meter.hit(key, held.record, performance.now() - start);
+    return held.record;
   }
 
   /** Finds out what would have to go, asks whether it is worth it, and only then lets it go. */
@@ -155,9 +197,9 @@ class RecordsInMemory implements MemoryStore {
       return false;
     }
     for (const victim of going) {
+      this.#meter.evict(victim, this.#records.get(victim)?.bytes ?? 0, 'space');
       this.#drop(victim);
       this.#policy.remove(victim);
-      this.#evictions++;
     }
     return true;
   }

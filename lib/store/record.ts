@@ -1,6 +1,7 @@
-import { layerBytes } from '../engine/chunk-kv.js';
+import { type ChunkKv, layerBytes, type LayerRange } from '../engine/chunk-kv.js';
 import { InvalidArgumentError } from '../errors.js';
-import type { ChunkRecord } from './chunk-store.js';
+import { isKey } from './chunk-key.js';
+import type { ChunkRecord, RecordInfo } from './chunk-store.js';
 
 /** Bytes that a record takes: its data, its token ids and a little for the rest. */
 export function recordBytes(record: ChunkRecord): number {
@@ -17,7 +18,12 @@ export function assertRecord(record: ChunkRecord): void {
 }
 
 /** What is wrong with a record's shape, or undefined. */
-export function recordProblem({ kv, computeMs, created }: ChunkRecord): string | undefined {
+export function recordProblem({
+  kv,
+  computeMs,
+  created,
+  context,
+}: ChunkRecord): string | undefined {
   const { layout, layers, tokens, data } = kv;
   const counts = [layout.layers, layout.keyWidth, layout.valueWidth];
   if (layout.type !== 'f16') return `its type is ${String(layout.type)}, not f16`;
@@ -35,5 +41,41 @@ export function recordProblem({ kv, computeMs, created }: ChunkRecord): string |
     return `it holds ${data.byteLength} bytes where its shape needs ${expected}`;
   }
   if (!Number.isFinite(computeMs) || !Number.isFinite(created)) return 'its times are no numbers';
+  if (context && !context.chunks.every(isKey))
+    return 'its context names chunks by what are no keys';
   return undefined;
+}
+
+/** What a record says of itself. */
+export function infoOf(
+  key: string,
+  record: ChunkRecord,
+  kept: Pick<RecordInfo, 'bytes' | 'codec' | 'lastUsed' | 'hits'>,
+): RecordInfo {
+  const { kv, ...notes } = record;
+  const { fingerprint, layout, layers, tokens } = kv;
+  return { key, fingerprint, layout, layers, tokens, ...notes, ...kept };
+}
+
+/** KV of one layer of a record, sharing its bytes. */
+export function layerOf(kv: ChunkKv, layer: number): ChunkKv {
+  const bytes = layerBytes(kv.layout, kv.tokens.length);
+  const at = (layer - kv.layers.from) * bytes;
+  return {
+    ...kv,
+    data: kv.data.subarray(at, at + bytes),
+    layers: { from: layer, to: layer + 1 },
+  };
+}
+
+/**
+ * The layers to read of those that a record holds.
+ * @throws InvalidArgumentError for a range that is none.
+ */
+export function layersToRead(held: LayerRange, wanted: LayerRange = held): LayerRange {
+  const { from, to } = wanted;
+  if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || from > to) {
+    throw new InvalidArgumentError(`The layers ${from} to ${to} are no range.`);
+  }
+  return { from: Math.max(from, held.from), to: Math.max(from, Math.min(to, held.to)) };
 }

@@ -1,7 +1,16 @@
 import { DisposedError, InvalidArgumentError } from '../errors.js';
 import { assertKey } from './chunk-key.js';
-import type { ChunkRecord, ChunkStore, StoreStats } from './chunk-store.js';
-import { assertRecord } from './record.js';
+import type { ChunkKv } from '../engine/chunk-kv.js';
+import type {
+  ChunkRecord,
+  ChunkStore,
+  GetLayersOptions,
+  ListOptions,
+  RecordInfo,
+  StoreStats,
+} from './chunk-store.js';
+import { StoreMeter } from './meter.js';
+import { assertRecord, layerOf, layersToRead } from './record.js';
 
 /** Several stores used as one. */
 export interface TieredStore extends ChunkStore {
@@ -28,8 +37,7 @@ export function tieredStore(tiers: readonly ChunkStore[]): TieredStore {
 class Tiers implements TieredStore {
   readonly tiers: readonly ChunkStore[];
   readonly #promotions = new Set<Promise<unknown>>();
-  #hits = 0;
-  #misses = 0;
+  readonly #meter = new StoreMeter('tiered');
   #closed = false;
 
   constructor(tiers: readonly ChunkStore[]) {
@@ -39,15 +47,32 @@ class Tiers implements TieredStore {
   async get(key: string, options: { readonly signal?: AbortSignal } = {}) {
     this.#check(key);
     options.signal?.throwIfAborted();
+    const start = performance.now();
     for (const [depth, tier] of this.tiers.entries()) {
       const record = await orElse(tier.get(key, options), undefined);
       options.signal?.throwIfAborted();
       if (!record) continue;
-      this.#hits++;
+      this.#meter.hit(key, record, performance.now() - start);
       if (depth > 0) this.#promote(key, record, depth);
       return record;
     }
-    this.#misses++;
+    this.#meter.miss(key, 'absent');
+    return undefined;
+  }
+
+  async *getLayers(key: string, options: GetLayersOptions = {}): AsyncGenerator<ChunkKv> {
+    const record = await this.get(key, options);
+    if (!record) return;
+    const { from, to } = layersToRead(record.kv.layers, options.layers);
+    for (let layer = from; layer < to; layer++) yield layerOf(record.kv, layer);
+  }
+
+  async info(key: string): Promise<RecordInfo | undefined> {
+    this.#check(key);
+    for (const tier of this.tiers) {
+      const info = await orElse(tier.info(key), undefined);
+      if (info) return info;
+    }
     return undefined;
   }
 
@@ -78,11 +103,11 @@ class Tiers implements TieredStore {
     return deleted.includes(true);
   }
 
-  async *list(): AsyncIterable<string> {
-    this.#check();
+  async *list(options: ListOptions = {}): AsyncIterable<string> {
+    this.#check(options.chunk);
     const seen = new Set<string>();
     for (const tier of this.tiers) {
-      for await (const key of tier.list()) {
+      for await (const key of tier.list(options)) {
         if (seen.has(key)) continue;
         seen.add(key);
         yield key;
@@ -91,17 +116,18 @@ class Tiers implements TieredStore {
   }
 
   async stats(): Promise<StoreStats> {
-    const all = await Promise.all(this.tiers.map((tier) => tier.stats()));
+    const tiers = await Promise.all(this.tiers.map((tier) => tier.stats()));
     const sum = (pick: (stats: StoreStats) => number) =>
-      all.reduce((total, stats) => total + pick(stats), 0);
+      tiers.reduce((total, stats) => total + pick(stats), 0);
     return {
-      records: Math.max(...all.map((stats) => stats.records)),
-      bytes: sum((stats) => stats.bytes),
-      maxBytes: sum((stats) => stats.maxBytes),
-      hits: this.#hits,
-      misses: this.#misses,
-      evictions: sum((stats) => stats.evictions),
-      corrupt: sum((stats) => stats.corrupt),
+      ...this.#meter.stats({
+        records: Math.max(...tiers.map(({ records }) => records)),
+        bytes: sum(({ bytes }) => bytes),
+        maxBytes: sum(({ maxBytes }) => maxBytes),
+      }),
+      evictions: sum(({ evictions }) => evictions),
+      corrupt: sum(({ corrupt }) => corrupt),
+      tiers,
     };
   }
 

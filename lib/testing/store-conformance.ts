@@ -1,5 +1,5 @@
-import { layerBytes } from '../engine/chunk-kv.js';
-import type { ChunkRecord, ChunkStore } from '../store/chunk-store.js';
+import { type ChunkKv, layerBytes, type LayerRange } from '../engine/chunk-kv.js';
+import type { ChunkRecord, ChunkStore, RecordInfo } from '../store/chunk-store.js';
 import { defined, equal, fails, failsWith, ok, sameNumbers } from './conformance/assert.js';
 import type { ConformanceRunner } from './engine-conformance.js';
 import { seededInteger, seededRandom } from './random.js';
@@ -63,9 +63,10 @@ export interface SampleRecordOptions {
   readonly to?: number;
 }
 
-/** A key for tests. */
-export function sampleKey(number: number): string {
-  return number.toString(16).padStart(64, '0');
+/** A key for tests: of a chunk, or of one of its variants. */
+export function sampleKey(number: number, variant?: number): string {
+  const key = number.toString(16).padStart(64, '0');
+  return variant === undefined ? key : `${key}.${variant.toString(16).padStart(32, '0')}`;
 }
 
 type Case = (open: (maxBytes?: number) => Promise<ChunkStore>) => Promise<void>;
@@ -87,6 +88,102 @@ const cases: Readonly<Record<string, Case>> = {
       equal(await store.has(sampleKey(i)), true, 'has');
     }
   },
+  'notes come back as they were put': async (open) => {
+    const store = await open();
+    const record: ChunkRecord = {
+      ...sampleRecord(),
+      source: { documentId: 'notes/\u{1f9f6}.md', start: 3, end: 88 },
+      context: { chunks: [sampleKey(7), sampleKey(8, 1)], warmupTokens: 12 },
+      details: { cci: 0.625, attention: Uint8Array.of(1, 2, 255), inner: ['a', null, true] },
+    };
+    await store.put(sampleKey(1), record);
+    const found = defined(await store.get(sampleKey(1)), 'the record');
+    sameRecord(found, record);
+    sameNotes(found, record);
+    sameNotes(defined(await store.info(sampleKey(1)), 'info'), record);
+  },
+  'variants of a chunk are records of their own, listed under it': async (open) => {
+    const store = await open();
+    const keys = [sampleKey(1), sampleKey(1, 1), sampleKey(1, 2), sampleKey(2), sampleKey(2, 1)];
+    for (const [seed, key] of keys.entries()) await store.put(key, sampleRecord({ seed }));
+    for (const [seed, key] of keys.entries()) {
+      sameRecord(await store.get(key), sampleRecord({ seed }));
+    }
+    equal((await keysOf(store)).join(), keys.toSorted().join(), 'all keys');
+    equal((await keysOf(store, sampleKey(1))).join(), keys.slice(0, 3).join(), 'variants of one');
+    equal((await keysOf(store, sampleKey(3))).length, 0, 'variants of none');
+    equal(await store.delete(sampleKey(1)), true, 'delete');
+    equal((await keysOf(store, sampleKey(1))).join(), keys.slice(1, 3).join(), 'those left');
+  },
+  'layers are read alone, one after another': async (open) => {
+    const store = await open();
+    const record = sampleRecord({ layers: 6, from: 1, to: 5, tokens: 9 });
+    await store.put(sampleKey(1), record);
+    const ranges: (LayerRange | undefined)[] = [
+      undefined,
+      { from: 0, to: 6 },
+      { from: 2, to: 4 },
+      { from: 3, to: 3 },
+      { from: 5, to: 6 },
+    ];
+    for (const layers of ranges) {
+      const read: ChunkKv[] = [];
+      for await (const kv of store.getLayers(sampleKey(1), { ...(layers && { layers }) })) {
+        read.push(kv);
+      }
+      const from = Math.max(1, layers?.from ?? 1);
+      const to = Math.max(from, Math.min(5, layers?.to ?? 5));
+      equal(
+        read.map(({ layers: { from: layer } }) => layer).join(),
+        range(from, to).join(),
+        'layers',
+      );
+      for (const kv of read) {
+        const bytes = layerBytes(record.kv.layout, 9);
+        const at = (kv.layers.from - 1) * bytes;
+        equal(kv.layers.to, kv.layers.from + 1, 'one layer');
+        sameNumbers(kv.data, record.kv.data.subarray(at, at + bytes), 'data');
+        sameNumbers(kv.tokens, record.kv.tokens, 'tokens');
+        equal(kv.fingerprint, record.kv.fingerprint, 'fingerprint');
+      }
+    }
+    for await (const kv of store.getLayers(sampleKey(2)))
+      throw new Error(`a layer of nothing: ${kv}`);
+    await fails(
+      () => firstLayer(store.getLayers(sampleKey(1), { layers: { from: 3, to: 1 } })),
+      'INVALID_ARGUMENT',
+      'layers that are no range',
+    );
+  },
+  'a reader may stop in the middle of the layers': async (open) => {
+    const store = await open();
+    await store.put(sampleKey(1), sampleRecord({ layers: 8 }));
+    for (let run = 0; run < 20; run++) {
+      for await (const kv of store.getLayers(sampleKey(1))) if (kv.layers.from === 2) break;
+    }
+    sameRecord(await store.get(sampleKey(1)), sampleRecord({ layers: 8 }));
+  },
+  'info tells what is kept and how it was used': async (open) => {
+    const store = await open();
+    const record = { ...sampleRecord(), created: Date.now() - 60_000 };
+    equal(await store.info(sampleKey(1)), undefined, 'info of nothing');
+    await store.put(sampleKey(1), record);
+    const info = defined(await store.info(sampleKey(1)), 'info');
+    equal(info.key, sampleKey(1), 'key');
+    equal(info.fingerprint, record.kv.fingerprint, 'fingerprint');
+    sameNumbers(info.tokens, record.kv.tokens, 'tokens');
+    equal(info.created, record.created, 'created');
+    equal(info.computeMs, record.computeMs, 'computeMs');
+    equal(info.hits, 0, 'hits');
+    ok(info.bytes > 0 && info.codec !== '', `${info.bytes} bytes as ${info.codec}`);
+    await store.get(sampleKey(1));
+    await store.get(sampleKey(1));
+    await tick();
+    const used = defined(await store.info(sampleKey(1)), 'info');
+    equal(used.hits, 2, 'hits after two uses');
+    ok(used.lastUsed > record.created, 'the last use');
+    equal((await store.stats()).misses, 0, 'misses');
+  },
   'what was never put is a miss': async (open) => {
     const store = await open();
     equal(await store.get(sampleKey(1)), undefined, 'get');
@@ -104,6 +201,12 @@ const cases: Readonly<Record<string, Case>> = {
     const stats = await store.stats();
     equal(stats.hits, 2, 'hits');
     equal(stats.misses, 1, 'misses');
+    equal(stats.missesBy.absent, 1, 'misses for want of a record');
+    equal(stats.saved.tokens, 2 * record.kv.tokens.length, 'tokens saved');
+    equal(stats.saved.recomputeMs, 2 * record.computeMs, 'milliseconds saved');
+    ok(stats.name !== '', 'a name');
+    const { p50, p99 } = defined(stats.loadMs, 'load times');
+    ok(p50 >= 0 && p99 >= p50, `${p50} and ${p99} ms`);
     equal(stats.records, 1, 'records');
     equal(stats.corrupt, 0, 'corrupt');
     ok(stats.bytes >= record.kv.data.byteLength, `${stats.bytes} bytes`);
@@ -123,7 +226,7 @@ const cases: Readonly<Record<string, Case>> = {
     equal(await store.delete(sampleKey(2)), true, 'delete');
     equal(await store.get(sampleKey(2)), undefined, 'a deleted record');
     const listed = await keysOf(store);
-    equal(listed.join(), [0, 1, 3, 4].map(sampleKey).join(), 'keys');
+    equal(listed.join(), [0, 1, 3, 4].map((number) => sampleKey(number)).join(), 'keys');
     await store.clear();
     equal((await keysOf(store)).length, 0, 'keys after clear');
     equal((await store.stats()).bytes, 0, 'bytes after clear');
@@ -142,6 +245,10 @@ const cases: Readonly<Record<string, Case>> = {
       'abc',
       '../'.repeat(20),
       `${sampleKey(1)}\0`,
+      `${sampleKey(1)}.`,
+      `${sampleKey(1)}.abc`,
+      `${sampleKey(1)}\n`,
+      sampleKey(1, 1).toUpperCase().replace('0', 'A'),
       'A'.repeat(64),
       'f'.repeat(1e6),
     ];
@@ -150,6 +257,9 @@ const cases: Readonly<Record<string, Case>> = {
         () => store.get(key),
         () => store.has(key),
         () => store.delete(key),
+        () => store.info(key),
+        () => firstLayer(store.getLayers(key)),
+        () => keysOf(store, key),
         () => store.put(key, sampleRecord()),
       ];
       for (const call of calls) await fails(call, 'INVALID_ARGUMENT', key.slice(0, 20));
@@ -206,6 +316,7 @@ const cases: Readonly<Record<string, Case>> = {
     await fails(() => store.get(sampleKey(1)), 'DISPOSED', 'get');
     await fails(() => store.put(sampleKey(1), sampleRecord()), 'DISPOSED', 'put');
     await fails(() => store.has(sampleKey(1)), 'DISPOSED', 'has');
+    await fails(() => store.info(sampleKey(1)), 'DISPOSED', 'info');
     await fails(() => keysOf(store), 'DISPOSED', 'list');
     await fails(() => store.clear(), 'DISPOSED', 'clear');
   },
@@ -233,7 +344,9 @@ const evictionCases: Readonly<Record<string, Case>> = {
       const stats = await store.stats();
       ok(stats.bytes <= stats.maxBytes, `${stats.bytes} bytes within ${stats.maxBytes}`);
     }
-    equal((await store.stats()).evictions, 16, 'evictions');
+    const stats = await store.stats();
+    equal(stats.evictions, 16, 'evictions');
+    equal(stats.evictionsBy.space, 16, 'evictions for space');
   },
 };
 
@@ -250,9 +363,33 @@ function sameRecord(actual: ChunkRecord | undefined, expected: ChunkRecord): voi
   equal(record.created, expected.created, 'created');
 }
 
-async function keysOf(store: ChunkStore): Promise<string[]> {
+function sameNotes(actual: ChunkRecord | RecordInfo, expected: ChunkRecord): void {
+  equal(plain(actual.source), plain(expected.source), 'source');
+  equal(plain(actual.context), plain(expected.context), 'context');
+  equal(plain(actual.details), plain(expected.details), 'details');
+}
+
+/** As text, with bytes as lists of numbers, whatever kind of array they come back in. */
+function plain(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) => {
+    if (inner instanceof Uint8Array) return [...inner];
+    // A Buffer is turned into this before anyone is asked.
+    const { type, data } = (inner ?? {}) as { type?: unknown; data?: unknown };
+    return type === 'Buffer' ? data : inner;
+  });
+}
+
+async function firstLayer(layers: AsyncIterable<ChunkKv>): Promise<ChunkKv | undefined> {
+  for await (const kv of layers) return kv;
+  return undefined;
+}
+
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, i) => from + i);
+
+async function keysOf(store: ChunkStore, chunk?: string): Promise<string[]> {
   const keys: string[] = [];
-  for await (const key of store.list()) keys.push(key);
+  for await (const key of store.list({ ...(chunk !== undefined && { chunk }) })) keys.push(key);
   return keys.sort();
 }
 

@@ -21,6 +21,8 @@ export interface WeaveOptions extends AskDefaults {
   readonly system?: string;
   /** KV of one tenant is never used by another. Default {@link publicTenant}. */
   readonly tenant?: string;
+  /** Seals parts of a tenant's texts from each other, for example by clearance. Default none. */
+  readonly label?: string;
   /**
    * Tokens that all running prompts and answers together may hold; more questions wait. Default the model's
    * context, at most 4,096. Each takes `kvBytesPerToken` of the device's memory.

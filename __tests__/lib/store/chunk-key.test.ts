@@ -1,6 +1,16 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import { chunkKey, type ChunkKeyParts, keyScope } from '../../../lib/index.js';
+import {
+  accessName,
+  chunkKey,
+  type ChunkKeyParts,
+  chunkOf,
+  InvalidArgumentError,
+  isKey,
+  keyScope,
+  publicTenant,
+  variantKey,
+} from '../../../lib/index.js';
 
 const tokens = fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 4 });
 /** Short strings over few letters, so that parts that run into each other are likely. */
@@ -11,8 +21,8 @@ const parts = fc.record({
   keyWidth: fc.integer({ min: 1, max: 2 }),
   tokenizer: word,
   tenant: word,
+  label: word,
   prefix: tokens,
-  warmup: tokens,
   tokens,
 });
 type Parts = typeof parts extends fc.Arbitrary<infer T> ? T : never;
@@ -25,8 +35,9 @@ function keyOf(value: Parts): Promise<string> {
     },
     tokenizer: { fingerprint: value.tokenizer },
     tenant: value.tenant,
+    label: value.label,
     prefix: Int32Array.from(value.prefix),
-    warmup: Int32Array.from(value.warmup),
+
     tokens: Int32Array.from(value.tokens),
   };
   return chunkKey(all);
@@ -57,18 +68,53 @@ test('a change of one part changes the key', async () => {
 });
 
 test('tokens may not wander from one part to the next', async () => {
-  const base = { model: 'm', keyWidth: 1, tokenizer: 't', tenant: 'x' };
+  const base = { model: 'm', keyWidth: 1, tokenizer: 't', tenant: 'x', label: '' };
   const keys = new Set<string>();
-  for (const [prefix, warmup, chunk] of [
-    [[1], [2], [3]],
-    [[1, 2], [], [3]],
-    [[], [1, 2], [3]],
-    [[1], [], [2, 3]],
-    [[], [], [1, 2, 3]],
+  for (const [prefix, chunk] of [
+    [[1], [2, 3]],
+    [[1, 2], [3]],
+    [[], [1, 2, 3]],
+    [[1, 2, 3], []],
   ]) {
-    keys.add(await keyOf({ ...base, prefix: prefix!, warmup: warmup!, tokens: chunk! }));
+    keys.add(await keyOf({ ...base, prefix: prefix!, tokens: chunk! }));
   }
-  expect(keys.size).toBe(5);
+  expect(keys.size).toBe(4);
+});
+
+test('variants are named by what they were encoded after', async () => {
+  const chunk = await keyOf(fc.sample(parts, { numRuns: 1, seed: 1 })[0] as Parts);
+  const other = await keyOf(fc.sample(parts, { numRuns: 1, seed: 2 })[0] as Parts);
+  const names = await Promise.all([
+    variantKey(chunk, {}),
+    variantKey(chunk, { warmup: Int32Array.of(1, 2) }),
+    variantKey(chunk, { warmup: Int32Array.of(1) }),
+    variantKey(chunk, { chunks: [other] }),
+    variantKey(chunk, { chunks: [other, chunk] }),
+    variantKey(chunk, { chunks: [chunk, other] }),
+    variantKey(other, { warmup: Int32Array.of(1) }),
+  ]);
+  expect(new Set(names).size).toBe(names.length);
+  for (const name of names.slice(0, 6)) {
+    expect(chunkOf(name)).toBe(chunk);
+    expect(isKey(name)).toBe(true);
+  }
+  expect(await variantKey(chunk, { chunks: [other] })).toBe(names[3]);
+  await expect(variantKey('no key', {})).rejects.toThrow(InvalidArgumentError);
+  await expect(variantKey(chunk, { chunks: ['no key'] })).rejects.toThrow(InvalidArgumentError);
+});
+
+test('records of other tenants and labels have other places', async () => {
+  const names = await Promise.all([
+    accessName({}),
+    accessName({ tenant: 'a' }),
+    accessName({ label: 'a' }),
+    accessName({ tenant: 'a', label: 'b' }),
+    accessName({ tenant: 'ab' }),
+    accessName({ tenant: '../a' }),
+  ]);
+  expect(new Set(names).size).toBe(names.length);
+  for (const name of names) expect(name).toMatch(/^[0-9a-f]{32}$/);
+  expect(await accessName({ tenant: publicTenant })).toBe(names[0]);
 });
 
 test('a scope gives the keys that chunkKey gives', async () => {
@@ -85,5 +131,5 @@ test('a scope gives the keys that chunkKey gives', async () => {
   expect(key).toMatch(/^[0-9a-f]{64}$/);
   expect(await chunkKey({ ...scope, tokens: chunk })).toBe(key);
   expect(await chunkKey({ ...scope, tokens: chunk, tenant: 'public' })).toBe(key);
-  expect(await chunkKey({ ...scope, tokens: chunk, warmup: new Int32Array(0) })).toBe(key);
+  expect(await chunkKey({ ...scope, tokens: chunk, label: '' })).toBe(key);
 });

@@ -5,10 +5,23 @@ import type { FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DisposedError, InvalidArgumentError } from '../../../lib/errors.js';
 import { assertKey } from '../../../lib/store/chunk-key.js';
-import type { ChunkRecord, ChunkStore, StoreStats } from '../../../lib/store/chunk-store.js';
-import { assertRecord } from '../../../lib/store/record.js';
+import type { ChunkKv } from '../../../lib/engine/chunk-kv.js';
+import type {
+  ChunkRecord,
+  ChunkStore,
+  GetLayersOptions,
+  ListOptions,
+  RecordInfo,
+} from '../../../lib/store/chunk-store.js';
+import { chunkOf } from '../../../lib/store/chunk-key.js';
+import { StoreMeter } from '../../../lib/store/meter.js';
+import { assertRecord, infoOf, layerOf, layersToRead } from '../../../lib/store/record.js';
+import type { StoreStats } from '../../../lib/store/store-stats.js';
+import { BadRecord } from '../../record/bad-record.js';
+import { hitsBytes, hitsOffset } from '../../record/header.js';
+import { type ByteSource, RecordReader } from '../../record/read-record.js';
+import { RecordWriter } from '../../record/write-record.js';
 import { FolderUsage, namesIn, removeFile } from './folder-usage.js';
-import { CorruptRecord, readRecord, recordParts } from './record-file.js';
 
 export interface FolderStoreOptions {
   /** Made when the first record is put, readable by its owner only. */
@@ -33,10 +46,10 @@ export function folderStore(options: FolderStoreOptions): ChunkStore {
   return new FolderStore(resolve(directory), maxBytes);
 }
 
-const recordName = /^([0-9a-f]{64})\.kv$/;
+const recordName = /^([0-9a-f]{64}(?:\.[0-9a-f]{32})?)\.kv$/;
 const temporaryName = /^\.tmp-[0-9a-f-]{36}$/;
 /** A link is never followed out of the folder. Windows has no such flag. */
-const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0);
+const readFlags = constants.O_RDWR | (constants.O_NOFOLLOW ?? 0);
 
 class FolderStore implements ChunkStore {
   readonly #directory: string;
@@ -44,10 +57,7 @@ class FolderStore implements ChunkStore {
   readonly #usage: FolderUsage;
   /** Making room and counting happen one after another. */
   #turn: Promise<unknown> = Promise.resolve();
-  #hits = 0;
-  #misses = 0;
-  #evictions = 0;
-  #corrupt = 0;
+  readonly #meter = new StoreMeter('folder');
   #closed = false;
 
   constructor(directory: string, maxBytes: number) {
@@ -64,10 +74,35 @@ class FolderStore implements ChunkStore {
   async get(key: string, options: { readonly signal?: AbortSignal } = {}) {
     this.#check(key);
     options.signal?.throwIfAborted();
+    const start = performance.now();
     const record = await this.#read(key, options.signal);
-    if (record) this.#hits++;
-    else this.#misses++;
+    if (record) this.#meter.hit(key, record, performance.now() - start);
+    else this.#meter.miss(key, 'absent');
     return record;
+  }
+
+  async *getLayers(key: string, options: GetLayersOptions = {}): AsyncGenerator<ChunkKv> {
+    const record = await this.get(key, options);
+    if (!record) return;
+    const { from, to } = layersToRead(record.kv.layers, options.layers);
+    for (let layer = from; layer < to; layer++) yield layerOf(record.kv, layer);
+  }
+
+  async info(key: string): Promise<RecordInfo | undefined> {
+    this.#check(key);
+    const handle = await open(this.#path(key), readFlags).catch(() => undefined);
+    try {
+      if (!handle) return undefined;
+      const { size, mtimeMs } = await handle.stat();
+      const { metadata, hits } = await RecordReader.open(fileSource(handle, size), { key });
+      const { record, codec } = metadata;
+      const kept = { bytes: size, codec: codec.name, lastUsed: mtimeMs, hits };
+      return infoOf(key, record as ChunkRecord, kept);
+    } catch {
+      return undefined;
+    } finally {
+      await handle?.close();
+    }
   }
 
   async has(key: string): Promise<boolean> {
@@ -80,17 +115,17 @@ class FolderStore implements ChunkStore {
     assertRecord(record);
     const { signal } = options;
     signal?.throwIfAborted();
-    const parts = await recordParts(key, record);
-    const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+    const writer = new RecordWriter(key, record);
+    const { bytes } = writer;
     if (bytes > this.#maxBytes) return false;
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
       return await this.#inTurn(async () => {
         const added = bytes - (await this.#sizeOf(key));
         const { removed, fits } = await this.#usage.makeRoom(added);
-        this.#evictions += removed;
+        for (let i = 0; i < removed; i++) this.#meter.evict(key, 0, 'space');
         if (!fits) return false;
-        await this.#write(key, parts, signal);
+        await this.#write(key, writer, signal);
         this.#usage.added(added);
         return true;
       });
@@ -105,25 +140,17 @@ class FolderStore implements ChunkStore {
     return this.#inTurn(() => this.#remove(key));
   }
 
-  async *list(): AsyncIterable<string> {
-    this.#check();
+  async *list({ chunk }: ListOptions = {}): AsyncIterable<string> {
+    this.#check(chunk);
     for (const name of await namesIn(this.#directory)) {
       const key = recordName.exec(name)?.[1];
-      if (key) yield key;
+      if (key && (chunk === undefined || chunkOf(key) === chunk)) yield key;
     }
   }
 
   async stats(): Promise<StoreStats> {
     const { records, bytes } = await this.#inTurn(() => this.#usage.scan());
-    return {
-      records,
-      bytes,
-      maxBytes: this.#maxBytes,
-      hits: this.#hits,
-      misses: this.#misses,
-      evictions: this.#evictions,
-      corrupt: this.#corrupt,
-    };
+    return this.#meter.stats({ records, bytes, maxBytes: this.#maxBytes });
   }
 
   async clear(): Promise<void> {
@@ -145,13 +172,14 @@ class FolderStore implements ChunkStore {
       handle = await open(this.#path(key), readFlags);
       const file = await handle.stat();
       if (!file.isFile()) return undefined;
-      const record = await readRecord(handle, file.size, key, signal);
-      await touch(handle);
+      const reader = await RecordReader.open(fileSource(handle, file.size), { key, signal });
+      const record = await reader.readAll();
+      await handle.write(hitsBytes(reader.hits + 1), 0, 4, hitsOffset).catch(() => {});
       return record;
     } catch (error) {
       signal?.throwIfAborted();
-      if (error instanceof CorruptRecord) {
-        this.#corrupt++;
+      if (error instanceof BadRecord) {
+        this.#meter.corrupt(key, error.message);
         await this.#inTurn(() => this.#remove(key));
       }
       return undefined;
@@ -160,14 +188,18 @@ class FolderStore implements ChunkStore {
     }
   }
 
-  async #write(key: string, parts: readonly Uint8Array[], signal?: AbortSignal): Promise<void> {
+  async #write(key: string, writer: RecordWriter, signal?: AbortSignal): Promise<void> {
     const temporary = join(this.#directory, `.tmp-${randomUUID()}`);
     try {
       const handle = await open(temporary, 'wx', 0o600);
       try {
-        for (const part of parts) {
+        for (const { at, parts } of writer.pieces()) {
           signal?.throwIfAborted();
-          await writeAll(handle, part);
+          let to = at;
+          for (const part of parts) {
+            await writeAll(handle, part, to);
+            to += part.byteLength;
+          }
         }
       } finally {
         await handle.close();
@@ -211,15 +243,23 @@ class FolderStore implements ChunkStore {
   }
 }
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+async function writeAll(handle: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
   let done = 0;
   while (done < bytes.byteLength) {
-    done += (await handle.write(bytes, done, bytes.byteLength - done)).bytesWritten;
+    done += (await handle.write(bytes, done, bytes.byteLength - done, at + done)).bytesWritten;
   }
 }
 
-/** Remembers the use in the file's own time; a folder that cannot be written just forgets it. */
-async function touch(handle: FileHandle): Promise<void> {
-  const now = new Date();
-  await handle.utimes(now, now).catch(() => {});
+function fileSource(handle: FileHandle, length: number): ByteSource {
+  return {
+    length,
+    async read(target, at) {
+      let done = 0;
+      while (done < target.byteLength) {
+        const { bytesRead } = await handle.read(target, done, target.byteLength - done, at + done);
+        if (bytesRead === 0) throw new BadRecord('it is cut short');
+        done += bytesRead;
+      }
+    },
+  };
 }
