@@ -136,22 +136,22 @@ export async function openWeave(engine: GgmlEngine, count: number): Promise<Weav
   return weave;
 }
 
-/** The native compute alone: as many rows as the weave computes, over the same cells. */
+/** The native compute alone: the rows that the weave computes, over as many cells. */
 async function bareCompute(
   engine: GgmlEngine,
   weave: Weave,
   prompt: Awaited<ReturnType<Weave['prompt']>>,
 ): Promise<{ run(): Promise<number>; dispose(): Promise<void> }> {
-  const { usage } = await weave.ask(QUESTION);
+  const { plan } = await weave.ask(QUESTION);
   const arena = await engine.createArena({ cells: prompt.tokens.length + 64 });
   const base = arena.createSequence();
   await base.append(prompt.tokens.slice(0, prompt.question.start), { logits: 'none' });
-  const held = prompt.question.start - prompt.prefix.end;
-  const step = held / usage.recomputed;
   const entries = Int32Array.from(
-    { length: usage.recomputed },
-    (_, i) => prompt.prefix.end + Math.floor(i * step),
-  );
+    (plan?.passages ?? []).flatMap(({ passage, tokens }) => {
+      const { start = 0 } = prompt.passages[passage] ?? {};
+      return Array.from(tokens, (token) => start + token);
+    }),
+  ).sort();
   const question = prompt.tokens.slice(prompt.question.start);
   return {
     async run() {

@@ -170,7 +170,7 @@ export class GgmlArena implements KvArena {
     const layers = request.layers ?? this.model.info.probeLayers;
     return this.#locked([{ kind: 'append', sequence, tokens }], async (own) => {
       checkLayers(layers, this.model.hp.layers);
-      const pass = await GgmlPass.begin(this, own, signal ? { signal } : {});
+      const pass = await GgmlPass.begin(this, own, { probing: true, ...(signal && { signal }) });
       try {
         const result = await pass.advance((layers.at(-1) ?? 0) + 1, {
           attention: { ...request, layers },

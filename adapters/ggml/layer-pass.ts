@@ -19,10 +19,16 @@ import { checkGroups, checkReach, type GroupRows, joiningRows, type Rows } from 
 import type { GgmlSequence } from './sequence.js';
 import { assertReady } from './visibility.js';
 
+interface PassKind {
+  /** The pass is given up after one advance, for what it measures on the way. */
+  readonly probing?: boolean;
+}
+
 /** A run of some rows through the layers, in pieces of rows and groups of layers. */
 export class GgmlPass implements LayerPass {
   readonly #arena: GgmlArena;
   readonly #rows: Rows;
+  readonly #probing: boolean;
   /** Live row numbers, sequence by sequence and by position: a row is computed after all that it sees. */
   #order: Int32Array;
   #next = 0;
@@ -37,7 +43,7 @@ export class GgmlPass implements LayerPass {
   static async begin(
     arena: GgmlArena,
     groups: readonly RowGroup[],
-    options: RunOptions,
+    options: RunOptions & PassKind,
   ): Promise<GgmlPass> {
     options.signal?.throwIfAborted();
     checkGroups(arena, groups);
@@ -56,7 +62,8 @@ export class GgmlPass implements LayerPass {
     }
   }
 
-  private constructor(arena: GgmlArena, rows: Rows, options: RunOptions) {
+  private constructor(arena: GgmlArena, rows: Rows, options: RunOptions & PassKind) {
+    this.#probing = options.probing ?? false;
     this.#arena = arena;
     this.#rows = rows;
     this.#onProgress = options.onProgress;
@@ -109,7 +116,7 @@ export class GgmlPass implements LayerPass {
       const signal = options.signal ?? this.#signal;
       signal?.throwIfAborted();
       this.#checkVisible(to);
-      await this.#guarded(() => this.#run(to, collector, true, signal));
+      await this.#guarded(() => this.#run(to, collector, !this.#probing, signal));
       return collector.layerResult();
     });
   }
@@ -233,6 +240,7 @@ export class GgmlPass implements LayerPass {
         residual: this.#residual?.tensor,
         store,
         embedded,
+        probing: this.#probing,
         ...plan.spec,
       },
       model.scratch,
@@ -267,7 +275,7 @@ export class GgmlPass implements LayerPass {
   } {
     const { hp, backend } = this.#arena.model;
     const rows = this.#rows;
-    const size = attentionRows(piece.length, backend) * span;
+    const size = attentionRows(piece.length, backend, this.#probing) * span;
     const sequence = sequenceNumbers(rows);
     const common = {
       span,

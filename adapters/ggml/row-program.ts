@@ -6,6 +6,7 @@ import {
   buildHead,
   buildLayer,
   headsOf,
+  type Keep,
   keyMagnitude,
   type LayerCells,
   type LayerTap,
@@ -28,6 +29,8 @@ export interface PieceSpec {
   readonly embedded: boolean;
   readonly head?: HeadSpec | undefined;
   readonly probes: readonly ProbeSpec[];
+  /** The rows are given up afterwards. */
+  readonly probing?: boolean;
   readonly deviation?:
     | { readonly layers: readonly number[]; readonly rows: Int32Array }
     | undefined;
@@ -93,8 +96,10 @@ export interface PieceResult {
 const MIN_ATTENTION_ROWS = 64;
 
 /** Query rows that attention is computed for. */
-export function attentionRows(rows: number, backend: Backend): number {
-  return rows > 1 && rows < MIN_ATTENTION_ROWS && backend.isCpu ? MIN_ATTENTION_ROWS : rows;
+export function attentionRows(rows: number, backend: Backend, probing: boolean): number {
+  // A probe leaves nothing behind whose last bits could matter later.
+  const pads = rows > 1 && rows < MIN_ATTENTION_ROWS && backend.isCpu && !probing;
+  return pads ? MIN_ATTENTION_ROWS : rows;
 }
 
 /** A graph for a {@link PieceSpec}, which can be computed again with other values of the same shape. */
@@ -137,7 +142,7 @@ export class RowProgram {
     this.#graph = graph;
     try {
       const { hp } = model;
-      const maskRows = attentionRows(spec.rows, backend);
+      const maskRows = attentionRows(spec.rows, backend, spec.probing ?? false);
       const inRange = hp.slidingLayers.slice(spec.from, spec.to);
       if (layers > 0) {
         this.#positions = graph.input('I32', spec.rows);
@@ -175,7 +180,8 @@ export class RowProgram {
           probe: probes.length
             ? (tap) => probes.forEach((probe) => probe.add(tap, layerCells, mask))
             : undefined,
-          keep: last && !lastIsWhole ? this.#headRows : undefined,
+          keep: last && !lastIsWhole ? this.#keep(inlineHead?.rows?.length ?? 0) : undefined,
+          stop: last && spec.probing === true,
         });
         if (spec.hidden.includes(layer)) this.#hidden.push(graph.output(x));
       }
@@ -189,7 +195,7 @@ export class RowProgram {
           this.#headRows && lastIsWhole ? graph.ggml.getRows(graph.ctx, x, this.#headRows) : x;
         this.#head(inlineHead, selected, inlineHead.rows?.length ?? spec.rows);
       }
-      if (!spec.store && !inlineHead && layers > 0) graph.expand(x);
+      if (!spec.store && !inlineHead && layers > 0 && !spec.probing) graph.expand(x);
       for (const probe of this.#probes) probe.finish();
       graph.allocate(allocator);
     } catch (error) {
@@ -212,6 +218,16 @@ export class RowProgram {
     }
     this.#tokens = graph.input('I32', spec.rows);
     return buildEmbedding(graph, this.#model, this.#tokens);
+  }
+
+  /** The rows that go through the head, with attention as it is computed for whole pieces. */
+  #keep(count: number): Keep {
+    const maskRows = attentionRows(Math.max(2, count), this.#backend, false);
+    return {
+      rows: this.#headRows as TensorPtr,
+      count,
+      maskRows: this.#backend.isCpu ? maskRows : count,
+    };
   }
 
   #liveRows64(): TensorPtr {

@@ -1,6 +1,7 @@
 import type { Architecture } from './architectures.js';
 import type { Graph } from './graph.js';
 import { type Hyperparameters, type Rope, ropeMagnitude } from './hyperparameters.js';
+import { GgmlType } from './native/ggml.js';
 import type { TensorPtr } from './native/pointer.js';
 import type { LayerWeights, Weights } from './weights.js';
 
@@ -31,6 +32,15 @@ export interface RowInputs {
   readonly mask: TensorPtr;
   readonly slidingMask: TensorPtr | undefined;
   /** Query rows are padded to this number inside attention, so that a batch's split does not matter. */
+  readonly maskRows: number;
+}
+
+/** Some of the rows. */
+export interface Keep {
+  /** `[count]` numbers of rows. */
+  readonly rows: TensorPtr;
+  readonly count: number;
+  /** Query rows are padded to this number, see {@link RowInputs.maskRows}. */
   readonly maskRows: number;
 }
 
@@ -119,8 +129,10 @@ export function buildLayer(
     tap?: ((tap: LayerTap) => void) | undefined;
     /** Called once the keys are in their cells. */
     probe?: ((tap: LayerTap) => void) | undefined;
-    /** Rows that go on after attention; only for the last layer. */
-    keep?: TensorPtr | undefined;
+    /** Rows that go on once the keys and values of all are written; only for the last layer. */
+    keep?: Keep | undefined;
+    /** The layer's output is not wanted, only what the probe takes. */
+    stop?: boolean;
   } = {},
 ): TensorPtr {
   const { ggml, ctx } = graph;
@@ -134,18 +146,20 @@ export function buildLayer(
   graph.expand(ggml.setRows(ctx, cells.keys, tap.key, inputs.cells));
   graph.expand(ggml.setRows(ctx, cells.values, tap.value, inputs.cells));
   options.probe?.(tap);
+  if (options.stop) return x;
 
-  const sliding = hp.slidingLayers[layer] === true;
-  let query = tap.query;
-  if (inputs.maskRows > inputs.rows) {
-    query = ggml.pad(ctx, query, 0, 0, inputs.maskRows - inputs.rows, 0);
+  const { keep } = options;
+  const asking = keep ? keptRows(graph, hp, layer, tap.query, inputs, keep) : inputs;
+  let query = keep ? (asking as KeptRows).query : tap.query;
+  if (asking.maskRows > asking.rows) {
+    query = ggml.pad(ctx, query, 0, 0, asking.maskRows - asking.rows, 0);
   }
   const attended = ggml.flashAttn(
     ctx,
     ggml.permute(ctx, query, 0, 2, 1, 3),
     headsOf(graph, cells.keys, hp, inputs.span, keyWidth),
     headsOf(graph, cells.values, hp, inputs.span, keyWidth),
-    (sliding ? inputs.slidingMask : undefined) ?? inputs.mask,
+    (hp.slidingLayers[layer] ? asking.slidingMask : undefined) ?? asking.mask,
     hp.scaleQueries ? 1 : hp.attentionScale,
     0,
     hp.attentionSoftcap,
@@ -153,22 +167,47 @@ export function buildLayer(
   ggml.precSetAcc(attended, ACCUMULATE_F32);
   const width = hp.heads * hp.headDim;
   let out =
-    inputs.maskRows > inputs.rows
-      ? ggml.view2d(ctx, attended, width, inputs.rows, width * 4, 0)
-      : ggml.reshape2d(ctx, attended, width, inputs.rows);
+    asking.maskRows > asking.rows
+      ? ggml.view2d(ctx, attended, width, asking.rows, width * 4, 0)
+      : ggml.reshape2d(ctx, attended, width, asking.rows);
   out = ggml.mulMat(ctx, w.output, out);
   if (w.outputBias) out = ggml.add(ctx, out, w.outputBias);
-  let residual = x;
-  if (options.keep) {
-    out = ggml.getRows(ctx, out, options.keep);
-    residual = ggml.getRows(ctx, residual, options.keep);
-  }
+  const residual = keep ? ggml.getRows(ctx, x, keep.rows) : x;
   if (w.attentionPostNorm) out = norm(graph, hp, out, w.attentionPostNorm);
   const middle = ggml.add(ctx, out, residual);
 
   let fed = feedForward(graph, architecture, w, norm(graph, hp, middle, w.feedForwardNorm));
   if (w.feedForwardPostNorm) fed = norm(graph, hp, fed, w.feedForwardPostNorm);
   return ggml.add(ctx, fed, middle);
+}
+
+type KeptRows = Pick<RowInputs, 'rows' | 'maskRows' | 'mask' | 'slidingMask'> & {
+  readonly query: TensorPtr;
+};
+
+/** Queries and mask of the rows that go on. */
+function keptRows(
+  graph: Graph,
+  hp: Hyperparameters,
+  layer: number,
+  query: TensorPtr,
+  inputs: RowInputs,
+  { rows, count, maskRows }: Keep,
+): KeptRows {
+  const { ggml, ctx } = graph;
+  const width = hp.heads * hp.headDim;
+  const flat = ggml.getRows(ctx, ggml.reshape2d(ctx, query, width, inputs.rows), rows);
+  let mask = (hp.slidingLayers[layer] ? inputs.slidingMask : undefined) ?? inputs.mask;
+  mask = ggml.getRows(ctx, mask, rows);
+  if (maskRows > count) mask = ggml.pad(ctx, mask, 0, maskRows - count, 0, 0);
+  mask = ggml.cast(ctx, mask, GgmlType.F16);
+  return {
+    query: ggml.reshape3d(ctx, flat, hp.headDim, hp.heads, count),
+    rows: count,
+    maskRows,
+    mask,
+    slidingMask: mask,
+  };
 }
 
 /** Queries, keys and values of the rows, rotated to their positions. */

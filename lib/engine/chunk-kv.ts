@@ -12,7 +12,8 @@ export interface ChunkKv {
   readonly tokens: Int32Array;
   /**
    * For each layer `l` in `layers`, one block at `(l - layers.from) * layerBytes(layout, tokens.length)`:
-   * keys `[tokens][keyWidth]`, then values `[tokens][valueWidth]`, little-endian.
+   * keys `[tokens][keyWidth]`, then values `[tokens][valueWidth]`, little-endian. Not to be changed any more:
+   * whoever holds the KV shares them, and an engine looks through them once only.
    */
   readonly data: Uint8Array;
   /** Which layers `data` holds; all of them unless it was captured or read in part. */

@@ -44,6 +44,8 @@ export interface QuestionAttentionOptions {
   readonly layers?: readonly number[];
   /** Keep layers apart instead of summing over them; default false. */
   readonly perLayer?: boolean;
+  /** Ask with the last so many tokens of the prompt only; default all from the question on. */
+  readonly lastTokens?: number;
 }
 
 export interface QuestionAttention {

@@ -112,7 +112,9 @@ async function questionAttention(
   options: QuestionAttentionOptions,
   signal: AbortSignal,
 ): Promise<QuestionAttention> {
-  const { layers, byEntry } = await sequence.probe(question, { ...options, signal });
+  const { lastTokens = question.length, ...request } = options;
+  const asking = question.subarray(Math.max(0, question.length - lastTokens));
+  const { layers, byEntry } = await sequence.probe(asking, { ...request, signal });
   const rows = options.perLayer ? layers.length : 1;
   const width = byEntry.length / rows;
   const passages = spans.map(({ start, end }) => {
