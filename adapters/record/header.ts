@@ -64,6 +64,13 @@ export function writeHeader(preamble: Uint8Array, layout: RecordLayout): void {
   view.setUint32(48, layout.signed ? 1 : 0, true);
 }
 
+/** The version of the format that a record says it has; undefined for what is no record. */
+export function formatVersionOf(header: Uint8Array): number | undefined {
+  const view = viewOf(header);
+  if (header.byteLength < 8 || view.getUint32(0, true) !== magic) return undefined;
+  return view.getUint32(4, true);
+}
+
 /**
  * Holds a header against the length of what it heads, before anything is allocated for it.
  * @throws BadRecord
@@ -71,8 +78,8 @@ export function writeHeader(preamble: Uint8Array, layout: RecordLayout): void {
 export function parseHeader(header: Uint8Array, length: number): RecordLayout {
   if (header.byteLength < headerBytes) throw new BadRecord('it is cut short');
   const view = viewOf(header);
-  if (view.getUint32(0, true) !== magic) throw new BadRecord('it is no record');
-  const version = view.getUint32(4, true);
+  const version = formatVersionOf(header);
+  if (version === undefined) throw new BadRecord('it is no record');
   if (version !== recordFormatVersion) {
     throw new BadRecord(`it has version ${version} of the format`, 'format');
   }
@@ -107,15 +114,16 @@ export function checkPreamble(preamble: Uint8Array): void {
   if (viewOf(preamble).getUint32(40, true) !== preambleChecksum(preamble)) {
     throw new BadRecord('the checksum of its preamble is wrong');
   }
-  readHits(preamble);
 }
 
-/** How often the record was used, as far as it was written down. @throws BadRecord */
-export function readHits(preamble: Uint8Array): number {
-  const word = viewOf(preamble).getUint32(hitsOffset, true);
+/**
+ * How often the record was used, from the four bytes at {@link hitsOffset}. Undefined where they are damaged, or just
+ * being written by someone else.
+ */
+export function hitsIn(bytes: Uint8Array): number | undefined {
+  const word = viewOf(bytes).getUint32(0, true);
   const hits = word & 0xffff;
-  if (hitsWord(hits) !== word) throw new BadRecord('its count of hits is damaged');
-  return hits;
+  return hitsWord(hits) === word ? hits : undefined;
 }
 
 /** Four bytes to write at {@link hitsOffset}; above 65,535 the count stands still. */

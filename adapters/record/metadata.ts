@@ -7,10 +7,15 @@ import { codecByName } from '../../lib/store/codec/by-name.js';
 import type { KvCodec } from '../../lib/store/codec/codec.js';
 import { recordProblem } from '../../lib/store/record.js';
 import { BadRecord } from './bad-record.js';
+import { assertDetails } from './details.js';
 import type { RecordLayout } from './header.js';
+import { packedProblem } from './packed-values.js';
 
-/** Structures of records would be kept between calls, and hostile bytes could name them. */
-const packer = new Packr({ useRecords: false, variableMapSize: true });
+/**
+ * Structures of records would be kept between calls, and hostile bytes could name them. Bytes are copied, so that
+ * notes do not keep what surrounds them in memory.
+ */
+const packer = new Packr({ useRecords: false, variableMapSize: true, copyBuffers: true });
 
 /** A record's metadata: all but the bytes of its layers. */
 export interface Metadata {
@@ -19,8 +24,10 @@ export interface Metadata {
   readonly codec: KvCodec;
 }
 
+/** @throws InvalidArgumentError for details that could not be read again. */
 export function packMetadata(key: string, record: ChunkRecord, codec: KvCodec): Uint8Array {
   const { kv, computeMs, created, source, context, details } = record;
+  if (details !== undefined) assertDetails(details);
   return packer.pack({
     key,
     codec: codec.name,
@@ -45,14 +52,8 @@ export function parseMetadata(
   layout: RecordLayout,
   key: string | undefined,
 ): Metadata {
-  const start = layout.metadataOffset;
-  let unpacked: unknown;
-  try {
-    unpacked = packer.unpack(preamble.subarray(start, start + layout.metadataBytes));
-  } catch {
-    throw new BadRecord('its metadata cannot be read');
-  }
-  const fields = objectOf(unpacked);
+  const { metadataOffset, metadataBytes } = layout;
+  const fields = unpack(preamble.subarray(metadataOffset, metadataOffset + metadataBytes));
   const shape = objectOf(fields['layout']);
   const range = objectOf(fields['layers']);
   const { fingerprint, tokens, key: ownKey } = fields;
@@ -82,6 +83,17 @@ export function parseMetadata(
   };
   checkShape(record, layout, codec);
   return { key: ownKey, record, codec };
+}
+
+function unpack(packed: Uint8Array): Record<string, unknown> {
+  const problem = packedProblem(packed);
+  if (problem) bad(`its metadata cannot be read: ${problem}`);
+  try {
+    return objectOf(packer.unpack(packed));
+  } catch (error) {
+    if (error instanceof BadRecord) throw error;
+    throw new BadRecord('its metadata cannot be read');
+  }
 }
 
 function checkShape(record: Metadata['record'], layout: RecordLayout, codec: KvCodec): void {

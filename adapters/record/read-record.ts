@@ -3,24 +3,23 @@ import { type ChunkKv, layerBytes, type LayerRange } from '../../lib/engine/chun
 import type { ChunkRecord } from '../../lib/store/chunk-store.js';
 import { layersToRead } from '../../lib/store/record.js';
 import { BadRecord } from './bad-record.js';
+import { afterHead, type ByteSource, uninitialised } from './byte-source.js';
+import { allFinite } from './finite.js';
 import {
   checkPreamble,
   hashBytes,
   headerBytes,
+  hitsIn,
+  hitsOffset,
   parseHeader,
-  readHits,
   type RecordLayout,
   viewOf,
 } from './header.js';
 import { type Metadata, parseMetadata } from './metadata.js';
+import { type Blocks, readBlocks } from './read-blocks.js';
 import { blockHash, checkSignature, type SigningKey } from './signature.js';
 
-/** Where a record's bytes come from. */
-export interface ByteSource {
-  readonly length: number;
-  /** Fills `target` from byte `at` on; rejects where there are not enough. */
-  read(target: Uint8Array, at: number, signal?: AbortSignal): Promise<void>;
-}
+export { bytesSource, type ByteSource } from './byte-source.js';
 
 export interface ReadRecordOptions {
   /** The record must be of this key; default any. */
@@ -32,49 +31,61 @@ export interface ReadRecordOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Bytes that are read at once: the next ones come while these are being checked. */
-const pieceBytes = 2 ** 20;
-/** Enough for the preamble of most records, so that one read gets it. */
-const preambleGuess = 8192;
+/** Read first: enough for the preamble of nearly every record, and for the whole of a small one. */
+const headGuess = 2 ** 16;
 
 /** A record whose preamble was read and checked, and whose layers can be. */
 export class RecordReader {
   readonly metadata: Metadata;
   readonly layout: RecordLayout;
+  /** How often it was used, as far as that was written down. */
   readonly hits: number;
   readonly #source: ByteSource;
   readonly #preamble: Uint8Array;
   readonly #options: ReadRecordOptions;
+  /** Bytes of a layer as it is used. */
+  readonly #raw: number;
+  /** Blocks are kept as they are used, so they are read straight to where they belong. */
+  readonly #straight: boolean;
 
-  /** Nothing is allocated on a record's word: what it claims is held against the source's length first. @throws BadRecord */
+  /**
+   * Nothing is allocated on a record's word: what it claims is held against the source's length first.
+   * @throws BadRecord
+   */
   static async open(source: ByteSource, options: ReadRecordOptions = {}): Promise<RecordReader> {
     const { signal } = options;
     if (source.length < headerBytes) throw new BadRecord('it is cut short');
-    let head = new Uint8Array(Math.min(source.length, preambleGuess));
+    const head = uninitialised(Math.min(source.length, headGuess));
     await source.read(head, 0, signal);
     const layout = parseHeader(head, source.length);
+    const rest = afterHead(head, source);
+    let preamble = head.subarray(0, layout.dataOffset);
     if (layout.dataOffset > head.byteLength) {
-      head = new Uint8Array(layout.dataOffset);
-      await source.read(head, 0, signal);
+      preamble = uninitialised(layout.dataOffset);
+      await rest.read(preamble, 0, signal);
     }
-    const preamble = head.subarray(0, layout.dataOffset);
     checkPreamble(preamble);
     checkSignature(preamble, layout, options.signingKey);
-    return new RecordReader(source, preamble, layout, options);
+    const hits = await readHits(preamble, source, signal);
+    return new RecordReader(rest, preamble, layout, hits, options);
   }
 
   private constructor(
     source: ByteSource,
     preamble: Uint8Array,
     layout: RecordLayout,
+    hits: number,
     options: ReadRecordOptions,
   ) {
     this.#source = source;
     this.#preamble = preamble;
     this.#options = options;
     this.layout = layout;
-    this.hits = readHits(preamble);
+    this.hits = hits;
     this.metadata = parseMetadata(preamble, layout, options.key);
+    const { codec, record } = this.metadata;
+    this.#raw = layerBytes(record.kv.layout, record.kv.tokens.length);
+    this.#straight = codec.name === 'f16' && layout.stride === this.#raw;
   }
 
   /** The whole record. @throws BadRecord */
@@ -102,60 +113,74 @@ export class RecordReader {
     }
   }
 
-  async #readLayers({ from, to }: LayerRange): Promise<Uint8Array> {
-    const { kv } = this.metadata.record;
-    const { stride, dataOffset } = this.layout;
-    const raw = layerBytes(kv.layout, kv.tokens.length);
-    const first = from - kv.layers.from;
-    const count = to - from;
-    const data = uninitialised(count * raw);
-    // Blocks that are kept as they are used are read straight to where they belong.
-    const straight = this.metadata.codec.name === 'f16' && stride === raw;
-    const perPiece = Math.max(1, Math.floor(pieceBytes / stride));
-    const start = (block: number) => {
-      const blocks = Math.min(perPiece, count - block);
-      const bytes = straight
-        ? data.subarray(block * raw, (block + blocks) * raw)
-        : uninitialised(blocks * stride);
-      const read = this.#source.read(
-        bytes,
-        dataOffset + (first + block) * stride,
-        this.#options.signal,
-      );
-      read.catch(() => {});
-      return { block, blocks, bytes, read };
-    };
-    let next = start(0);
-    for (;;) {
-      const { block, blocks, bytes, read } = next;
-      await read;
-      const after = block + blocks;
-      if (after < count) next = start(after);
-      for (let i = 0; i < blocks; i++) {
-        const stored = bytes.subarray(i * stride, (i + 1) * stride);
-        this.#check(stored, first + block + i);
-        if (!straight) {
-          this.#decode(stored, data.subarray((block + i) * raw, (block + i + 1) * raw));
-        }
+  /**
+   * All bytes of the record in order, checked as {@link readAll} does, to look through or to copy. What was given out
+   * is overwritten once more is asked for.
+   * @throws BadRecord
+   */
+  async *readBytes(): AsyncGenerator<Uint8Array> {
+    const { finite, signal } = this.#options;
+    yield this.#preamble;
+    const decoded = uninitialised(finite ? this.#raw : 0);
+    const all = { first: 0, count: this.layout.blocks };
+    for await (const blocks of readBlocks(this.#source, this.layout, all, { signal })) {
+      for (const [block, stored] of this.#each(blocks)) {
+        this.#check(block, stored);
+        if (!finite) continue;
+        this.#decode(stored, decoded);
+        this.#checkFinite(decoded);
       }
-      if (this.#options.finite) {
-        checkFinite(data.subarray(block * raw, after * raw));
-      }
-      if (after === count) return data;
+      yield blocks.bytes;
     }
   }
 
-  #check(stored: Uint8Array, block: number): void {
+  async #readLayers({ from, to }: LayerRange): Promise<Uint8Array> {
+    const raw = this.#raw;
+    const first = from - this.metadata.record.kv.layers.from;
+    const wanted = { first, count: to - from };
+    const there = this.#dataInPlace(wanted);
+    const data = there ?? uninitialised(wanted.count * raw);
+    const { signal } = this.#options;
+    const how = { target: this.#straight ? data : undefined, filled: there !== undefined, signal };
+    for await (const blocks of readBlocks(this.#source, this.layout, wanted, how)) {
+      for (const [block, stored] of this.#each(blocks)) {
+        this.#check(block, stored);
+        const layer = data.subarray((block - first) * raw, (block - first + 1) * raw);
+        if (!this.#straight) this.#decode(stored, layer);
+        this.#checkFinite(layer);
+      }
+    }
+    return data;
+  }
+
+  /** Of a record that is in memory already, the memory that it is in. */
+  #dataInPlace({ first, count }: Pick<Blocks, 'first' | 'count'>): Uint8Array | undefined {
+    if (!this.#straight) return undefined;
+    const { dataOffset, stride } = this.layout;
+    return this.#source.view?.(dataOffset + first * stride, count * stride);
+  }
+
+  *#each({ first, count, bytes }: Blocks): Generator<[number, Uint8Array]> {
+    const { stride } = this.layout;
+    for (let i = 0; i < count; i++) yield [first + i, bytes.subarray(i * stride, (i + 1) * stride)];
+  }
+
+  #check(block: number, stored: Uint8Array): void {
     const { signed, hashesOffset } = this.layout;
     if (signed && this.#options.signingKey !== undefined) {
       const at = hashesOffset + hashBytes * block;
       const told = this.#preamble.subarray(at, at + hashBytes);
-      if (Buffer.compare(told, blockHash(stored)) !== 0) {
-        throw new BadRecord(`the hash of its layer block ${block} is wrong`);
-      }
+      if (Buffer.compare(told, blockHash(stored)) === 0) return;
+      throw new BadRecord(`the hash of its layer block ${block} is wrong`);
     }
     if (crc32(stored) !== viewOf(this.#preamble).getUint32(headerBytes + 4 * block, true)) {
       throw new BadRecord(`the checksum of its layer block ${block} is wrong`);
+    }
+  }
+
+  #checkFinite(layer: Uint8Array): void {
+    if (this.#options.finite && !allFinite(layer)) {
+      throw new BadRecord('it holds numbers that are not finite');
     }
   }
 
@@ -166,27 +191,15 @@ export class RecordReader {
   }
 }
 
-/** A record that is in memory. */
-export function bytesSource(bytes: Uint8Array): ByteSource {
-  return {
-    length: bytes.byteLength,
-    async read(target, at) {
-      if (at + target.byteLength > bytes.byteLength) throw new BadRecord('it is cut short');
-      target.set(bytes.subarray(at, at + target.byteLength));
-    },
-  };
-}
-
-/** Memory of its own, not zeroed: all of it is written before anyone sees it. */
-function uninitialised(bytes: number): Uint8Array {
-  const buffer = Buffer.allocUnsafeSlow(bytes);
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, bytes);
-}
-
-/** Half-precision numbers with all exponent bits set are infinite or none. */
-function checkFinite(data: Uint8Array): void {
-  for (let i = 1; i < data.length; i += 2) {
-    if (((data[i] as number) & 0x7c) === 0x7c)
-      throw new BadRecord('it holds numbers that are not finite');
-  }
+/** Somebody may be writing the count in this moment: where it looks damaged, it is read once more. */
+async function readHits(
+  preamble: Uint8Array,
+  source: ByteSource,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const place = preamble.subarray(hitsOffset, hitsOffset + 4);
+  if (hitsIn(place) === undefined) await source.read(place, hitsOffset, signal);
+  const hits = hitsIn(place);
+  if (hits === undefined) throw new BadRecord('its count of hits is damaged');
+  return hits;
 }

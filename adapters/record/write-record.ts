@@ -3,6 +3,7 @@ import { layerBytes } from '../../lib/engine/chunk-kv.js';
 import type { ChunkRecord } from '../../lib/store/chunk-store.js';
 import type { KvCodec } from '../../lib/store/codec/codec.js';
 import { f16Codec } from '../../lib/store/codec/f16.js';
+import { uninitialised } from './byte-source.js';
 import {
   hashBytes,
   headerBytes,
@@ -25,12 +26,12 @@ export interface WriteRecordOptions {
 export interface RecordPiece {
   /** Where it stands in the record. */
   readonly at: number;
-  readonly parts: readonly Uint8Array[];
+  /** The record's own memory where it is kept as it is used, so not to be changed. */
+  readonly bytes: Uint8Array;
 }
 
 /** Bytes of blocks in a piece: enough that a write's own cost does not count, few enough for the event loop. */
 const pieceBytes = 2 ** 20;
-const padding = new Uint8Array(64);
 
 /**
  * A record as bytes, in pieces: first the blocks, last the preamble, which knows their checksums. So a writer can
@@ -65,50 +66,58 @@ export class RecordWriter {
 
   *pieces(): Generator<RecordPiece> {
     const { blocks, stride, dataOffset } = this.layout;
-    for (let block = 0; block < blocks;) {
-      const at = dataOffset + block * stride;
-      const parts: Uint8Array[] = [];
-      const before = block;
-      do parts.push(...this.#block(block++));
-      while (block < blocks && (block - before + 1) * stride <= pieceBytes);
-      yield { at, parts };
+    const atOnce = Math.max(1, Math.floor(pieceBytes / stride));
+    for (let first = 0; first < blocks; first += atOnce) {
+      const bytes = this.#blocks(first, Math.min(atOnce, blocks - first));
+      yield { at: dataOffset + first * stride, bytes };
     }
-    yield { at: 0, parts: [this.#finishPreamble()] };
+    yield { at: 0, bytes: this.#finishPreamble() };
   }
 
   /** The whole record in one buffer. */
   async toBytes(): Promise<Uint8Array> {
-    const all = new Uint8Array(this.bytes);
-    for (const { at, parts } of this.pieces()) {
-      let to = at;
-      for (const part of parts) {
-        all.set(part, to);
-        to += part.byteLength;
-      }
+    const all = uninitialised(this.bytes);
+    for (const { at, bytes } of this.pieces()) {
+      all.set(bytes, at);
       await new Promise((resolve) => setImmediate(resolve));
     }
     return all;
   }
 
-  #block(index: number): Uint8Array[] {
-    const { blockBytes, stride, hashesOffset, signed } = this.layout;
+  #blocks(first: number, count: number): Uint8Array {
+    const { stride } = this.layout;
     const { kv } = this.#record;
     const raw = layerBytes(kv.layout, kv.tokens.length);
-    let block = kv.data.subarray(index * raw, (index + 1) * raw);
-    if (this.#codec.name !== 'f16') {
-      const encoded = new Uint8Array(blockBytes);
-      this.#codec.encode(block, { layout: kv.layout, tokens: kv.tokens.length }, encoded);
-      block = encoded;
+    const layers = kv.data.subarray(first * raw, (first + count) * raw);
+    const bytes = this.#isStraight(raw) ? layers : this.#encode(layers, raw, count);
+    for (let i = 0; i < count; i++) {
+      this.#note(first + i, bytes.subarray(i * stride, (i + 1) * stride));
     }
-    const parts = [block];
-    if (stride > blockBytes) parts.push(padding.subarray(0, stride - blockBytes));
-    const sum = parts.reduce((checksum, part) => crc32(part, checksum), 0);
-    viewOf(this.#preamble).setUint32(headerBytes + 4 * index, sum, true);
-    if (signed) {
-      const whole = parts.length === 1 ? block : Buffer.concat(parts);
-      this.#preamble.set(blockHash(whole), hashesOffset + hashBytes * index);
+    return bytes;
+  }
+
+  #isStraight(raw: number): boolean {
+    return this.#codec.name === 'f16' && this.layout.stride === raw;
+  }
+
+  #encode(layers: Uint8Array, raw: number, count: number): Uint8Array {
+    const { blockBytes, stride } = this.layout;
+    const { layout, tokens } = this.#record.kv;
+    const encoded = uninitialised(count * stride);
+    for (let i = 0; i < count; i++) {
+      const block = encoded.subarray(i * stride, (i + 1) * stride);
+      const layer = layers.subarray(i * raw, (i + 1) * raw);
+      this.#codec.encode(layer, { layout, tokens: tokens.length }, block.subarray(0, blockBytes));
+      block.fill(0, blockBytes);
     }
-    return parts;
+    return encoded;
+  }
+
+  /** Remembers what the preamble has to say of a block. */
+  #note(index: number, block: Uint8Array): void {
+    const { hashesOffset, signed } = this.layout;
+    viewOf(this.#preamble).setUint32(headerBytes + 4 * index, crc32(block), true);
+    if (signed) this.#preamble.set(blockHash(block), hashesOffset + hashBytes * index);
   }
 
   #finishPreamble(): Uint8Array {

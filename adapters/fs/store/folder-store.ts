@@ -1,265 +1,402 @@
-import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { mkdir, open, rename, stat } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { DisposedError, InvalidArgumentError } from '../../../lib/errors.js';
-import { assertKey } from '../../../lib/store/chunk-key.js';
+import { lstat, unlink } from 'node:fs/promises';
+import { DisposedError, StoreError } from '../../../lib/errors.js';
 import type { ChunkKv } from '../../../lib/engine/chunk-kv.js';
+import { assertKey, chunkOf } from '../../../lib/store/chunk-key.js';
 import type {
   ChunkRecord,
   ChunkStore,
+  DeleteOptions,
   GetLayersOptions,
+  Lease,
+  LeaseOptions,
   ListOptions,
   RecordInfo,
+  StoreCallOptions,
 } from '../../../lib/store/chunk-store.js';
-import { chunkOf } from '../../../lib/store/chunk-key.js';
 import { StoreMeter } from '../../../lib/store/meter.js';
-import { assertRecord, infoOf, layerOf, layersToRead } from '../../../lib/store/record.js';
+import { assertRecord, infoOf } from '../../../lib/store/record.js';
 import type { StoreStats } from '../../../lib/store/store-stats.js';
-import { BadRecord } from '../../record/bad-record.js';
-import { hitsBytes, hitsOffset } from '../../record/header.js';
-import { type ByteSource, RecordReader } from '../../record/read-record.js';
 import { RecordWriter } from '../../record/write-record.js';
-import { FolderUsage, namesIn, removeFile } from './folder-usage.js';
+import { compactFolder, type CompactReport } from './compact.js';
+import type { Held } from './contents.js';
+import type { FolderTaskOptions } from './folder-task.js';
+import { openFolder, type OpenFolder } from './open-folder.js';
+import { type CheckedOptions, checkOptions, type FolderStoreOptions } from './options.js';
+import { PendingFile } from './pending-file.js';
+import { closeFile } from './stored-file.js';
+import { ifThere, systemCode } from './system-error.js';
+import { exportRecords, importRecords, type TransferReport } from './transfer.js';
+import { UseCounter } from './use-counter.js';
+import { verifyRecords, type VerifyReport } from './verify.js';
 
-export interface FolderStoreOptions {
-  /** Made when the first record is put, readable by its owner only. */
-  readonly directory: string;
-  /** Bound in bytes; the least recently used records go first. Default 4 GiB. */
-  readonly maxBytes?: number;
+/** Chunk KV in a folder, and what its operator may do with it. */
+export interface FolderStore extends ChunkStore {
+  lease(key: string, options: LeaseOptions): Promise<Lease | undefined>;
+  /** Reads every byte of every record and puts those aside that are damaged. Counts no uses. */
+  verify(options?: FolderTaskOptions): Promise<VerifyReport>;
+  /**
+   * Removes what nobody needs any more: what writers that died left behind, leases whose time is over, records that
+   * outlived their time or were put aside more than a week ago, empty folders. Nobody else has to stop for it.
+   */
+  compact(options?: StoreCallOptions): Promise<CompactReport>;
+  /**
+   * Copies all records to a folder, which is made if needed, one file each, named by its key. Every byte is checked.
+   * @throws StoreError where the folder cannot be written
+   */
+  exportTo(folder: string, options?: FolderTaskOptions): Promise<TransferReport>;
+  /**
+   * Copies records from such a folder. They are trusted no more than any file: what is damaged, not signed where this
+   * store signs, or holds numbers that are not finite is left out. Their keys say where they may be used.
+   * @throws StoreError where the folder cannot be read
+   */
+  importFrom(folder: string, options?: FolderTaskOptions): Promise<TransferReport>;
 }
 
 /**
- * One file a record in one folder, which several processes may share. Files are written beside and renamed,
- * so a reader sees a whole record or none. Every byte is checked when it is read; a damaged record is
- * removed and counted. A full disk or a folder that cannot be written makes `put` resolve to false.
+ * One file a record in one folder, which several processes may share. A file is written beside and renamed, so a
+ * reader sees a whole record or none; one that is open is never changed under its reader, whatever is evicted,
+ * replaced or cleared away. Every byte is checked when it is read; a damaged record is put aside and counted. A full
+ * disk or a folder that cannot be written makes `put` resolve to false.
+ *
+ * Records of one tenant and label lie in a folder of their own, so a store opened for another cannot see, count or
+ * time them. Each such folder has its own bound, which several processes overshoot by no more than what they write
+ * within a second.
+ *
+ * @throws InvalidArgumentError for options that cannot be.
  */
-export function folderStore(options: FolderStoreOptions): ChunkStore {
-  const { directory, maxBytes = 4 * 2 ** 30 } = options;
-  if (typeof directory !== 'string' || directory === '') {
-    throw new InvalidArgumentError('folderStore: directory is empty; give the path of a folder.');
-  }
-  if (!(maxBytes > 0)) {
-    throw new InvalidArgumentError(`folderStore: maxBytes is ${maxBytes}; give a positive number.`);
-  }
-  return new FolderStore(resolve(directory), maxBytes);
+export function folderStore(options: FolderStoreOptions): FolderStore {
+  return new RecordsInFolder(checkOptions(options));
 }
 
-const recordName = /^([0-9a-f]{64}(?:\.[0-9a-f]{32})?)\.kv$/;
-const temporaryName = /^\.tmp-[0-9a-f-]{36}$/;
-/** A link is never followed out of the folder. Windows has no such flag. */
-const readFlags = constants.O_RDWR | (constants.O_NOFOLLOW ?? 0);
-
-class FolderStore implements ChunkStore {
-  readonly #directory: string;
-  readonly #maxBytes: number;
-  readonly #usage: FolderUsage;
-  /** Making room and counting happen one after another. */
+class RecordsInFolder implements FolderStore {
+  readonly #options: CheckedOptions;
+  readonly #meter: StoreMeter;
+  readonly #folder: Promise<OpenFolder>;
+  readonly #uses = new UseCounter();
+  /** What changes the count of records and bytes happens one after another. */
   #turn: Promise<unknown> = Promise.resolve();
-  readonly #meter = new StoreMeter('folder');
+  readonly #puts = new Set<Promise<unknown>>();
   #closed = false;
 
-  constructor(directory: string, maxBytes: number) {
-    this.#directory = directory;
-    this.#maxBytes = maxBytes;
-    this.#usage = new FolderUsage({
-      directory,
-      maxBytes,
-      isRecord: (name) => recordName.test(name),
-      isTemporary: (name) => temporaryName.test(name),
-    });
+  constructor(options: CheckedOptions) {
+    this.#options = options;
+    this.#meter = new StoreMeter(options.name, options.onEvent);
+    this.#folder = openFolder(options, this.#meter);
   }
 
-  async get(key: string, options: { readonly signal?: AbortSignal } = {}) {
-    this.#check(key);
-    options.signal?.throwIfAborted();
+  async get(key: string, { signal }: StoreCallOptions = {}): Promise<ChunkRecord | undefined> {
+    this.#check(key, signal);
     const start = performance.now();
-    const record = await this.#read(key, options.signal);
-    if (record) this.#meter.hit(key, record, performance.now() - start);
-    else this.#meter.miss(key, 'absent');
+    const { records } = await this.#folder;
+    const opened = await records.open(key, signal);
+    if ('reason' in opened) {
+      this.#meter.miss(key, opened.reason);
+      return undefined;
+    }
+    const { file, reader } = opened;
+    let record: ChunkRecord;
+    try {
+      record = await reader.readAll();
+    } catch (error) {
+      const failed = records.failed(key, file, error, signal).finally(() => closeFile(file));
+      this.#meter.miss(key, (await failed).reason);
+      return undefined;
+    }
+    this.#meter.hit(key, record, performance.now() - start);
+    this.#uses.note(key, file, reader.hits);
     return record;
   }
 
   async *getLayers(key: string, options: GetLayersOptions = {}): AsyncGenerator<ChunkKv> {
-    const record = await this.get(key, options);
-    if (!record) return;
-    const { from, to } = layersToRead(record.kv.layers, options.layers);
-    for (let layer = from; layer < to; layer++) yield layerOf(record.kv, layer);
+    const { signal } = options;
+    this.#check(key, signal);
+    const { records } = await this.#folder;
+    let start = performance.now();
+    const opened = await records.open(key, signal);
+    if ('reason' in opened) {
+      this.#meter.miss(key, opened.reason);
+      return;
+    }
+    const { file, reader } = opened;
+    let loadMs = 0;
+    let bytes = 0;
+    let isHit = false;
+    try {
+      const layers = reader.readLayers(options.layers);
+      for (;;) {
+        const { value, done } = await layers.next();
+        // The time that the caller takes between two layers is not ours.
+        loadMs += performance.now() - start;
+        isHit = true;
+        if (done) return;
+        bytes += value.data.byteLength;
+        yield value;
+        start = performance.now();
+      }
+    } catch (error) {
+      const begun = isHit;
+      isHit = false;
+      const { reason, problem } = await records.failed(key, file, error, signal);
+      this.#meter.miss(key, reason);
+      if (begun) throw new StoreError(`The rest of the record ${key} cannot be read: ${problem}.`);
+    } finally {
+      if (isHit) {
+        const { kv, computeMs: recomputeMs } = reader.metadata.record;
+        this.#meter.read(key, { bytes, tokens: kv.tokens.length, recomputeMs }, loadMs);
+        this.#uses.note(key, file, reader.hits);
+      } else {
+        await closeFile(file);
+      }
+    }
   }
 
   async info(key: string): Promise<RecordInfo | undefined> {
     this.#check(key);
-    const handle = await open(this.#path(key), readFlags).catch(() => undefined);
-    try {
-      if (!handle) return undefined;
-      const { size, mtimeMs } = await handle.stat();
-      const { metadata, hits } = await RecordReader.open(fileSource(handle, size), { key });
-      const { record, codec } = metadata;
-      const kept = { bytes: size, codec: codec.name, lastUsed: mtimeMs, hits };
-      return infoOf(key, record as ChunkRecord, kept);
-    } catch {
-      return undefined;
-    } finally {
-      await handle?.close();
-    }
+    const { records } = await this.#folder;
+    await this.#uses.settled();
+    const opened = await records.open(key);
+    if ('reason' in opened) return undefined;
+    const { file, reader } = opened;
+    await closeFile(file);
+    const { hits, metadata } = reader;
+    // It looks at no data.
+    return infoOf(key, metadata.record as ChunkRecord, {
+      bytes: file.stats.size,
+      codec: metadata.codec.name,
+      lastUsed: hits === 0 ? metadata.record.created : file.stats.mtimeMs,
+      hits,
+    });
   }
 
   async has(key: string): Promise<boolean> {
     this.#check(key);
-    return (await this.#sizeOf(key)) > 0;
-  }
-
-  async put(key: string, record: ChunkRecord, options: { readonly signal?: AbortSignal } = {}) {
-    this.#check(key);
-    assertRecord(record);
-    const { signal } = options;
-    signal?.throwIfAborted();
-    const writer = new RecordWriter(key, record);
-    const { bytes } = writer;
-    if (bytes > this.#maxBytes) return false;
+    const { places, records } = await this.#folder;
     try {
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-      return await this.#inTurn(async () => {
-        const added = bytes - (await this.#sizeOf(key));
-        const { removed, fits } = await this.#usage.makeRoom(added);
-        for (let i = 0; i < removed; i++) this.#meter.evict(key, 0, 'space');
-        if (!fits) return false;
-        await this.#write(key, writer, signal);
-        this.#usage.added(added);
+      if (this.#options.ttlMs < Infinity) {
+        const opened = await records.open(key);
+        if ('reason' in opened) return false;
+        await closeFile(opened.file);
         return true;
-      });
-    } catch {
-      signal?.throwIfAborted();
+      }
+      const looked = [lstat(places.fileOf(key)), places.check(places.shardOf(key))] as const;
+      return (await Promise.all(looked))[0].isFile();
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
       return false;
     }
   }
 
-  async delete(key: string): Promise<boolean> {
-    this.#check(key);
-    return this.#inTurn(() => this.#remove(key));
+  async put(key: string, record: ChunkRecord, { signal }: StoreCallOptions = {}): Promise<boolean> {
+    this.#check(key, signal);
+    assertRecord(record);
+    const { codec, signingKey } = this.#options;
+    const writer = new RecordWriter(key, record, { codec, signingKey });
+    const kept = await this.#keep(key, writer.bytes, (file) => fillFrom(writer, file, signal));
+    this.#meter.put(key, writer.bytes, kept);
+    return kept;
   }
 
-  async *list({ chunk }: ListOptions = {}): AsyncIterable<string> {
-    this.#check(chunk);
-    for (const name of await namesIn(this.#directory)) {
-      const key = recordName.exec(name)?.[1];
-      if (key && (chunk === undefined || chunkOf(key) === chunk)) yield key;
+  async delete(key: string, { evictedFor }: DeleteOptions = {}): Promise<boolean> {
+    this.#check(key);
+    const { quarantine } = await this.#folder;
+    await quarantine.remove(key);
+    const bytes = await this.#inTurn((folder) => removeRecord(folder, key));
+    if (bytes !== undefined && evictedFor) this.#meter.evict(key, bytes, evictedFor);
+    return bytes !== undefined;
+  }
+
+  async *list({ chunk, signal }: ListOptions = {}): AsyncIterable<string> {
+    this.#check(chunk, signal);
+    const { contents } = await this.#folder;
+    const shards = chunk === undefined ? await contents.shards() : [chunk.slice(0, 2)];
+    for (const shard of shards ?? []) {
+      for (const key of (await contents.keysIn(shard)) ?? []) {
+        signal?.throwIfAborted();
+        if (chunk === undefined || chunkOf(key) === chunk) yield key;
+      }
     }
   }
 
   async stats(): Promise<StoreStats> {
-    const { records, bytes } = await this.#inTurn(() => this.#usage.scan());
-    return this.#meter.stats({ records, bytes, maxBytes: this.#maxBytes });
+    const { maxBytes } = this.#options;
+    return this.#inTurn(async ({ room, contents }) => {
+      if (!this.#closed) await room.look();
+      const { records, bytes } = contents;
+      return this.#meter.stats({ records, bytes, maxBytes });
+    });
   }
 
   async clear(): Promise<void> {
-    for await (const key of this.list()) await this.#inTurn(() => this.#remove(key));
+    const { quarantine } = await this.#folder;
+    for await (const key of this.list()) {
+      await this.#inTurn((folder) => removeRecord(folder, key));
+    }
+    await quarantine.remove();
+  }
+
+  async lease(key: string, { ttlMs, signal }: LeaseOptions): Promise<Lease | undefined> {
+    this.#check(key, signal);
+    return (await this.#folder).leases.take(key, ttlMs);
+  }
+
+  async verify(options: FolderTaskOptions = {}): Promise<VerifyReport> {
+    const { held, records } = await this.#lookThrough(options.signal);
+    return verifyRecords(records, held, options);
+  }
+
+  async compact({ signal }: StoreCallOptions = {}): Promise<CompactReport> {
+    this.#check(undefined, signal);
+    const folder = await this.#folder;
+    return compactFolder({ ...folder, expire: this.#options.ttlMs < Infinity, signal });
+  }
+
+  async exportTo(folder: string, options: FolderTaskOptions = {}): Promise<TransferReport> {
+    const { held, records } = await this.#lookThrough(options.signal);
+    return exportRecords(records, held, folder, options);
+  }
+
+  async importFrom(folder: string, options: FolderTaskOptions = {}): Promise<TransferReport> {
+    this.#check(undefined, options.signal);
+    const { signingKey } = this.#options;
+    const keep = this.#keep.bind(this);
+    return importRecords(folder, signingKey === undefined ? {} : { signingKey }, keep, options);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    const { leases } = await this.#folder;
+    await Promise.allSettled(this.#puts);
     await this.#turn;
+    await this.#uses.settled();
+    await leases.releaseAll();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #read(key: string, signal?: AbortSignal): Promise<ChunkRecord | undefined> {
-    let handle: FileHandle | undefined;
-    try {
-      handle = await open(this.#path(key), readFlags);
-      const file = await handle.stat();
-      if (!file.isFile()) return undefined;
-      const reader = await RecordReader.open(fileSource(handle, file.size), { key, signal });
-      const record = await reader.readAll();
-      await handle.write(hitsBytes(reader.hits + 1), 0, 4, hitsOffset).catch(() => {});
-      return record;
-    } catch (error) {
-      signal?.throwIfAborted();
-      if (error instanceof BadRecord) {
-        this.#meter.corrupt(key, error.message);
-        await this.#inTurn(() => this.#remove(key));
-      }
-      return undefined;
-    } finally {
-      await handle?.close().catch(() => {});
+  /** Makes room for a record, has it written beside, and moves it to its place. */
+  #keep(key: string, bytes: number, fill: (file: PendingFile) => Promise<void>): Promise<boolean> {
+    const put = this.#reserve(key, bytes)
+      .then((reserved) => reserved && this.#write(key, bytes, fill))
+      .catch((error: unknown) => {
+        if (systemCode(error) === undefined) throw error;
+        return false;
+      })
+      .finally(() => this.#puts.delete(put));
+    this.#puts.add(put);
+    return put;
+  }
+
+  async #reserve(key: string, bytes: number): Promise<boolean> {
+    if (bytes > this.#options.maxBytes) return false;
+    // So that the records in use are not taken for old.
+    await this.#uses.settled();
+    for (;;) {
+      const { outcome, released } = await this.#inTurn(async ({ room }) => {
+        const outcome = await room.reserve(key, bytes);
+        return { outcome, released: outcome === 'later' ? room.released() : undefined };
+      });
+      if (outcome !== 'later') return outcome;
+      await released;
     }
   }
 
-  async #write(key: string, writer: RecordWriter, signal?: AbortSignal): Promise<void> {
-    const temporary = join(this.#directory, `.tmp-${randomUUID()}`);
+  async #write(
+    key: string,
+    bytes: number,
+    fill: (file: PendingFile) => Promise<void>,
+  ): Promise<boolean> {
+    const { places, contents, room } = await this.#folder;
+    const durable = this.#options.fsync === 'always';
+    const folder = places.shardOf(key);
+    const prepare = (attempt: number): Promise<void> =>
+      durable || attempt > 0 ? places.make(folder, { durable }) : places.check(folder);
+    let file: PendingFile | undefined;
+    let reserved = bytes;
     try {
-      const handle = await open(temporary, 'wx', 0o600);
-      try {
-        for (const { at, parts } of writer.pieces()) {
-          signal?.throwIfAborted();
-          let to = at;
-          for (const part of parts) {
-            await writeAll(handle, part, to);
-            to += part.byteLength;
-          }
-        }
-      } finally {
-        await handle.close();
-      }
-      await rename(temporary, this.#path(key));
+      file = await PendingFile.create(places.fileOf(key), prepare, { durable });
+      await fill(file);
+      await file.finish();
+      const finished = file;
+      await this.#inTurn(async () => {
+        await finished.move();
+        contents.set({ key, bytes, usedMs: Date.now() });
+        room.release(reserved);
+        reserved = 0;
+      });
+      await finished.settled();
+      return true;
     } catch (error) {
-      await removeFile(temporary);
+      await file?.discard();
       throw error;
+    } finally {
+      room.release(reserved);
     }
   }
 
-  async #remove(key: string): Promise<boolean> {
-    const bytes = await this.#sizeOf(key);
-    const removed = await removeFile(this.#path(key));
-    if (removed) this.#usage.added(-bytes);
-    return removed;
+  async #lookThrough(
+    signal: AbortSignal | undefined,
+  ): Promise<{ held: readonly Held[]; records: OpenFolder['records'] }> {
+    this.#check(undefined, signal);
+    return this.#inTurn(async ({ room, contents, records }) => {
+      await room.look();
+      return { held: contents.all(), records };
+    });
   }
 
-  /** 0 where there is no such record. */
-  async #sizeOf(key: string): Promise<number> {
-    try {
-      return (await stat(this.#path(key))).size;
-    } catch {
-      return 0;
-    }
-  }
-
-  #path(key: string): string {
-    return join(this.#directory, `${key}.kv`);
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const next = this.#turn.then(work);
+  #inTurn<T>(work: (folder: OpenFolder) => Promise<T>): Promise<T> {
+    const next = this.#turn.then(async () => work(await this.#folder));
     this.#turn = next.catch(() => {});
     return next;
   }
 
-  #check(key?: string): void {
+  #check(key?: string, signal?: AbortSignal): void {
     if (this.#closed) throw new DisposedError('folder store');
     if (key !== undefined) assertKey(key);
+    signal?.throwIfAborted();
   }
 }
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
-  let done = 0;
-  while (done < bytes.byteLength) {
-    done += (await handle.write(bytes, done, bytes.byteLength - done, at + done)).bytesWritten;
+/** Computes the next piece while the last one is being written. */
+async function fillFrom(
+  writer: RecordWriter,
+  file: PendingFile,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  let writing = Promise.resolve();
+  for (const { at, bytes } of writer.pieces()) {
+    await writing;
+    signal?.throwIfAborted();
+    writing = file.write(bytes, at);
+    // It is awaited, but only after the next piece.
+    writing.catch(() => {});
   }
+  await writing;
 }
 
-function fileSource(handle: FileHandle, length: number): ByteSource {
-  return {
-    length,
-    async read(target, at) {
-      let done = 0;
-      while (done < target.byteLength) {
-        const { bytesRead } = await handle.read(target, done, target.byteLength - done, at + done);
-        if (bytesRead === 0) throw new BadRecord('it is cut short');
-        done += bytesRead;
-      }
-    },
-  };
+/**
+ * The bytes of what was removed. Whoever deletes a text must know that it is gone, so this may fail.
+ * @throws StoreError
+ */
+async function removeRecord(
+  { places, contents }: OpenFolder,
+  key: string,
+): Promise<number | undefined> {
+  const path = places.fileOf(key);
+  try {
+    await places.check(places.shardOf(key));
+    const stats = await ifThere(lstat(path));
+    const removed = stats && (await ifThere(unlink(path).then(() => true)));
+    contents.forget(key);
+    return removed ? stats.size : undefined;
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === undefined) throw error;
+    // Something else stands where the store's folder would be, so it holds nothing.
+    if (code === 'ENOTDIR') return undefined;
+    throw new StoreError(`The record ${path} cannot be removed: ${String(error)}`, {
+      cause: error,
+    });
+  }
 }
