@@ -1,13 +1,12 @@
-import { afterAll, expect, test } from '@jest/globals';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { expect, test } from '@jest/globals';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderStore } from '../../../../adapters/fs/index.js';
 import { createWeave, memoryStore, tieredStore } from '../../../../lib/index.js';
 import { FakeEngine } from '../../../../lib/testing/index.js';
+import { filesIn, newFolder } from '../../../support/store/folders.js';
 
-const directory = await mkdtemp(join(tmpdir(), 'chunkweave-weave-'));
-afterAll(() => rm(directory, { recursive: true, force: true }));
+const directory = await newFolder();
 
 const documents = Array.from({ length: 6 }, (_, i) => ({
   id: `note-${i}.md`,
@@ -36,7 +35,7 @@ test('a new process over the same folder finds what the last one computed', asyn
 
 test('damage costs a prefill, and the answer stays what it was', async () => {
   const before = await askAnew();
-  const names = await readdir(directory);
+  const names = await filesIn(directory);
   for (const [i, name] of names.entries()) {
     const bytes = await readFile(join(directory, name));
     bytes[(i * 997) % bytes.length]! ^= 0x10;
