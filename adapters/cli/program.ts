@@ -6,10 +6,11 @@ import { devices } from './commands/devices.js';
 import { doctor } from './commands/doctor.js';
 import { ingest } from './commands/ingest.js';
 import { models } from './commands/models.js';
+import { store } from './commands/store.js';
 import { packageVersion } from './package.js';
 import { UsageError } from './usage-error.js';
 
-const commands: readonly Command[] = [ask, ingest, demo, models, devices, doctor];
+const commands: readonly Command[] = [ask, ingest, demo, models, store, devices, doctor];
 
 /** Exit code of a program that was stopped by Ctrl-C. */
 const INTERRUPTED = 130;

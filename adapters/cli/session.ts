@@ -10,18 +10,42 @@ import {
   tieredStore,
   type Weave,
 } from '../../lib/index.js';
-import { folderStore } from '../fs/index.js';
+import { type FolderStore, folderStore, type FolderStoreOptions } from '../fs/index.js';
 import type { GgmlEngine } from '../ggml/engine.js';
 import { cacheFolder } from '../models/index.js';
 import type { Io } from './command.js';
 import { share, wholeNumber } from './flags.js';
 import { counted, formatBytes, formatTime } from './report/format.js';
 import type { Terminal } from './report/terminal.js';
+import { UsageError } from './usage-error.js';
+
+/** What the user's folder of chunk KV may hold unless CHUNKWEAVE_KV_BYTES says otherwise. */
+const defaultKvBytes = 4 * 2 ** 30;
+
+/** Chunk KV in the user's cache folder. @throws UsageError for a bound that is none. */
+export function openFolderStore(
+  { env, cwd }: Pick<Io, 'env' | 'cwd'>,
+  options: Partial<FolderStoreOptions> = {},
+): FolderStore {
+  const text = env['CHUNKWEAVE_KV_BYTES'];
+  const maxBytes = text === undefined ? defaultKvBytes : Number(text);
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
+    throw new UsageError(`CHUNKWEAVE_KV_BYTES is "${text}"; give a whole number of bytes.`);
+  }
+  return folderStore({ directory: join(cacheFolder(env, cwd), 'kv'), maxBytes, ...options });
+}
 
 /** Chunk KV in memory, and in the user's cache folder for the next run. */
-export function openStore({ env, cwd }: Io): ChunkStore {
-  const directory = join(cacheFolder(env, cwd), 'kv');
-  return tieredStore([memoryStore(), folderStore({ directory })]);
+export function openStore(io: Io): ChunkStore {
+  return tieredStore([memoryStore(), openFolderStore(io)]);
+}
+
+/** What is kept, of how much may be, in a few words. */
+export async function describeStore(store: ChunkStore): Promise<string> {
+  const { tiers = [] } = await store.stats();
+  const disk = tiers.at(-1);
+  if (!disk) return '';
+  return `Chunk KV on disk: ${formatBytes(disk.bytes)} of at most ${formatBytes(disk.maxBytes)}.`;
 }
 
 export const askFlags = {

@@ -15,7 +15,7 @@ import { modelFlags, parseFlags } from '../flags.js';
 import { openEngine } from '../model.js';
 import { answerToJson, comparisonLine, reuseLine, sourceLines } from '../report/answer.js';
 import { Terminal } from '../report/terminal.js';
-import { askDefaults, askFlags, openStore, openWeave } from '../session.js';
+import { askDefaults, askFlags, describeStore, openStore, openWeave } from '../session.js';
 import { UsageError } from '../usage-error.js';
 
 export const ask: Command = {
@@ -70,6 +70,7 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
           );
         else if (values.compare) await compareAnswers(question, output);
         else await streamAnswer(question, output);
+        if (!values.json) terminal.note(await describeStore(store));
         return 0;
       } finally {
         await weave.dispose();

@@ -12,7 +12,7 @@ import { modelFlags, parseFlags, wholeNumber } from '../flags.js';
 import { openEngine } from '../model.js';
 import { counted, formatBytes, formatTime } from '../report/format.js';
 import { Terminal } from '../report/terminal.js';
-import { ingestReporter, openStore, openWeave } from '../session.js';
+import { describeStore, ingestReporter, openStore, openWeave } from '../session.js';
 import { UsageError } from '../usage-error.js';
 
 export const ingest: Command = {
@@ -89,6 +89,7 @@ async function ingestFolder(
       return report;
     } finally {
       await weave.dispose();
+      terminal.note(await describeStore(store));
     }
   } finally {
     await store.close();
