@@ -60,6 +60,9 @@ export type {
   RecomputePolicy,
   RefreshPlan,
 } from './reuse/policy.js';
+export { CostModel, type ComputeWork, type CostSnapshot } from './reuse/cost/cost-model.js';
+export type { Observation } from './reuse/cost/fit.js';
+export { preloadDepth, type PreloadTimes } from './reuse/cost/preload-depth.js';
 export { describePlan, type DescribePlanOptions } from './reuse/describe-plan.js';
 export { fullPolicy } from './reuse/full-policy.js';
 export { nonePolicy } from './reuse/none-policy.js';
@@ -68,6 +71,7 @@ export { questionPolicy, type QuestionPolicyOptions } from './reuse/question-pol
 export type {
   ChunkRecord,
   ChunkStore,
+  DeleteOptions,
   EncodingContext,
   GetLayersOptions,
   GetOptions,
@@ -120,7 +124,20 @@ export type {
 export { reusePolicy } from './store/eviction/reuse.js';
 export { StoreMeter } from './store/meter.js';
 export { memoryStore, type MemoryStore, type MemoryStoreOptions } from './store/memory-store.js';
-export { tieredStore, type TieredStore } from './store/tiered-store.js';
+export type { CircuitOptions } from './store/tiered/circuit.js';
+export type { QueueOptions, TieredStoreOptions, TierOptions } from './store/tiered/options.js';
+export type { TierBacklog } from './store/tiered/tier.js';
+export { tieredStore, type TieredStore } from './store/tiered/tiered-store.js';
+export {
+  bestVariant,
+  forgetChunk,
+  forgetChunks,
+  putVariant,
+  variantsOf,
+  type ForgetOptions,
+  type FoundVariant,
+  type PutVariantOptions,
+} from './store/variants.js';
 
 export type {
   AppendOptions,

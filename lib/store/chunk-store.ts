@@ -1,6 +1,6 @@
 import type { ChunkKv, LayerRange } from '../engine/chunk-kv.js';
 import type { KvLayout } from '../engine/model-info.js';
-import type { StoreStats } from './store-stats.js';
+import type { EvictionReason, StoreStats } from './store-stats.js';
 
 export type { StoreStats } from './store-stats.js';
 
@@ -26,7 +26,7 @@ export interface ChunkStore extends AsyncDisposable {
   /** Resolves to false when the record was not kept: too large for the bound, or no space left. */
   put(key: string, record: ChunkRecord, options?: StoreCallOptions): Promise<boolean>;
   /** True when there was such a record. */
-  delete(key: string): Promise<boolean>;
+  delete(key: string, options?: DeleteOptions): Promise<boolean>;
   /** Keys, in no particular order. */
   list(options?: ListOptions): AsyncIterable<string>;
   stats(): Promise<StoreStats>;
@@ -61,6 +61,11 @@ export interface LoadWorth {
 export interface GetLayersOptions extends GetOptions {
   /** Default all that the record holds. */
   readonly layers?: LayerRange;
+}
+
+export interface DeleteOptions {
+  /** Counts it as an eviction for this reason. Default: it is none. */
+  readonly evictedFor?: EvictionReason;
 }
 
 export interface ListOptions extends StoreCallOptions {

@@ -4,6 +4,7 @@ import { assertKey, chunkOf } from './chunk-key.js';
 import type {
   ChunkRecord,
   ChunkStore,
+  DeleteOptions,
   GetLayersOptions,
   ListOptions,
   RecordInfo,
@@ -114,10 +115,12 @@ class RecordsInMemory implements MemoryStore {
     return kept;
   }
 
-  async delete(key: string): Promise<boolean> {
+  async delete(key: string, { evictedFor }: DeleteOptions = {}): Promise<boolean> {
     this.#check(key);
+    const bytes = this.#records.get(key)?.bytes ?? 0;
     const found = this.#drop(key);
     if (found) this.#policy.remove(key);
+    if (found && evictedFor) this.#meter.evict(key, bytes, evictedFor);
     return found;
   }
 

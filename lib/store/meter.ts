@@ -33,12 +33,21 @@ export class StoreMeter {
 
   hit(key: string, record: Pick<ChunkRecord, 'kv' | 'computeMs'>, loadMs: number): void {
     const { kv, computeMs: recomputeMs } = record;
-    const tokens = kv.tokens.length;
+    const bytes = kv.data.byteLength;
+    this.read(key, { bytes, tokens: kv.tokens.length, recomputeMs }, loadMs);
+  }
+
+  /** A hit of which the layers were read alone. */
+  read(
+    key: string,
+    { bytes, tokens, recomputeMs }: { bytes: number; tokens: number; recomputeMs: number },
+    loadMs: number,
+  ): void {
     this.#loads[this.#hits % window] = loadMs;
     this.#hits++;
     this.#tokens += tokens;
     this.#recomputeMs += recomputeMs;
-    this.#tell({ type: 'hit', key, bytes: kv.data.byteLength, tokens, loadMs, recomputeMs });
+    this.#tell({ type: 'hit', key, bytes, tokens, loadMs, recomputeMs });
   }
 
   miss(key: string, reason: MissReason): void {
