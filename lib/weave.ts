@@ -2,8 +2,9 @@ import { recursiveChunker } from './chunkers/recursive.js';
 import type { Document } from './document.js';
 import type { Span } from './engine/arena.js';
 import type { ModelInfo } from './engine/model-info.js';
-import { DisposedError, InvalidArgumentError } from './errors.js';
+import { DisposedError, InvalidArgumentError, StoreError } from './errors.js';
 import { createPromptLayout } from './prompt.js';
+import { CostModel } from './reuse/cost/cost-model.js';
 import { bm25Retriever } from './retrieve/bm25.js';
 import { keyScope } from './store/chunk-key.js';
 import type { StoreStats } from './store/store-stats.js';
@@ -13,7 +14,8 @@ import type { Answer, AnswerStream, Source } from './weave/answer.js';
 import { startAnswerStream } from './weave/answer-stream.js';
 import { BackgroundWriter } from './weave/background-writer.js';
 import { CellBudget } from './weave/cell-budget.js';
-import { indexDocuments } from './weave/index-documents.js';
+import { type Forgotten, Forgetter } from './weave/forgetter.js';
+import { type Indexed, indexDocuments } from './weave/index-documents.js';
 import { WantedPassages, type WeaveKit } from './weave/kit.js';
 import { KvLibrary } from './weave/kv-library.js';
 import { likelyFirst } from './weave/likely-first.js';
@@ -35,7 +37,6 @@ import {
   sourcesOf,
 } from './weave/prepare.js';
 import { type KnownDocument, Registry } from './weave/registry.js';
-import { Speed } from './weave/speed.js';
 import { checkBudget, warmChunks } from './weave/warm.js';
 
 /**
@@ -57,7 +58,11 @@ export interface Weave extends AsyncDisposable {
   ): Promise<IngestReport>;
   /** Makes chunk KV of documents that were ingested before, within the budget. */
   warm(options?: WarmOptions): Promise<WarmReport>;
-  /** Forgets documents, and deletes the KV of passages that no other document has. True where there was one. */
+  /**
+   * Forgets documents, and deletes the KV of passages that no other document has, with whatever attended to
+   * them when it was made. True where there was one.
+   * @throws StoreError when a part of the store did not answer; the documents are removed all the same.
+   */
   remove(documentIds: readonly string[]): Promise<boolean[]>;
   /**
    * Answers a question.
@@ -119,7 +124,8 @@ export interface WeaveStats {
  * InvalidArgumentError.
  */
 export async function createWeave(options: WeaveOptions): Promise<Weave> {
-  const { engine, system, tenant, label, store, retriever, chunker, prompt, ...defaults } = options;
+  const { engine, system, tenant, label, store, costs = new CostModel(), ...others } = options;
+  const { retriever, chunker, prompt, ...defaults } = others;
   const { cells = Math.min(engine.model.contextLength, 4096) } = options;
   if (!Number.isSafeInteger(cells) || cells < 1) {
     throw new InvalidArgumentError(`cells is ${cells}; give a whole number of at least 1.`);
@@ -141,7 +147,8 @@ export async function createWeave(options: WeaveOptions): Promise<Weave> {
   const ownStore = store ? undefined : memoryStore();
   const kept = store ?? (ownStore as NonNullable<typeof ownStore>);
   const writer = new BackgroundWriter(kept);
-  const speed = new Speed();
+  const wanted = new WantedPassages(layout, keys);
+  const registry = new Registry();
   const lifetime = new AbortController();
   const kit: WeaveKit = {
     engine,
@@ -155,17 +162,25 @@ export async function createWeave(options: WeaveOptions): Promise<Weave> {
       key: prefixKey,
       store: kept,
       writer,
-      speed,
+      costs,
       lifetime: lifetime.signal,
     }),
-    library: new KvLibrary({ arena, model, store: kept, writer, speed }),
-    wanted: new WantedPassages(layout, keys),
+    library: new KvLibrary({
+      arena,
+      model,
+      store: kept,
+      writer,
+      costs,
+      isForgotten: (key) => wanted.isForgotten(key),
+    }),
+    wanted,
     store: kept,
     writer,
-    speed,
+    costs,
+    forgetter: new Forgetter({ store: kept, writer, wanted, registry }),
     chunker: chunker ?? recursiveChunker(),
     retriever: retriever ?? bm25Retriever(),
-    registry: new Registry(),
+    registry,
   };
   return new EngineWeave(kit, defaults, lifetime, ownStore);
 }
@@ -202,8 +217,8 @@ class EngineWeave implements Weave {
   ): Promise<IngestReport> {
     return this.#run([options.signal], async (signal) => {
       checkBudget(options.budget);
-      const indexed = await this.#changeDocuments(() =>
-        indexDocuments(this.#kit, documents, signal, options.onProgress),
+      const { indexed, forgotten } = await this.#changeDocuments(() =>
+        this.#index(documents, signal, options.onProgress),
       );
       const known = indexed.ids.flatMap((id) => this.#kit.registry.get(id) ?? []);
       const kv = await this.#warm(known, options, signal);
@@ -213,6 +228,7 @@ class EngineWeave implements Weave {
         tokens: indexed.tokens,
         replaced: indexed.replaced,
         empty: indexed.empty,
+        undeleted: forgotten.left,
         indexMilliseconds: indexed.milliseconds,
         kv,
       };
@@ -231,7 +247,12 @@ class EngineWeave implements Weave {
       this.#changeDocuments(async () => {
         const found: boolean[] = [];
         for (const id of documentIds) found.push(await this.#removeDocument(id));
-        return found;
+        const { left, problem } = await this.#kit.forgetter.run();
+        if (left === 0) return found;
+        throw new StoreError(
+          `The documents were removed, but the store could not delete all KV of ${left} passages: ${String(problem)} It is tried again with the next remove or ingest.`,
+          { cause: problem },
+        );
       }),
     );
   }
@@ -269,10 +290,10 @@ class EngineWeave implements Weave {
 
   stats(): Promise<WeaveStats> {
     return this.#run([], async () => {
-      const { registry, cells, speed, store } = this.#kit;
+      const { registry, cells, costs, store } = this.#kit;
       let chunks = 0;
       for (const document of registry.documents()) chunks += document.chunks.length;
-      const { msPerToken } = speed;
+      const { msPerToken } = costs;
       return {
         documents: registry.size,
         chunks,
@@ -333,16 +354,29 @@ class EngineWeave implements Weave {
     return warmChunks(this.#kit, chunks, options, signal);
   }
 
+  /** Also what is left out after an abort or a failure goes from the store. */
+  async #index(
+    documents: Iterable<Document> | AsyncIterable<Document>,
+    signal: AbortSignal,
+    onProgress: IngestOptions['onProgress'],
+  ): Promise<{ indexed: Indexed; forgotten: Forgotten }> {
+    const { forgetter } = this.#kit;
+    let indexed: Indexed;
+    try {
+      indexed = await indexDocuments(this.#kit, documents, signal, onProgress);
+    } catch (error) {
+      await forgetter.run();
+      throw error;
+    }
+    return { indexed, forgotten: await forgetter.run() };
+  }
+
   async #removeDocument(id: string): Promise<boolean> {
-    const { registry, retriever, wanted, writer, store } = this.#kit;
+    const { registry, retriever, forgetter } = this.#kit;
     const document = registry.delete(id);
     if (!document) return false;
+    forgetter.add(document.chunks);
     await retriever.remove(document.chunks.map((chunk) => chunk.id));
-    // A record still on its way to the store would come back after it was deleted.
-    await writer.idle();
-    for (const chunk of document.chunks) {
-      if (!registry.hasText(chunk.text)) await store.delete((await wanted.of(chunk)).key);
-    }
     return true;
   }
 

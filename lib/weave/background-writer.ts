@@ -25,14 +25,17 @@ export class BackgroundWriter {
     return this.#pending.get(key)?.record;
   }
 
-  put(key: string, record: ChunkRecord): void {
+  /** @param then is called when it is in the store, or was not kept; must not fail. */
+  put(key: string, record: ChunkRecord, then?: () => Promise<void>): void {
     const bytes = recordBytes(record);
     this.#bytes += bytes;
-    const done = this.#write(key, record).finally(() => {
+    const write = async (): Promise<void> => {
+      await this.#write(key, record);
       this.#bytes -= bytes;
+      await then?.();
       if (this.#pending.get(key)?.record === record) this.#pending.delete(key);
-    });
-    this.#pending.set(key, { record, done });
+    };
+    this.#pending.set(key, { record, done: write() });
   }
 
   /** Waits until few enough bytes are pending. */

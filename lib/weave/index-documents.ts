@@ -43,6 +43,7 @@ export async function indexDocuments(
     });
     await replaceChunks(kit, known?.chunks ?? [], chunks, signal);
     if (known) replaced.add(document.id);
+    kit.forgetter.add(known?.chunks ?? []);
     if (chunks.length === 0) {
       kit.registry.delete(document.id);
       empty.push(document.id);

@@ -4,14 +4,15 @@ import type { KvArena } from '../engine/arena.js';
 import type { KvEngine } from '../engine/engine.js';
 import type { PromptLayout } from '../prompt.js';
 import type { Retriever } from '../retrieve/retriever.js';
+import type { CostModel } from '../reuse/cost/cost-model.js';
 import type { KeyScope } from '../store/chunk-key.js';
 import type { ChunkStore } from '../store/chunk-store.js';
 import type { BackgroundWriter } from './background-writer.js';
 import type { CellBudget } from './cell-budget.js';
+import type { Forgetter } from './forgetter.js';
 import type { KvLibrary, Wanted } from './kv-library.js';
 import type { CanonicalPrefix } from './prefix.js';
 import type { Registry } from './registry.js';
-import type { Speed } from './speed.js';
 
 /** The parts of a weave that asking and ingesting share. */
 export interface WeaveKit {
@@ -24,7 +25,8 @@ export interface WeaveKit {
   readonly wanted: WantedPassages;
   readonly store: ChunkStore;
   readonly writer: BackgroundWriter;
-  readonly speed: Speed;
+  readonly costs: CostModel;
+  readonly forgetter: Forgetter;
   readonly chunker: Chunker;
   readonly retriever: Retriever;
   readonly registry: Registry;
@@ -35,6 +37,8 @@ export class WantedPassages {
   readonly #layout: PromptLayout;
   readonly #keys: KeyScope;
   readonly #known = new WeakMap<Chunk, Promise<Wanted>>();
+  /** Keys of passages that are in no document any more. */
+  readonly #forgotten = new Set<string>();
 
   constructor(layout: PromptLayout, keys: KeyScope) {
     this.#layout = layout;
@@ -44,10 +48,27 @@ export class WantedPassages {
   of(chunk: Chunk): Promise<Wanted> {
     let wanted = this.#known.get(chunk);
     if (!wanted) {
-      const tokens = this.#layout.passage(chunk);
-      wanted = this.#keys.key(tokens).then((key) => ({ key, tokens }));
+      wanted = this.#make(chunk);
       this.#known.set(chunk, wanted);
     }
     return wanted;
+  }
+
+  /** From now on an answer that still uses the passage leaves nothing of it behind. */
+  forget(key: string): void {
+    this.#forgotten.add(key);
+  }
+
+  isForgotten(key: string): boolean {
+    return this.#forgotten.has(key);
+  }
+
+  async #make(chunk: Chunk): Promise<Wanted> {
+    const tokens = this.#layout.passage(chunk);
+    const { documentId, start, end } = chunk;
+    const key = await this.#keys.key(tokens);
+    // It came (back) with a document.
+    this.#forgotten.delete(key);
+    return { key, tokens, source: { documentId, start, end } };
   }
 }

@@ -1,18 +1,23 @@
 import type { KvArena, KvSequence } from '../engine/arena.js';
-import type { ModelInfo } from '../engine/model-info.js';
-import type { ChunkRecord, ChunkStore } from '../store/chunk-store.js';
+import { kvBytesPerToken, type ModelInfo } from '../engine/model-info.js';
+import { deferred } from '../deferred.js';
+import type { CostModel } from '../reuse/cost/cost-model.js';
+import type { ChunkRecord, ChunkStore, LoadWorth, RecordSource } from '../store/chunk-store.js';
 import { abortable } from './abortable.js';
 import type { BackgroundWriter } from './background-writer.js';
+import { Claims } from './claims.js';
 import { encodeBatch } from './encode-batch.js';
+import { batchTokens, encodingMs } from './encoding-ms.js';
 import { fitsTokens } from './fits.js';
-import type { Speed } from './speed.js';
 
 export interface KvLibraryOptions {
   readonly arena: KvArena;
   readonly model: ModelInfo;
   readonly store: ChunkStore;
   readonly writer: BackgroundWriter;
-  readonly speed: Speed;
+  readonly costs: CostModel;
+  /** Whether a record is not to be kept any more; default: none is. */
+  readonly isForgotten?: (key: string) => boolean;
 }
 
 /** A passage whose KV is wanted. */
@@ -20,6 +25,8 @@ export interface Wanted {
   readonly key: string;
   /** As they stand in prompts. */
   readonly tokens: Int32Array;
+  /** Where the text comes from; of texts that occur more than once, one place. */
+  readonly source?: RecordSource;
 }
 
 export interface Obtained {
@@ -44,12 +51,13 @@ export interface Obtaining {
   readonly spent: { readonly encodeMs: number };
 }
 
-/** Rows of a batch of encodings: one native compute of bounded size, so others get their turn in between. */
-const batchTokens = 512;
 /** Records read at once: enough to keep a disk busy. */
 const parallelReads = 4;
 
-/** Finds chunk KV in the store, or makes it; two callers who miss the same chunk make it once. */
+/**
+ * Finds chunk KV in the store, or makes it. Two callers who miss the same chunk make it once, also in two
+ * processes where the store gives leases.
+ */
 export class KvLibrary {
   readonly #options: KvLibraryOptions;
   readonly #flights = new Map<string, Promise<ChunkRecord>>();
@@ -76,7 +84,7 @@ export class KvLibrary {
     const finds: Promise<ChunkRecord | undefined>[] = [];
     for (const [i, item] of wanted.entries()) {
       const turn = i < parallelReads ? undefined : finds[i - parallelReads];
-      finds.push((turn ?? Promise.resolve()).then(() => this.#find(item, options.signal)));
+      finds.push((turn ?? Promise.resolve()).then(() => this.#find(item, options)));
     }
     const made = this.#makeMissing(wanted, finds, options, spent);
     const first = new Map<string, number>();
@@ -93,22 +101,42 @@ export class KvLibrary {
     return { items, settled: settle(made), spent };
   }
 
-  async #find({ key, tokens }: Wanted, signal?: AbortSignal): Promise<ChunkRecord | undefined> {
-    const { model, store, writer } = this.#options;
+  async #find(item: Wanted, options: ObtainOptions): Promise<ChunkRecord | undefined> {
+    const { key } = item;
+    const { writer } = this.#options;
+    const { signal } = options;
     signal?.throwIfAborted();
     const flight = this.#flights.get(key);
     const pending = flight
       ? await abortable(flight, signal).catch(() => undefined)
       : writer.find(key);
     signal?.throwIfAborted();
-    if (pending) return pending;
-    const record = await store.get(key, signal ? { signal } : {}).catch(() => undefined);
+    return pending ?? this.#read(item, options);
+  }
+
+  /** Reads a record where that takes less time than computing it. */
+  async #read(
+    { key, tokens }: Wanted,
+    { prefix, signal }: Pick<ObtainOptions, 'prefix' | 'signal'>,
+  ): Promise<ChunkRecord | undefined> {
+    const { model, store } = this.#options;
+    const worth = this.#worth(tokens.length, prefix.length);
+    const record = await store
+      .get(key, { ...(signal && { signal }), ...(worth && { worth }) })
+      .catch(() => undefined);
     signal?.throwIfAborted();
     if (!record) return undefined;
     if (fitsTokens(record.kv, model, tokens)) return record;
     this.misfits++;
     await store.delete(key).catch(() => false);
     return undefined;
+  }
+
+  #worth(tokens: number, before: number): LoadWorth | undefined {
+    const { model, costs } = this.#options;
+    const recomputeMs = costs.predictCompute({ tokens, before });
+    if (recomputeMs === undefined) return undefined;
+    return { recomputeMs, bytes: tokens * kvBytesPerToken(model.kv) };
   }
 
   async #makeMissing(
@@ -120,32 +148,32 @@ export class KvLibrary {
     const made = new Map<string, Obtained>();
     const results = await Promise.allSettled(finds);
     for (const result of results) if (result.status === 'rejected') throw result.reason;
-    let missing = new Map<string, Int32Array>();
-    for (const [i, { key, tokens }] of wanted.entries()) {
+    let missing = new Map<string, Wanted>();
+    for (const [i, item] of wanted.entries()) {
       const result = results[i];
-      if (result?.status === 'fulfilled' && !result.value) missing.set(key, tokens);
+      if (result?.status === 'fulfilled' && !result.value) missing.set(item.key, item);
     }
-    const total = sum(missing.values());
+    const total = tokensOf(missing.values());
     let done = 0;
     const onEncoded = (tokens: number) => options.onEncoded?.((done += tokens), total);
     const start = performance.now();
     while (missing.size > 0) {
-      const failed = new Map<string, Int32Array>();
+      const failed = new Map<string, Wanted>();
       const others: Promise<void>[] = [];
       const mine: Wanted[] = [];
-      for (const [key, tokens] of missing) {
+      for (const [key, item] of missing) {
         // Someone else may have finished it while the store was being asked.
         const record = this.#options.writer.find(key);
         const flight = this.#flights.get(key);
         if (record) made.set(key, { record, cached: true });
-        else if (!flight) mine.push({ key, tokens });
+        else if (!flight) mine.push(item);
         else {
           const join = async () => {
             try {
               made.set(key, { record: await abortable(flight, options.signal), cached: true });
-              onEncoded(tokens.length);
+              onEncoded(item.tokens.length);
             } catch {
-              failed.set(key, tokens);
+              failed.set(key, item);
             }
           };
           others.push(join());
@@ -160,60 +188,151 @@ export class KvLibrary {
     return made;
   }
 
-  /** Encodes passages that nobody else encodes, in batches. */
+  /** Makes passages that nobody else in this process makes. */
   async #encode(
     mine: readonly Wanted[],
     made: Map<string, Obtained>,
-    options: {
-      prefix: KvSequence;
-      signal?: AbortSignal | undefined;
-      onEncoded: (n: number) => void;
-    },
+    options: EncodeOptions,
   ): Promise<void> {
     const flights = new Map(mine.map(({ key }) => [key, deferred<ChunkRecord>()]));
     for (const [key, { promise }] of flights) {
       promise.catch(() => {});
       this.#flights.set(key, promise);
     }
+    const claims = new Claims(this.#options.store);
+    const finish: Finish = ({ key, tokens }, record, cached) => {
+      made.set(key, { record, cached });
+      if (!cached) this.#keep(key, record, claims);
+      this.#flights.delete(key);
+      flights.get(key)?.resolve(record);
+      options.onEncoded(tokens.length);
+    };
     try {
-      for (const batch of batches(mine)) {
-        for (const [key, record] of await this.#encodeOne(batch, options)) {
-          made.set(key, { record, cached: false });
-          this.#options.writer.put(key, record);
-          this.#flights.delete(key);
-          flights.get(key)?.resolve(record);
-        }
-        options.onEncoded(sum(batch.map(({ tokens }) => tokens)));
-        await this.#options.writer.room();
-      }
+      const { own, theirs } = await this.#claimAll(claims, mine, options, finish);
+      await this.#encodeAll(own, options, finish);
+      const left = await this.#awaitOthers(claims, theirs, options, finish);
+      await this.#encodeAll(left, options, finish);
     } catch (error) {
       for (const [key, { promise, reject }] of flights) {
         if (this.#flights.get(key) === promise) this.#flights.delete(key);
         reject(error);
       }
       throw error;
+    } finally {
+      await this.#releaseUnused(claims, mine, made);
+    }
+  }
+
+  /** Divides passages into those to be made here and those that another process is making. */
+  async #claimAll(
+    claims: Claims,
+    mine: readonly Wanted[],
+    options: EncodeOptions,
+    finish: Finish,
+  ): Promise<{ own: Wanted[]; theirs: Wanted[] }> {
+    const { signal } = options;
+    // The last of them is made when all the others are.
+    const computeMs = this.#encodingMs(mine, options);
+    const claim = async (item: Wanted): Promise<'own' | 'theirs' | 'done'> => {
+      const claimed = await claims.claim(item.key, { computeMs, signal });
+      if (claimed === 'theirs') return 'theirs';
+      const record = claimed === 'there' ? await this.#read(item, options) : undefined;
+      if (!record) return 'own';
+      finish(item, record, true);
+      return 'done';
+    };
+    const ends = await allOver(mine.map(claim));
+    return {
+      own: mine.filter((_, i) => ends[i] === 'own'),
+      theirs: mine.filter((_, i) => ends[i] === 'theirs'),
+    };
+  }
+
+  /** Waits for what other processes are making. Resolves to what is to be made here after all. */
+  async #awaitOthers(
+    claims: Claims,
+    theirs: readonly Wanted[],
+    options: EncodeOptions,
+    finish: Finish,
+  ): Promise<Wanted[]> {
+    const { signal } = options;
+    const computeMs = this.#encodingMs(theirs, options);
+    const wait = async (item: Wanted): Promise<boolean> => {
+      const end = await claims.awaitOther(item.key, { computeMs, signal });
+      const record = end === 'there' ? await this.#read(item, options) : undefined;
+      if (record) finish(item, record, true);
+      return record !== undefined;
+    };
+    const ends = await allOver(theirs.map(wait));
+    return theirs.filter((_, i) => !ends[i]);
+  }
+
+  /** Gives back what was claimed and not made, or made by another. What is on its way to the store follows later. */
+  async #releaseUnused(
+    claims: Claims,
+    mine: readonly Wanted[],
+    made: ReadonlyMap<string, Obtained>,
+  ): Promise<void> {
+    for (const { key } of mine) {
+      if (made.get(key)?.cached !== false) await claims.release(key);
+    }
+  }
+
+  #encodingMs(items: readonly Wanted[], { prefix }: EncodeOptions): number | undefined {
+    return encodingMs(this.#options.costs, tokensOf(items), prefix.length);
+  }
+
+  /** Encodes passages in batches. */
+  async #encodeAll(
+    items: readonly Wanted[],
+    options: EncodeOptions,
+    finish: Finish,
+  ): Promise<void> {
+    for (const batch of batches(items)) {
+      const records = await this.#encodeOne(batch, options);
+      for (const [i, record] of records.entries()) finish(batch[i] as Wanted, record, false);
+      await this.#options.writer.room();
     }
   }
 
   async #encodeOne(
     batch: readonly Wanted[],
-    { prefix, signal }: { prefix: KvSequence; signal?: AbortSignal | undefined },
-  ): Promise<[string, ChunkRecord][]> {
-    const { arena, speed } = this.#options;
+    { prefix, signal }: EncodeOptions,
+  ): Promise<ChunkRecord[]> {
+    const { arena, costs } = this.#options;
     signal?.throwIfAborted();
     const runs = batch.map(({ tokens }) => tokens);
-    const count = sum(runs);
     const start = performance.now();
     const kvs = await encodeBatch(arena, prefix, runs, signal ? { signal } : {});
     const ms = performance.now() - start;
-    speed.measured(count, ms);
+    const before = prefix.length;
+    costs.observeCompute(
+      runs.map(({ length: tokens }) => ({ tokens, before })),
+      ms,
+    );
+    const count = tokensOf(batch);
     const created = Date.now();
     return kvs.map((kv, i) => {
-      const { key, tokens } = batch[i] as Wanted;
-      return [key, { kv, computeMs: (ms * tokens.length) / count, created }];
+      const { tokens, source } = batch[i] as Wanted;
+      const computeMs = (ms * tokens.length) / count;
+      return { kv, computeMs, created, ...(source && { source }) };
     });
   }
+
+  /** Puts a record into the store, unless its passage went while it was made, and tells others that they may look. */
+  #keep(key: string, record: ChunkRecord, claims: Claims): void {
+    const { writer, isForgotten } = this.#options;
+    if (isForgotten?.(key)) void claims.release(key);
+    else writer.put(key, record, () => claims.release(key));
+  }
 }
+
+interface EncodeOptions extends Pick<ObtainOptions, 'prefix' | 'signal'> {
+  readonly onEncoded: (tokens: number) => void;
+}
+
+/** Hands a record to all who wait for it. */
+type Finish = (item: Wanted, record: ChunkRecord, cached: boolean) => void;
 
 /** Runs of passages that together stay within a batch; a longer passage is one of its own. */
 export function* batches(wanted: readonly Wanted[]): Generator<Wanted[]> {
@@ -235,22 +354,14 @@ async function settle(work: Promise<unknown>): Promise<void> {
   await Promise.allSettled([work]);
 }
 
-interface Deferred<T> {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (reason: unknown) => void;
+/** Waits for all work to be over, then rejects with the first failure. */
+async function allOver<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }
 
-function deferred<T>(): Deferred<T> {
-  let parts: Omit<Deferred<T>, 'promise'> | undefined;
-  const promise = new Promise<T>((resolve, reject) => {
-    parts = { resolve, reject };
-  });
-  return { promise, ...(parts as unknown as Omit<Deferred<T>, 'promise'>) };
-}
-
-function sum(runs: Iterable<Int32Array>): number {
+function tokensOf(items: Iterable<Wanted>): number {
   let total = 0;
-  for (const run of runs) total += run.length;
+  for (const { tokens } of items) total += tokens.length;
   return total;
 }

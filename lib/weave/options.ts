@@ -3,6 +3,7 @@ import type { KvEngine } from '../engine/engine.js';
 import type { SamplingOptions } from '../engine/sampling.js';
 import type { PromptOptions } from '../prompt.js';
 import type { Retriever } from '../retrieve/retriever.js';
+import type { CostModel } from '../reuse/cost/cost-model.js';
 import type { RecomputePolicy } from '../reuse/policy.js';
 import type { ChunkStore } from '../store/chunk-store.js';
 
@@ -11,6 +12,8 @@ export interface WeaveOptions extends AskDefaults {
   readonly engine: KvEngine;
   /** Where chunk KV is kept; stays the caller's. Default {@link memoryStore}. */
   readonly store?: ChunkStore;
+  /** Learns how long computing takes here. Default one of the weave's own. */
+  readonly costs?: CostModel;
   /** Default {@link recursiveChunker}. */
   readonly chunker?: Chunker;
   /** Default {@link bm25Retriever}. May hold passages already, for example of a saved index. */
@@ -143,6 +146,11 @@ export interface IngestReport {
   readonly replaced: readonly string[];
   /** Ids of documents without any text: not indexed. */
   readonly empty: readonly string[];
+  /**
+   * Passages that no document has any more and whose KV may still be in a part of the store that did not
+   * answer. It is tried again with the next ingest or remove.
+   */
+  readonly undeleted: number;
   /** Milliseconds of tokenising, cutting and indexing. */
   readonly indexMilliseconds: number;
   /** Chunk KV made within the budget. */

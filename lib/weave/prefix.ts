@@ -1,10 +1,10 @@
 import type { KvArena, KvSequence } from '../engine/arena.js';
 import type { ModelInfo } from '../engine/model-info.js';
+import type { CostModel } from '../reuse/cost/cost-model.js';
 import type { ChunkStore } from '../store/chunk-store.js';
 import { abortable } from './abortable.js';
 import type { BackgroundWriter } from './background-writer.js';
 import { fitsTokens } from './fits.js';
-import type { Speed } from './speed.js';
 
 export interface CanonicalPrefixOptions {
   readonly arena: KvArena;
@@ -14,7 +14,7 @@ export interface CanonicalPrefixOptions {
   readonly key: string;
   readonly store: ChunkStore;
   readonly writer: BackgroundWriter;
-  readonly speed: Speed;
+  readonly costs: CostModel;
   /** Aborted when the weave is disposed. */
   readonly lifetime: AbortSignal;
 }
@@ -64,22 +64,22 @@ export class CanonicalPrefix {
   }
 
   async #load(sequence: KvSequence): Promise<boolean> {
-    const { model, tokens, key, store, speed, lifetime } = this.#options;
+    const { model, tokens, key, store, costs, lifetime } = this.#options;
     if (tokens.length === 0) return false;
     const record = await store.get(key, { signal: lifetime }).catch(() => undefined);
     if (!record || !fitsTokens(record.kv, model, tokens)) return false;
     await sequence.splice(record.kv, { position: 0, signal: lifetime });
     // What it took when it was made is the best guess until something is measured here.
-    if (speed.msPerToken === undefined) speed.measured(tokens.length, record.computeMs);
+    costs.hintCompute({ tokens: tokens.length }, record.computeMs);
     return true;
   }
 
   async #compute(sequence: KvSequence, signal: AbortSignal): Promise<void> {
-    const { tokens, key, writer, speed } = this.#options;
+    const { tokens, key, writer, costs } = this.#options;
     const start = performance.now();
     await sequence.append(tokens, { logits: 'none', signal });
     const computeMs = performance.now() - start;
-    speed.measured(tokens.length, computeMs);
+    costs.observeCompute({ tokens: tokens.length }, computeMs);
     const kv = await sequence.capture({ start: 0, end: tokens.length }, { signal });
     writer.put(key, { kv, computeMs, created: Date.now() });
   }

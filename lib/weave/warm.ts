@@ -2,6 +2,7 @@ import type { Chunk } from '../document.js';
 import { kvBytesPerToken } from '../engine/model-info.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { WeaveKit } from './kit.js';
+import { encodingMs } from './encoding-ms.js';
 import { batches, type Wanted } from './kv-library.js';
 import type { KvBudget, KvEstimate, WarmOptions, WarmReport } from './options.js';
 
@@ -103,10 +104,10 @@ class WarmRun {
 
   /** The next chunks without KV, as many as the rest of the budget is expected to take. */
   async #plan(): Promise<Wanted[]> {
-    const { speed, library, wanted, cells } = this.#kit;
+    const { costs, library, wanted, cells } = this.#kit;
     const planned: Wanted[] = [];
     let tokens = 0;
-    const mostTokens = speed.msPerToken === undefined ? firstTokens : Infinity;
+    const mostTokens = costs.msPerToken === undefined ? firstTokens : Infinity;
     while (this.#next < this.#chunks.length && tokens < mostTokens) {
       this.#signal.throwIfAborted();
       const item = await wanted.of(this.#chunks[this.#next] as Chunk);
@@ -156,9 +157,14 @@ class WarmRun {
   /** Whether so many tokens more are within the budget. */
   #fits(tokens: number): boolean {
     const { milliseconds, bytes } = this.#limits;
-    const expected = this.#kit.speed.estimate(tokens) ?? 0;
+    const expected = this.#expected(tokens) ?? 0;
     if (this.#elapsed() + expected > milliseconds) return false;
     return (this.#tokens + tokens) * this.#bytesPerToken <= bytes;
+  }
+
+  #expected(tokens: number): number | undefined {
+    const { costs, layout } = this.#kit;
+    return encodingMs(costs, tokens, layout.prefix.length);
   }
 
   #tellEstimate(planned: readonly Wanted[]): void {
@@ -175,7 +181,7 @@ class WarmRun {
   }
 
   #estimate(chunks: number, tokens: number): KvEstimate {
-    const milliseconds = this.#kit.speed.estimate(tokens);
+    const milliseconds = this.#expected(tokens);
     return {
       chunks,
       tokens,
