@@ -4,6 +4,7 @@ import { type Bench, type BenchOptions, machine } from './harness.js';
 
 const benches: Record<string, () => Promise<Bench>> = {
   engine: async () => (await import('./engine.js')).engine,
+  store: async () => (await import('./store.js')).store,
   ttft: async () => (await import('./ttft.js')).ttft,
 };
 

@@ -19,8 +19,6 @@ import { type Metadata, parseMetadata } from './metadata.js';
 import { type Blocks, readBlocks } from './read-blocks.js';
 import { blockHash, checkSignature, type SigningKey } from './signature.js';
 
-export { bytesSource, type ByteSource } from './byte-source.js';
-
 export interface ReadRecordOptions {
   /** The record must be of this key; default any. */
   readonly key?: string | undefined;
