@@ -11,7 +11,7 @@ const spareMs = 5000;
 /** Milliseconds of a lease, and of waiting for another's, while nobody knows how long computing takes. */
 const unknownMs = 60_000;
 /** Least milliseconds that others may take longer than computing should. */
-const leastMarginMs = 1000;
+const leastMarginMs = 2000;
 const firstPauseMs = 10;
 const longestPauseMs = 500;
 

@@ -16,6 +16,8 @@ const leastMs = 1e-4;
 /** How strongly terms are pulled to 0 that the observations cannot tell from the main one. */
 const pull = 1e-3;
 const rounds = 8;
+/** Fitting ends when no coefficient changes by more than this share. */
+const settled = 1e-3;
 
 /**
  * Milliseconds as a sum of terms with coefficients of at least 0, fitted to the latest observations. Errors
@@ -76,7 +78,13 @@ function fitted(observations: readonly Observation[], terms: number, main: numbe
     // What is usual: 1.48 medians are a standard deviation where errors are normal.
     const usual = 1.5 * Math.max(0.02, 1.48 * weightedMedian(errors, ages));
     const weights = errors.map((error, i) => (ages[i] as number) * Math.min(1, usual / error) ** 2);
+    const before = coefficients;
     coefficients = weightedLeastSquares(observations, weights, scales, terms, main);
+    const isSettled = coefficients.every((value, j) => {
+      const was = before[j] as number;
+      return Math.abs(value - was) <= settled * was;
+    });
+    if (isSettled) break;
   }
   return coefficients;
 }

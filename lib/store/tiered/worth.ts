@@ -28,12 +28,14 @@ export class Payoff {
 
   /** @param bytes of the KV that was loaded. */
   loaded(bytes: number, ms: number, worth?: LoadWorth): void {
-    const expected = this.#costs.predictLoad(this.#tier, bytes);
-    const didNotPay = worth && expected !== undefined && expected >= worth.recomputeMs;
-    // Far faster than believed: what was seen before is over, and would be outvoted too slowly.
-    if (didNotPay && ms < worth.recomputeMs && ms < expected / 2) {
-      this.#costs.forgetLoads(this.#tier);
-    }
+    if (worth && ms < worth.recomputeMs) this.#forgetSlowness(bytes, ms, worth);
     this.#costs.observeLoad(this.#tier, bytes, ms);
+  }
+
+  /** What was seen before is over where a load that did not seem to pay did: it would be outvoted too slowly. */
+  #forgetSlowness(bytes: number, ms: number, { recomputeMs }: LoadWorth): void {
+    const expected = this.#costs.predictLoad(this.#tier, bytes);
+    if (expected === undefined || expected < recomputeMs || ms > expected / 2) return;
+    this.#costs.forgetLoads(this.#tier);
   }
 }

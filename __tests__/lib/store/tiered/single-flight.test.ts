@@ -1,4 +1,6 @@
 import { expect, test } from '@jest/globals';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { DisposedError, memoryStore, tieredStore } from '../../../../lib/index.js';
 import { sampleKey, sampleRecord } from '../../../../lib/testing/index.js';
 import { door, sleep, StandIn, until } from './support.js';
@@ -91,7 +93,17 @@ test('closing ends loads under way', async () => {
   await Promise.all([expect(get).rejects.toBeInstanceOf(DisposedError), store.close()]);
 });
 
-test('many keys under a hundred callers at once, with aborts: every answer is right and nothing is left', async () => {
+/** Bytes that something still refers to. */
+function bytesInUse(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+const total = process.env.CHUNKWEAVE_SOAK ? 100_000 : 10_000;
+
+test('many keys under a hundred callers at once, with aborts: every answer is right, nothing is left, and no memory is kept', async () => {
   const fast = memoryStore({ maxBytes: 3000 });
   const slow = new StandIn();
   slow.before = () => sleep(0);
@@ -100,8 +112,10 @@ test('many keys under a hundred callers at once, with aborts: every answer is ri
   for (const [i, record] of records.entries()) await slow.inner.put(sampleKey(i), record);
   let turn = 0;
   let aborted = 0;
+  let before = 0;
   const caller = async () => {
-    while (turn < 5000) {
+    while (turn < total) {
+      if (turn === total / 4) before = bytesInUse();
       const number = turn++ % records.length;
       const controller = new AbortController();
       if (turn % 17 === 0) queueMicrotask(() => controller.abort());
@@ -115,10 +129,12 @@ test('many keys under a hundred callers at once, with aborts: every answer is ri
     }
   };
   await Promise.all(Array.from({ length: 100 }, caller));
+  expect(bytesInUse() - before).toBeLessThan(4 * 2 ** 20);
+  expect(before).toBeGreaterThan(0);
   expect(aborted).toBeGreaterThan(100);
   const { hits, misses } = await store.stats();
   expect(misses).toBe(0);
-  expect(hits + aborted).toBeGreaterThanOrEqual(5000);
+  expect(hits + aborted).toBeGreaterThanOrEqual(total);
   await store.flush();
   expect(store.backlog()).toMatchObject([
     { records: 0, bytes: 0, deletions: 0 },
