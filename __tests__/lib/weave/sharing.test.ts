@@ -237,7 +237,7 @@ test('a tier whose loads take longer than computing is left alone, by one cost m
     [0.01, true],
   ] as const) {
     const costs = new CostModel();
-    for (const bytes of [1e4, 1e5, 1e6]) costs.observeLoad('slow', bytes, loadMs);
+    for (let i = 1; i < 10; i++) costs.observeLoad('slow', i * 1e5, loadMs);
     const store = tieredStore([memoryStore(), { store: slow, name: 'slow' }], { costs });
     const { weave } = await weaveOver(store, { costs });
     const answer = await weave.ask(question);

@@ -69,6 +69,11 @@ export class CostModel {
     return this.#loads.get(tier)?.predict([1, bytes]);
   }
 
+  /** How many loads from a tier the prediction rests on, up to 64. */
+  knownLoads(tier: string): number {
+    return this.#loads.get(tier)?.size ?? 0;
+  }
+
   /** Forgets how a tier was: it has changed. */
   forgetLoads(tier: string): void {
     this.#loads.delete(tier);

@@ -38,6 +38,11 @@ export class Fit {
     this.#main = main;
   }
 
+  /** Observations that are looked at. */
+  get size(): number {
+    return this.#observations.length;
+  }
+
   observe(terms: readonly number[], ms: number): void {
     if (!terms.every((term) => Number.isFinite(term) && term >= 0)) return;
     if (!((terms[this.#main] as number) > 0) || !Number.isFinite(ms) || ms < 0) return;

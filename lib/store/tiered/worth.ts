@@ -3,6 +3,8 @@ import type { LoadWorth } from '../chunk-store.js';
 
 /** Share of the time spent on computing records that looking again at a slow tier may cost. */
 const probeShare = 1 / 20;
+/** Loads that a tier is given before it is judged: the first ones are slow for reasons of their own. */
+const trialLoads = 8;
 
 /** Decides whether reading a tier pays, and finds out when one that was slow is fast again. */
 export class Payoff {
@@ -17,7 +19,7 @@ export class Payoff {
 
   /** Whether to read. Says yes now and then where it does not seem to pay. */
   pays(worth: LoadWorth | undefined): boolean {
-    if (!worth) return true;
+    if (!worth || this.#costs.knownLoads(this.#tier) < trialLoads) return true;
     const loadMs = this.#costs.predictLoad(this.#tier, worth.bytes);
     if (loadMs === undefined || loadMs < worth.recomputeMs) return true;
     this.#credit += probeShare * worth.recomputeMs;
