@@ -88,7 +88,9 @@ test.each(Object.entries(tasks))(
     // What the dead left is found by its age, and cleared away.
     const home = await homeOf(options);
     for (const path of await filesIn(home)) {
-      if (path.includes('.tmp-')) await utimes(join(home, path), new Date(0), new Date(0));
+      // A lease whose holder died before it wrote for how long ends by its age as well.
+      const ages = path.includes('.tmp-') || path.startsWith('leases');
+      if (ages) await utimes(join(home, path), new Date(0), new Date(0));
     }
     await using store = folderStore(options);
     await store.compact();
