@@ -5,8 +5,13 @@ export interface ByteSource {
   readonly length: number;
   /** Fills `target` from byte `at` on; rejects where there are not enough. */
   read(target: Uint8Array, at: number, signal?: AbortSignal): Promise<void>;
-  /** The bytes where they are, if they are in memory and will not change: a record's KV may go on using them. */
+  /**
+   * Where the bytes are in memory, if they are, or will be once {@link arrive} says so. A record's KV may go on using
+   * that memory.
+   */
   view?(at: number, length: number): Uint8Array | undefined;
+  /** Resolves when all bytes up to `end` can be seen in a view. Without it, they always can. */
+  arrive?(end: number): Promise<void>;
 }
 
 /** A record that is in memory. Its bytes must not be changed any more. */
@@ -17,16 +22,37 @@ export function bytesSource(bytes: Uint8Array): ByteSource {
       if (at + target.byteLength > bytes.byteLength) throw new BadRecord('it is cut short');
       target.set(bytes.subarray(at, at + target.byteLength));
     },
-    view(at, length) {
-      const view = bytes.subarray(at, at + length);
-      // Numbers of several bytes can only be looked at where they are aligned.
-      return view.byteLength === length && view.byteOffset % 8 === 0 ? view : undefined;
-    },
+    view: (at, length) => alignedView(bytes, at, length),
   };
+}
+
+/** Numbers of several bytes can only be looked at where they are aligned. */
+export function alignedView(bytes: Uint8Array, at: number, length: number): Uint8Array | undefined {
+  const view = bytes.subarray(at, at + length);
+  return view.byteLength === length && view.byteOffset % 8 === 0 ? view : undefined;
+}
+
+/** A run of a source's bytes, without a copy where that is possible. */
+export async function bytesAt(
+  source: ByteSource,
+  at: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const there = source.view?.(at, length);
+  if (there) {
+    await source.arrive?.(at + length);
+    return there;
+  }
+  const bytes = uninitialised(length);
+  await source.read(bytes, at, signal);
+  return bytes;
 }
 
 /** Serves what was read already from memory, the rest from its source. */
 export function afterHead(head: Uint8Array, source: ByteSource): ByteSource {
+  // There is nothing to save where all is in memory.
+  if (source.view) return source;
   return {
     length: source.length,
     async read(target, at, signal) {
@@ -35,7 +61,6 @@ export function afterHead(head: Uint8Array, source: ByteSource): ByteSource {
       if (known.byteLength === target.byteLength) return;
       await source.read(target.subarray(known.byteLength), at + known.byteLength, signal);
     },
-    ...(source.view && { view: (at: number, length: number) => source.view?.(at, length) }),
   };
 }
 

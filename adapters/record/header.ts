@@ -1,16 +1,19 @@
 import { crc32 } from 'node:zlib';
 import { recordFormatVersion } from '../../lib/store/chunk-key.js';
 import { BadRecord } from './bad-record.js';
+import { isUsable, sumBytes, type SumKind } from './block-sums.js';
 
 /*
  * A record, little-endian:
  *    0  magic "CWKV"           16  bytes of a layer block (u64)    40  CRC-32 of the preamble, which is all before the
  *    4  format version (u32)   24  where the blocks begin (u64)        first block, without bytes 40 to 47
  *    8  metadata bytes (u32)   32  length of the record (u64)      44  hits (u16) and their complement (u16)
- *   12  number of blocks (u32)                                     48  1 if signed (u32), then zeros
- *   64  CRC-32 of each block with its padding (u32 each)
- *       if signed: SHA-256 of each block with its padding, then HMAC-SHA-256 of the preamble, without bytes 40 to 47
- *       and itself
+ *   12  number of blocks (u32)                                     48  1 if signed (u16)
+ *                                                                  50  sums: 0 CRC-32, 1 Poly1305 (u16)
+ *                                                                  52  salt, if signed (12 bytes)
+ *   64  sum of each block with its padding (16 bytes each; a CRC-32 is followed by zeros)
+ *       if signed: tag of each block with its padding (16 bytes each), then HMAC-SHA-256 of the preamble, without bytes
+ *       40 to 47 and itself
  *       metadata (msgpack), zeros
  * Blocks follow, one a layer, keys before values, in the record's codec, each padded with zeros to a multiple of 64.
  */
@@ -18,8 +21,10 @@ import { BadRecord } from './bad-record.js';
 const magic = 0x564b5743;
 export const headerBytes = 64;
 const alignment = 64;
-export const hashBytes = 32;
+export const signatureBytes = 32;
 export const hitsOffset = 44;
+export const saltOffset = 52;
+const sumKinds: readonly SumKind[] = ['crc32', 'poly1305'];
 
 /** Where everything in a record stands. */
 export interface RecordLayout {
@@ -27,9 +32,10 @@ export interface RecordLayout {
   readonly blockBytes: number;
   readonly metadataBytes: number;
   readonly signed: boolean;
+  readonly sums: SumKind;
   /** Bytes of a block with its padding. */
   readonly stride: number;
-  readonly hashesOffset: number;
+  readonly tagsOffset: number;
   readonly signatureOffset: number;
   readonly metadataOffset: number;
   /** Where the blocks begin. */
@@ -38,16 +44,16 @@ export interface RecordLayout {
 }
 
 export function recordLayout(
-  parts: Pick<RecordLayout, 'blocks' | 'blockBytes' | 'metadataBytes' | 'signed'>,
+  parts: Pick<RecordLayout, 'blocks' | 'blockBytes' | 'metadataBytes' | 'signed' | 'sums'>,
 ): RecordLayout {
   const { blocks, blockBytes, metadataBytes, signed } = parts;
   const stride = align(blockBytes);
-  const hashesOffset = headerBytes + 4 * blocks;
-  const signatureOffset = hashesOffset + (signed ? hashBytes * blocks : 0);
-  const metadataOffset = signatureOffset + (signed ? hashBytes : 0);
+  const tagsOffset = headerBytes + sumBytes * blocks;
+  const signatureOffset = tagsOffset + (signed ? sumBytes * blocks : 0);
+  const metadataOffset = signatureOffset + (signed ? signatureBytes : 0);
   const dataOffset = align(metadataOffset + metadataBytes);
   const bytes = dataOffset + blocks * stride;
-  return { ...parts, stride, hashesOffset, signatureOffset, metadataOffset, dataOffset, bytes };
+  return { ...parts, stride, tagsOffset, signatureOffset, metadataOffset, dataOffset, bytes };
 }
 
 /** Writes the header; the preamble's checksum comes last, by {@link sealPreamble}. */
@@ -61,7 +67,8 @@ export function writeHeader(preamble: Uint8Array, layout: RecordLayout): void {
   view.setBigUint64(24, BigInt(layout.dataOffset), true);
   view.setBigUint64(32, BigInt(layout.bytes), true);
   view.setUint32(hitsOffset, hitsWord(0), true);
-  view.setUint32(48, layout.signed ? 1 : 0, true);
+  view.setUint16(48, layout.signed ? 1 : 0, true);
+  view.setUint16(50, sumKinds.indexOf(layout.sums), true);
 }
 
 /** The version of the format that a record says it has; undefined for what is no record. */
@@ -83,13 +90,15 @@ export function parseHeader(header: Uint8Array, length: number): RecordLayout {
   if (version !== recordFormatVersion) {
     throw new BadRecord(`it has version ${version} of the format`, 'format');
   }
-  const flags = view.getUint32(48, true);
-  if (flags > 1) throw new BadRecord('its flags are unknown');
+  const signed = view.getUint16(48, true);
+  const sums = sumKinds[view.getUint16(50, true)];
+  if (signed > 1 || !sums) throw new BadRecord('its flags are unknown');
   const layout = recordLayout({
     metadataBytes: view.getUint32(8, true),
     blocks: view.getUint32(12, true),
     blockBytes: Number(view.getBigUint64(16, true)),
-    signed: flags === 1,
+    signed: signed === 1,
+    sums,
   });
   if (layout.blocks === 0 || layout.blockBytes === 0) throw new BadRecord('it holds no layers');
   if (!Number.isSafeInteger(layout.bytes) || layout.bytes !== length) {
@@ -101,6 +110,7 @@ export function parseHeader(header: Uint8Array, length: number): RecordLayout {
   ) {
     throw new BadRecord('its header contradicts itself');
   }
+  if (!isUsable(sums)) throw new BadRecord(`its sums (${sums}) cannot be computed here`, 'format');
   return layout;
 }
 

@@ -1,10 +1,6 @@
 import { type ByteSource, uninitialised } from './byte-source.js';
 import type { RecordLayout } from './header.js';
-
-/** Bytes that are read at once. */
-const pieceBytes = 2 ** 19;
-/** Pieces that are being read while one is in use. */
-const ahead = 2;
+import { pieceBytes, piecesAhead } from './pieces.js';
 
 /** Layer blocks that stand one after another in a record. */
 export interface Blocks {
@@ -16,44 +12,55 @@ export interface Blocks {
 }
 
 export interface ReadBlocksOptions {
-  /** Where they belong. Without it, what was given out is overwritten once more is asked for. */
-  readonly target?: Uint8Array | undefined;
-  /** The target holds them already. */
-  readonly filled?: boolean | undefined;
+  /** Where they belong: this memory, or memory of its own for each piece, or any, to be used again and again. */
+  readonly target: Uint8Array | 'own' | 'any';
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Reads `count` blocks from the one numbered `first` on, some at a time, and the next while those are in use. */
+/**
+ * Reads `count` blocks from the one numbered `first` on, some at a time, and the next while those are in use. Where
+ * the source shows its memory, they are given out in that.
+ */
 export async function* readBlocks(
   source: ByteSource,
   layout: RecordLayout,
   { first, count }: Pick<Blocks, 'first' | 'count'>,
-  { target, filled = false, signal }: ReadBlocksOptions,
+  { target, signal }: ReadBlocksOptions,
 ): AsyncGenerator<Blocks> {
   const { stride, dataOffset } = layout;
-  const atOnce = Math.min(count, Math.max(1, Math.floor(pieceBytes / stride)));
+  const atOnce = Math.max(1, Math.ceil(pieceBytes(count * stride) / stride));
   const pieces = Math.ceil(count / atOnce);
-  const spare: Uint8Array[] = [];
+  const memory = memoryFor(target, Math.min(count, atOnce) * stride);
   const start = (piece: number) => {
     const from = piece * atOnce;
     const blocks = Math.min(atOnce, count - from);
-    const bytes = target
-      ? target.subarray(from * stride, (from + blocks) * stride)
-      : (spare[piece % (ahead + 1)] ??= uninitialised(atOnce * stride)).subarray(
-          0,
-          blocks * stride,
-        );
     const at = dataOffset + (first + from) * stride;
-    const done = filled ? Promise.resolve() : source.read(bytes, at, signal);
+    const there = source.view?.(at, blocks * stride);
+    const bytes = there ?? memory(piece, blocks * stride);
+    const done = there
+      ? (source.arrive?.(at + blocks * stride) ?? Promise.resolve())
+      : source.read(bytes, at, signal);
     // Whoever stops in the middle does not wait for it.
     done.catch(() => {});
     return { done, blocks: { first: first + from, count: blocks, bytes } };
   };
-  const reading = Array.from({ length: Math.min(ahead, pieces) }, (_, piece) => start(piece));
+  const reading = Array.from({ length: Math.min(piecesAhead, pieces) }, (_, piece) => start(piece));
   for (let piece = 0; piece < pieces; piece++) {
     const { done, blocks } = reading.shift() as ReturnType<typeof start>;
-    if (piece + ahead < pieces) reading.push(start(piece + ahead));
     await done;
+    if (piece + piecesAhead < pieces) reading.push(start(piece + piecesAhead));
     yield blocks;
   }
+}
+
+/** Gives memory for the pieces, each but the last of `size` bytes. */
+function memoryFor(target: ReadBlocksOptions['target'], size: number) {
+  // One is in use while the others are being read.
+  const spare: Uint8Array[] = [];
+  return (piece: number, bytes: number): Uint8Array => {
+    if (target === 'own') return uninitialised(bytes);
+    if (target !== 'any') return target.subarray(piece * size, piece * size + bytes);
+    const memory = (spare[piece % (piecesAhead + 1)] ??= uninitialised(size));
+    return memory.subarray(0, bytes);
+  };
 }

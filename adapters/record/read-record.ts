@@ -1,23 +1,22 @@
-import { crc32 } from 'node:zlib';
 import { type ChunkKv, layerBytes, type LayerRange } from '../../lib/engine/chunk-kv.js';
 import type { ChunkRecord } from '../../lib/store/chunk-store.js';
 import { layersToRead } from '../../lib/store/record.js';
 import { BadRecord } from './bad-record.js';
-import { afterHead, type ByteSource, uninitialised } from './byte-source.js';
+import { BlockTags, checkSum, saltBytes, sumBytes } from './block-sums.js';
+import { afterHead, bytesAt, type ByteSource, uninitialised } from './byte-source.js';
 import { allFinite } from './finite.js';
 import {
   checkPreamble,
-  hashBytes,
   headerBytes,
   hitsIn,
   hitsOffset,
   parseHeader,
   type RecordLayout,
-  viewOf,
+  saltOffset,
 } from './header.js';
 import { type Metadata, parseMetadata } from './metadata.js';
 import { type Blocks, readBlocks } from './read-blocks.js';
-import { blockHash, checkSignature, type SigningKey } from './signature.js';
+import { checkSignature, type SigningKey } from './signature.js';
 
 export interface ReadRecordOptions {
   /** The record must be of this key; default any. */
@@ -41,6 +40,8 @@ export class RecordReader {
   readonly #source: ByteSource;
   readonly #preamble: Uint8Array;
   readonly #options: ReadRecordOptions;
+  /** Where the record is signed, and the key is there. */
+  readonly #tags: BlockTags | undefined;
   /** Bytes of a layer as it is used. */
   readonly #raw: number;
   /** Blocks are kept as they are used, so they are read straight to where they belong. */
@@ -53,15 +54,13 @@ export class RecordReader {
   static async open(source: ByteSource, options: ReadRecordOptions = {}): Promise<RecordReader> {
     const { signal } = options;
     if (source.length < headerBytes) throw new BadRecord('it is cut short');
-    const head = uninitialised(Math.min(source.length, headGuess));
-    await source.read(head, 0, signal);
+    const head = await bytesAt(source, 0, Math.min(source.length, headGuess), signal);
     const layout = parseHeader(head, source.length);
     const rest = afterHead(head, source);
-    let preamble = head.subarray(0, layout.dataOffset);
-    if (layout.dataOffset > head.byteLength) {
-      preamble = uninitialised(layout.dataOffset);
-      await rest.read(preamble, 0, signal);
-    }
+    const preamble =
+      layout.dataOffset > head.byteLength
+        ? await bytesAt(rest, 0, layout.dataOffset, signal)
+        : head.subarray(0, layout.dataOffset);
     checkPreamble(preamble);
     checkSignature(preamble, layout, options.signingKey);
     const hits = await readHits(preamble, source, signal);
@@ -79,6 +78,11 @@ export class RecordReader {
     this.#preamble = preamble;
     this.#options = options;
     this.layout = layout;
+    const { signingKey } = options;
+    if (signingKey !== undefined) {
+      const salt = preamble.subarray(saltOffset, saltOffset + saltBytes);
+      this.#tags = new BlockTags(signingKey, salt, layout.sums);
+    }
     this.hits = hits;
     this.metadata = parseMetadata(preamble, layout, options.key);
     const { codec, record } = this.metadata;
@@ -89,25 +93,26 @@ export class RecordReader {
   /** The whole record. @throws BadRecord */
   async readAll(): Promise<ChunkRecord> {
     const { record } = this.metadata;
-    const data = await this.#readLayers(record.kv.layers);
+    const data = await this.#readData();
     return { ...record, kv: { ...record.kv, data } };
   }
 
-  /** One layer after another; the next is read while this one is in use. @throws BadRecord */
+  /** One layer after another; the next ones are read while this one is in use. @throws BadRecord */
   async *readLayers(wanted?: LayerRange): AsyncGenerator<ChunkKv> {
     const { kv } = this.metadata.record;
     const { from, to } = layersToRead(kv.layers, wanted);
-    const start = (layer: number) => {
-      const range = { from: layer, to: layer + 1 };
-      const reading = this.#readLayers(range).then((data) => ({ ...kv, data, layers: range }));
-      reading.catch(() => {});
-      return reading;
-    };
-    let next = from < to ? start(from) : undefined;
-    for (let layer = from; layer < to; layer++) {
-      const current = next;
-      next = layer + 1 < to ? start(layer + 1) : undefined;
-      yield (await current) as ChunkKv;
+    const { signal } = this.#options;
+    const run = { first: from - kv.layers.from, count: to - from };
+    const how = { target: this.#straight ? 'own' : 'any', signal } as const;
+    for await (const blocks of readBlocks(this.#source, this.layout, run, how)) {
+      for (const [block, stored] of this.#each(blocks)) {
+        this.#check(block, stored);
+        const data = this.#straight ? stored : uninitialised(this.#raw);
+        if (!this.#straight) this.#decode(stored, data);
+        this.#checkFinite(data);
+        const layer = kv.layers.from + block;
+        yield { ...kv, data, layers: { from: layer, to: layer + 1 } };
+      }
     }
   }
 
@@ -121,7 +126,8 @@ export class RecordReader {
     yield this.#preamble;
     const decoded = uninitialised(finite ? this.#raw : 0);
     const all = { first: 0, count: this.layout.blocks };
-    for await (const blocks of readBlocks(this.#source, this.layout, all, { signal })) {
+    const how = { target: 'any', signal } as const;
+    for await (const blocks of readBlocks(this.#source, this.layout, all, how)) {
       for (const [block, stored] of this.#each(blocks)) {
         this.#check(block, stored);
         if (!finite) continue;
@@ -132,18 +138,19 @@ export class RecordReader {
     }
   }
 
-  async #readLayers({ from, to }: LayerRange): Promise<Uint8Array> {
-    const raw = this.#raw;
-    const first = from - this.metadata.record.kv.layers.from;
-    const wanted = { first, count: to - from };
-    const there = this.#dataInPlace(wanted);
-    const data = there ?? uninitialised(wanted.count * raw);
+  async #readData(): Promise<Uint8Array> {
+    const { blocks: count, stride, dataOffset } = this.layout;
     const { signal } = this.#options;
-    const how = { target: this.#straight ? data : undefined, filled: there !== undefined, signal };
-    for await (const blocks of readBlocks(this.#source, this.layout, wanted, how)) {
+    const raw = this.#raw;
+    // Of a record that is in memory already, the memory that it is in.
+    const there = this.#straight ? this.#source.view?.(dataOffset, count * stride) : undefined;
+    const data = there ?? uninitialised(count * raw);
+    const how = { target: this.#straight ? data : ('any' as const), signal };
+    const all = { first: 0, count };
+    for await (const blocks of readBlocks(this.#source, this.layout, all, how)) {
       for (const [block, stored] of this.#each(blocks)) {
         this.#check(block, stored);
-        const layer = data.subarray((block - first) * raw, (block - first + 1) * raw);
+        const layer = data.subarray(block * raw, (block + 1) * raw);
         if (!this.#straight) this.#decode(stored, layer);
         this.#checkFinite(layer);
       }
@@ -151,29 +158,18 @@ export class RecordReader {
     return data;
   }
 
-  /** Of a record that is in memory already, the memory that it is in. */
-  #dataInPlace({ first, count }: Pick<Blocks, 'first' | 'count'>): Uint8Array | undefined {
-    if (!this.#straight) return undefined;
-    const { dataOffset, stride } = this.layout;
-    return this.#source.view?.(dataOffset + first * stride, count * stride);
-  }
-
   *#each({ first, count, bytes }: Blocks): Generator<[number, Uint8Array]> {
     const { stride } = this.layout;
     for (let i = 0; i < count; i++) yield [first + i, bytes.subarray(i * stride, (i + 1) * stride)];
   }
 
+  /** A signature says more than a sum, so where there is one, it is enough. */
   #check(block: number, stored: Uint8Array): void {
-    const { signed, hashesOffset } = this.layout;
-    if (signed && this.#options.signingKey !== undefined) {
-      const at = hashesOffset + hashBytes * block;
-      const told = this.#preamble.subarray(at, at + hashBytes);
-      if (Buffer.compare(told, blockHash(stored)) === 0) return;
-      throw new BadRecord(`the hash of its layer block ${block} is wrong`);
-    }
-    if (crc32(stored) !== viewOf(this.#preamble).getUint32(headerBytes + 4 * block, true)) {
-      throw new BadRecord(`the checksum of its layer block ${block} is wrong`);
-    }
+    const { tagsOffset, sums } = this.layout;
+    const at = (this.#tags ? tagsOffset : headerBytes) + sumBytes * block;
+    const told = this.#preamble.subarray(at, at + sumBytes);
+    if (this.#tags) this.#tags.check(stored, told, block);
+    else checkSum(stored, sums, told, block);
   }
 
   #checkFinite(layer: Uint8Array): void {
@@ -195,9 +191,12 @@ async function readHits(
   source: ByteSource,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const place = preamble.subarray(hitsOffset, hitsOffset + 4);
-  if (hitsIn(place) === undefined) await source.read(place, hitsOffset, signal);
-  const hits = hitsIn(place);
+  let hits = hitsIn(preamble.subarray(hitsOffset));
+  if (hits === undefined) {
+    const again = new Uint8Array(4);
+    await source.read(again, hitsOffset, signal);
+    hits = hitsIn(again);
+  }
   if (hits === undefined) throw new BadRecord('its count of hits is damaged');
   return hits;
 }

@@ -1,7 +1,7 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { InvalidArgumentError } from '../../lib/errors.js';
 import { BadRecord } from './bad-record.js';
-import { hashBytes, type RecordLayout } from './header.js';
+import { signatureBytes, type RecordLayout } from './header.js';
 
 /** A secret that records are signed with: at least 16 bytes, shared by all who share the store. */
 export type SigningKey = Uint8Array | string;
@@ -16,11 +16,7 @@ export function assertSigningKey(key: SigningKey): void {
   }
 }
 
-export function blockHash(block: Uint8Array): Uint8Array {
-  return createHash('sha256').update(block).digest();
-}
-
-/** Signs what the preamble says, the hashes of all blocks included. */
+/** Signs what the preamble says, the tags of all blocks included. */
 export function sign(preamble: Uint8Array, layout: RecordLayout, key: SigningKey): void {
   preamble.set(signatureOf(preamble, layout, key), layout.signatureOffset);
 }
@@ -34,7 +30,7 @@ export function checkSignature(
   if (key === undefined) return;
   if (!layout.signed) throw new BadRecord('it is not signed');
   const { signatureOffset } = layout;
-  const told = preamble.subarray(signatureOffset, signatureOffset + hashBytes);
+  const told = preamble.subarray(signatureOffset, signatureOffset + signatureBytes);
   if (!timingSafeEqual(told, signatureOf(preamble, layout, key))) {
     throw new BadRecord('its signature is wrong');
   }
@@ -44,6 +40,6 @@ function signatureOf(preamble: Uint8Array, layout: RecordLayout, key: SigningKey
   return createHmac('sha256', key)
     .update(preamble.subarray(0, 40))
     .update(preamble.subarray(48, layout.signatureOffset))
-    .update(preamble.subarray(layout.signatureOffset + hashBytes))
+    .update(preamble.subarray(layout.signatureOffset + signatureBytes))
     .digest();
 }

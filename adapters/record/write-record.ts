@@ -1,20 +1,21 @@
-import { crc32 } from 'node:zlib';
 import { layerBytes } from '../../lib/engine/chunk-kv.js';
+import { InvalidArgumentError } from '../../lib/errors.js';
 import type { ChunkRecord } from '../../lib/store/chunk-store.js';
 import type { KvCodec } from '../../lib/store/codec/codec.js';
 import { f16Codec } from '../../lib/store/codec/f16.js';
+import { BlockTags, fastestSum, maxTaggedBytes, newSalt, sumBytes, sumOf } from './block-sums.js';
 import { uninitialised } from './byte-source.js';
 import {
-  hashBytes,
   headerBytes,
   type RecordLayout,
   recordLayout,
+  saltOffset,
   sealPreamble,
-  viewOf,
   writeHeader,
 } from './header.js';
 import { packMetadata } from './metadata.js';
-import { blockHash, sign, type SigningKey } from './signature.js';
+import { pieceBytes } from './pieces.js';
+import { sign, type SigningKey } from './signature.js';
 
 export interface WriteRecordOptions {
   /** Default {@link f16Codec}. */
@@ -30,9 +31,6 @@ export interface RecordPiece {
   readonly bytes: Uint8Array;
 }
 
-/** Bytes of blocks in a piece: enough that a write's own cost does not count, few enough for the event loop. */
-const pieceBytes = 2 ** 20;
-
 /**
  * A record as bytes, in pieces: first the blocks, last the preamble, which knows their checksums. So a writer can
  * write one piece while the next is encoded, and what was cut short has no valid preamble.
@@ -43,6 +41,7 @@ export class RecordWriter {
   readonly #codec: KvCodec;
   readonly #signingKey: SigningKey | undefined;
   readonly #preamble: Uint8Array;
+  readonly #tags: BlockTags | undefined;
 
   constructor(key: string, record: ChunkRecord, options: WriteRecordOptions = {}) {
     const { kv } = record;
@@ -50,14 +49,30 @@ export class RecordWriter {
     this.#codec = options.codec ?? f16Codec();
     this.#signingKey = options.signingKey;
     const metadata = packMetadata(key, record, this.#codec);
+    const blockBytes = this.#codec.encodedBytes({
+      layout: kv.layout,
+      tokens: kv.tokens.length,
+    });
+    if (options.signingKey !== undefined && blockBytes > maxTaggedBytes) {
+      throw new InvalidArgumentError(
+        `A layer of ${blockBytes} bytes is too large to be signed; keep chunks smaller.`,
+      );
+    }
+    const sums = fastestSum(blockBytes);
     this.layout = recordLayout({
       blocks: kv.layers.to - kv.layers.from,
-      blockBytes: this.#codec.encodedBytes({ layout: kv.layout, tokens: kv.tokens.length }),
+      blockBytes,
       metadataBytes: metadata.byteLength,
       signed: options.signingKey !== undefined,
+      sums,
     });
     this.#preamble = new Uint8Array(this.layout.dataOffset);
     this.#preamble.set(metadata, this.layout.metadataOffset);
+    if (options.signingKey !== undefined) {
+      const salt = newSalt();
+      this.#preamble.set(salt, saltOffset);
+      this.#tags = new BlockTags(options.signingKey, salt, sums);
+    }
   }
 
   get bytes(): number {
@@ -66,7 +81,7 @@ export class RecordWriter {
 
   *pieces(): Generator<RecordPiece> {
     const { blocks, stride, dataOffset } = this.layout;
-    const atOnce = Math.max(1, Math.floor(pieceBytes / stride));
+    const atOnce = Math.max(1, Math.ceil(pieceBytes(blocks * stride) / stride));
     for (let first = 0; first < blocks; first += atOnce) {
       const bytes = this.#blocks(first, Math.min(atOnce, blocks - first));
       yield { at: dataOffset + first * stride, bytes };
@@ -115,9 +130,9 @@ export class RecordWriter {
 
   /** Remembers what the preamble has to say of a block. */
   #note(index: number, block: Uint8Array): void {
-    const { hashesOffset, signed } = this.layout;
-    viewOf(this.#preamble).setUint32(headerBytes + 4 * index, crc32(block), true);
-    if (signed) this.#preamble.set(blockHash(block), hashesOffset + hashBytes * index);
+    const { tagsOffset, sums } = this.layout;
+    this.#preamble.set(sumOf(block, sums), headerBytes + sumBytes * index);
+    if (this.#tags) this.#preamble.set(this.#tags.of(block, index), tagsOffset + sumBytes * index);
   }
 
   #finishPreamble(): Uint8Array {

@@ -6,7 +6,7 @@ import { type ReadRecordOptions, RecordReader } from '../../../adapters/record/r
 import { assertSigningKey } from '../../../adapters/record/signature.js';
 import { InvalidArgumentError } from '../../../lib/index.js';
 import { sampleKey, sampleRecord } from '../../../lib/testing/index.js';
-import { bytesOf } from '../../support/store/records.js';
+import { bytesOf, largeRecord } from '../../support/store/records.js';
 
 const key = sampleKey(1);
 const signingKey = new Uint8Array(32).fill(7);
@@ -42,10 +42,37 @@ test('planted numbers are found even where all checksums fit', async () => {
   await expect(read(bytes, { signingKey })).rejects.toThrow('its signature is wrong');
 });
 
-test('a signed block that was changed without its checksum is found by its hash', async () => {
+test.each([
+  ['small blocks', record],
+  ['large blocks', largeRecord({ tokens: 200, layers: 2, keyWidth: 128, valueWidth: 128 })],
+])('no two signed records of one key have a tag in common: %s', async (_, one) => {
+  const tags = new Set<string>();
+  for (let i = 0; i < 10; i++) {
+    const bytes = await bytesOf(key, one, { signingKey });
+    const { layout } = await RecordReader.open(bytesSource(bytes), { signingKey });
+    for (let at = layout.tagsOffset; at < layout.signatureOffset; at += 16) {
+      tags.add(Buffer.from(bytes.subarray(at, at + 16)).toString('hex'));
+    }
+  }
+  // A tag that came twice would tell its key.
+  expect(tags.size).toBe(20);
+});
+
+test('blocks of another signed record do not fit, whatever its key', async () => {
+  const other = { ...record, kv: { ...record.kv, data: record.kv.data.map((byte) => byte ^ 1) } };
+  const [bytes, others] = [
+    await bytesOf(key, record, { signingKey }),
+    await bytesOf(key, other, { signingKey }),
+  ];
+  const { layout } = await RecordReader.open(bytesSource(bytes));
+  bytes.set(others.subarray(layout.dataOffset), layout.dataOffset);
+  await expect(read(bytes, { signingKey })).rejects.toThrow('the signature of its layer block 0');
+});
+
+test('a signed block that was changed is found by its tag', async () => {
   const bytes = await bytesOf(key, record, { signingKey });
   bytes[bytes.length - 1]! ^= 1;
-  await expect(read(bytes, { signingKey })).rejects.toThrow('the hash of its layer block 1');
+  await expect(read(bytes, { signingKey })).rejects.toThrow('the signature of its layer block 1');
 });
 
 test('a signed record moved to the name of another is refused', async () => {

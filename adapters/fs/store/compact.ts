@@ -8,7 +8,7 @@ import type { Leases } from './leases.js';
 import { type Places, recordName, temporaryName } from './places.js';
 import type { Quarantine } from './quarantine.js';
 import type { Records } from './records.js';
-import { closeFile, fileSource, openStored, type StoredFile } from './stored-file.js';
+import { closeFile, openStored, type StoredFile } from './stored-file.js';
 import { ifPossible, systemCode } from './system-error.js';
 
 export interface CompactReport {
@@ -98,7 +98,7 @@ async function clearIfOutdated(path: string): Promise<number | undefined> {
     file = await openStored(path, async () => {});
     if (!file) return undefined;
     const header = new Uint8Array(headerBytes);
-    await fileSource(file).read(header, 0);
+    await file.source.read(header, 0);
     if ((formatVersionOf(header) ?? Infinity) >= recordFormatVersion) return undefined;
     await unlink(path);
     return file.stats.size;
@@ -119,7 +119,7 @@ async function clearExpired(
   const before = records.expired;
   for (const shard of shards) {
     for (const key of (await contents.keysIn(shard)) ?? []) {
-      const opened = await records.open(key, signal);
+      const opened = await records.open(key, { signal });
       if (!('reason' in opened)) await closeFile(opened.file);
     }
   }

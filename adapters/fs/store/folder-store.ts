@@ -25,7 +25,7 @@ import { type CheckedOptions, checkOptions, type FolderStoreOptions } from './op
 import { PendingFile } from './pending-file.js';
 import { closeFile } from './stored-file.js';
 import { ifThere, systemCode } from './system-error.js';
-import { exportRecords, importRecords, type TransferReport } from './transfer.js';
+import { exportRecords, type Fill, importRecords, type TransferReport } from './transfer.js';
 import { UseCounter } from './use-counter.js';
 import { verifyRecords, type VerifyReport } from './verify.js';
 
@@ -88,7 +88,7 @@ class RecordsInFolder implements FolderStore {
     this.#check(key, signal);
     const start = performance.now();
     const { records } = await this.#folder;
-    const opened = await records.open(key, signal);
+    const opened = await records.open(key, { whole: true, signal });
     if ('reason' in opened) {
       this.#meter.miss(key, opened.reason);
       return undefined;
@@ -103,7 +103,7 @@ class RecordsInFolder implements FolderStore {
       return undefined;
     }
     this.#meter.hit(key, record, performance.now() - start);
-    this.#uses.note(key, file, reader.hits);
+    this.#uses.note(key, file.handle, reader.hits);
     return record;
   }
 
@@ -112,7 +112,7 @@ class RecordsInFolder implements FolderStore {
     this.#check(key, signal);
     const { records } = await this.#folder;
     let start = performance.now();
-    const opened = await records.open(key, signal);
+    const opened = await records.open(key, { signal });
     if ('reason' in opened) {
       this.#meter.miss(key, opened.reason);
       return;
@@ -143,7 +143,7 @@ class RecordsInFolder implements FolderStore {
       if (isHit) {
         const { kv, computeMs: recomputeMs } = reader.metadata.record;
         this.#meter.read(key, { bytes, tokens: kv.tokens.length, recomputeMs }, loadMs);
-        this.#uses.note(key, file, reader.hits);
+        this.#uses.note(key, file.handle, reader.hits);
       } else {
         await closeFile(file);
       }
@@ -191,7 +191,9 @@ class RecordsInFolder implements FolderStore {
     assertRecord(record);
     const { codec, signingKey } = this.#options;
     const writer = new RecordWriter(key, record, { codec, signingKey });
-    const kept = await this.#keep(key, writer.bytes, (file) => fillFrom(writer, file, signal));
+    const kept = await this.#keep(key, writer.bytes, (creating) =>
+      fillFrom(writer, creating, signal),
+    );
     this.#meter.put(key, writer.bytes, kept);
     return kept;
   }
@@ -276,7 +278,7 @@ class RecordsInFolder implements FolderStore {
   }
 
   /** Makes room for a record, has it written beside, and moves it to its place. */
-  #keep(key: string, bytes: number, fill: (file: PendingFile) => Promise<void>): Promise<boolean> {
+  #keep(key: string, bytes: number, fill: Fill): Promise<boolean> {
     const put = this.#reserve(key, bytes)
       .then((reserved) => reserved && this.#write(key, bytes, fill))
       .catch((error: unknown) => {
@@ -302,33 +304,29 @@ class RecordsInFolder implements FolderStore {
     }
   }
 
-  async #write(
-    key: string,
-    bytes: number,
-    fill: (file: PendingFile) => Promise<void>,
-  ): Promise<boolean> {
+  async #write(key: string, bytes: number, fill: Fill): Promise<boolean> {
     const { places, contents, room } = await this.#folder;
     const durable = this.#options.fsync === 'always';
     const folder = places.shardOf(key);
     const prepare = (attempt: number): Promise<void> =>
       durable || attempt > 0 ? places.make(folder, { durable }) : places.check(folder);
-    let file: PendingFile | undefined;
     let reserved = bytes;
+    const creating = PendingFile.create(places.fileOf(key), prepare, { durable });
     try {
-      file = await PendingFile.create(places.fileOf(key), prepare, { durable });
-      await fill(file);
+      await fill(creating);
+      const file = await creating;
       await file.finish();
-      const finished = file;
       await this.#inTurn(async () => {
-        await finished.move();
+        await file.move();
         contents.set({ key, bytes, usedMs: Date.now() });
         room.release(reserved);
         reserved = 0;
       });
-      await finished.settled();
+      await file.settled();
       return true;
     } catch (error) {
-      await file?.discard();
+      const file = await creating;
+      await file.discard();
       throw error;
     } finally {
       room.release(reserved);
@@ -358,17 +356,17 @@ class RecordsInFolder implements FolderStore {
   }
 }
 
-/** Computes the next piece while the last one is being written. */
+/** Computes each piece while the file is being made, or the one before is being written. */
 async function fillFrom(
   writer: RecordWriter,
-  file: PendingFile,
+  creating: Promise<PendingFile>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  let writing = Promise.resolve();
+  let writing: Promise<unknown> = creating;
   for (const { at, bytes } of writer.pieces()) {
     await writing;
     signal?.throwIfAborted();
-    writing = file.write(bytes, at);
+    writing = (await creating).write(bytes, at);
     // It is awaited, but only after the next piece.
     writing.catch(() => {});
   }

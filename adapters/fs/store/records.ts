@@ -7,7 +7,7 @@ import { type ReadRecordOptions, RecordReader } from '../../record/read-record.j
 import { moveAside } from './move-aside.js';
 import type { Places } from './places.js';
 import type { Quarantine } from './quarantine.js';
-import { closeFile, fileSource, openStored, type StoredFile } from './stored-file.js';
+import { closeFile, openStored, type OpenStoredOptions, type StoredFile } from './stored-file.js';
 import { ifPossible, systemCode } from './system-error.js';
 
 /** A record whose preamble has been checked. Whoever gets it closes its file. */
@@ -54,19 +54,25 @@ export class Records {
     return this.#expired;
   }
 
-  /** @throws the signal's reason */
-  async open(key: string, signal?: AbortSignal): Promise<OpenRecord | Miss> {
+  /**
+   * @param options `whole`: begins to read all of it at once.
+   * @throws the signal's reason
+   */
+  async open(key: string, options: OpenStoredOptions = {}): Promise<OpenRecord | Miss> {
+    const { signal } = options;
     const { places, reading } = this.#options;
     let file: StoredFile | undefined;
     let opened: OpenRecord | undefined;
     try {
-      file = await openStored(places.fileOf(key), () => places.check(places.shardOf(key)));
+      const check = (): Promise<void> => places.check(places.shardOf(key));
+      const whole = options.whole === true && !this.#damaged.has(key);
+      file = await openStored(places.fileOf(key), check, { whole, signal });
       signal?.throwIfAborted();
       if (!file) return absent;
       if (this.#damaged.get(key) === identityOf(file)) {
         return { reason: 'corrupt', problem: 'it was found damaged before' };
       }
-      const reader = await RecordReader.open(fileSource(file), { ...reading, key, signal });
+      const reader = await RecordReader.open(file.source, { ...reading, key, signal });
       if (this.#isExpired(reader)) {
         await this.#expire(key, file);
         return absent;

@@ -2,15 +2,31 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { BadRecord } from '../../record/bad-record.js';
 import type { ByteSource } from '../../record/byte-source.js';
+import { readFully, ReadAhead } from './read-ahead.js';
 import { ifPossible, ifThere, systemCode } from './system-error.js';
 
 /** A link is never followed, and a pipe in a record's place is not waited for. Windows has no such flags. */
 const plainOnly = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
+/**
+ * Of larger files, the preamble is read first: that takes no time to speak of, and the memory for the rest is then of
+ * the very size that was kept, which allocators can use again.
+ */
+const maxAheadBytes = 2 ** 24;
+
+const aLink = 'a link stands in its place';
+
 /** A record's file, open. It can be read to its end whatever happens to its name meanwhile. */
 export interface StoredFile {
   readonly handle: FileHandle;
   readonly stats: Stats;
+  readonly source: ByteSource;
+}
+
+export interface OpenStoredOptions {
+  /** All of it is wanted: begins to read it at once. Default false. */
+  readonly whole?: boolean;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -21,27 +37,48 @@ export interface StoredFile {
 export async function openStored(
   path: string,
   check: () => Promise<void>,
+  { whole = false, signal }: OpenStoredOptions = {},
 ): Promise<StoredFile | undefined> {
+  const needsLook = whole || constants.O_NOFOLLOW === undefined;
   const [opened, checked] = await Promise.allSettled([
     openPlain(path),
-    Promise.all([check(), refuseLink(path)]),
+    Promise.all([needsLook ? ifPossible(lstat(path)) : undefined, check()]),
   ]);
   const handle = opened.status === 'fulfilled' ? opened.value : undefined;
+  let ahead: ReadAhead | undefined;
   try {
     if (checked.status === 'rejected') throw checked.reason;
     if (opened.status === 'rejected') throw opened.reason;
     if (!handle) return undefined;
+    const [seen] = checked.value;
+    // Where opening follows links.
+    if (constants.O_NOFOLLOW === undefined && seen?.isSymbolicLink()) throw new BadRecord(aLink);
+    if (whole && seen?.isFile() && seen.size <= maxAheadBytes) {
+      ahead = new ReadAhead(handle, seen.size, signal);
+    }
     const stats = await handle.stat();
     if (!stats.isFile()) throw new BadRecord('it is no plain file');
-    return { handle, stats };
+    // What was seen may be another file than what was opened, but hardly ever is.
+    if (ahead && ahead.length !== stats.size) {
+      ahead.stop();
+      ahead = undefined;
+    }
+    return { handle, stats, source: ahead ?? fileSource(handle, stats.size) };
   } catch (error) {
+    ahead?.stop();
     await handle?.close();
     throw error;
   }
 }
 
-export async function closeFile({ handle }: StoredFile): Promise<void> {
+/** What is still being read is waited for, the rest is not read. */
+export async function closeFile({ handle, source }: StoredFile): Promise<void> {
+  if (source instanceof ReadAhead) source.stop();
   await ifPossible(handle.close());
+}
+
+function fileSource(handle: FileHandle, length: number): ByteSource {
+  return { length, read: (target, at, signal) => readFully(handle, target, at, signal) };
 }
 
 async function openPlain(path: string): Promise<FileHandle | undefined> {
@@ -57,34 +94,11 @@ async function openPlain(path: string): Promise<FileHandle | undefined> {
         return ifThere(open(path, constants.O_RDONLY | plainOnly));
       case 'ELOOP':
       case 'EMLINK':
-        throw new BadRecord('a link stands in its place');
+        throw new BadRecord(aLink);
       case 'EISDIR':
         throw new BadRecord('a folder stands in its place');
       default:
         throw error;
     }
   }
-}
-
-/** Where opening follows links. */
-async function refuseLink(path: string): Promise<void> {
-  if (constants.O_NOFOLLOW !== undefined) return;
-  const stats = await ifPossible(lstat(path));
-  if (stats?.isSymbolicLink()) throw new BadRecord('a link stands in its place');
-}
-
-/** The bytes of an open file. */
-export function fileSource({ handle, stats }: StoredFile): ByteSource {
-  return {
-    length: stats.size,
-    async read(target, at, signal) {
-      let done = 0;
-      while (done < target.byteLength) {
-        signal?.throwIfAborted();
-        const { bytesRead } = await handle.read(target, done, target.byteLength - done, at + done);
-        if (bytesRead === 0) throw new BadRecord('it is cut short');
-        done += bytesRead;
-      }
-    },
-  };
 }

@@ -8,7 +8,7 @@ import { type FolderTaskOptions, forEachRecord, type RecordProblem } from './fol
 import { PendingFile } from './pending-file.js';
 import { recordName } from './places.js';
 import type { Records } from './records.js';
-import { closeFile, fileSource, openStored } from './stored-file.js';
+import { closeFile, openStored } from './stored-file.js';
 import { ifPossible, systemCode } from './system-error.js';
 
 /** Records that were copied, their bytes, and what was not copied. */
@@ -18,12 +18,11 @@ export interface TransferReport {
   readonly problems: readonly RecordProblem[];
 }
 
-/** Writes a record by way of `fill`; false where it cannot be kept. */
-export type Keep = (
-  key: string,
-  bytes: number,
-  fill: (file: PendingFile) => Promise<void>,
-) => Promise<boolean>;
+/** Writes a record's bytes to a file that is just being made. */
+export type Fill = (creating: Promise<PendingFile>) => Promise<void>;
+
+/** Keeps a record; false where that cannot be done. */
+export type Keep = (key: string, bytes: number, fill: Fill) => Promise<boolean>;
 
 /**
  * Copies records to a folder of files named by their keys, checking every byte.
@@ -38,7 +37,7 @@ export async function exportRecords(
   const { signal } = options;
   const report = newReport();
   await forEachRecord(held, options, async ({ key, bytes }) => {
-    const opened = await records.open(key, signal);
+    const opened = await records.open(key, { signal });
     if ('reason' in opened) {
       // One that is absent went while others were copied.
       if (opened.reason !== 'absent') report.problems.push({ key, problem: opened.problem });
@@ -119,9 +118,10 @@ async function readCopy(
   const file = await openStored(path, async () => {});
   if (!file) throw new BadRecord('it is gone');
   try {
-    const reader = await RecordReader.open(fileSource(file), reading);
+    const reader = await RecordReader.open(file.source, reading);
     const { bytes } = reader.layout;
-    const kept = await keep(reader.metadata.key, bytes, async (copy) => {
+    const kept = await keep(reader.metadata.key, bytes, async (creating) => {
+      const copy = await creating;
       let at = 0;
       for await (const piece of reader.readBytes()) {
         await copy.write(piece, at);

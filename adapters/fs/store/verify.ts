@@ -49,7 +49,7 @@ async function checkOne(
   key: string,
   signal: AbortSignal | undefined,
 ): Promise<number | Miss> {
-  const opened = await records.open(key, signal);
+  const opened = await records.open(key, { signal });
   if ('reason' in opened) return opened;
   const { file, reader } = opened;
   try {

@@ -53,12 +53,15 @@ test('a disk that fails in the middle of a record is a miss, or the end of its l
   breakCall({ call: 'read', code: 'EIO', path: /\.kv$/, after: 3 });
   expect(await store.get(key)).toBeUndefined();
   repair();
-  breakCall({ call: 'read', code: 'EIO', path: /\.kv$/, after: 5 });
+  breakCall({ call: 'read', code: 'EIO', path: /\.kv$/, after: 3 });
   let layers = 0;
   const reading = (async () => {
     for await (const kv of store.getLayers(key)) layers += kv.layers.to - kv.layers.from;
   })();
-  await expect(reading).rejects.toMatchObject({ code: 'STORE', message: /EIO/ });
+  await expect(reading).rejects.toMatchObject({
+    code: 'STORE',
+    message: expect.stringMatching(/EIO/),
+  });
   expect(layers).toBeGreaterThan(0);
   repair();
   expect(await store.stats()).toMatchObject({ missesBy: { failed: 2 }, corrupt: 0 });
