@@ -3,7 +3,7 @@ import type { Tokenizer } from '../engine/tokenizer.js';
 import { InvalidArgumentError } from '../errors.js';
 
 /** Version of the record format, part of every key: another format never meets this one's records. */
-export const recordFormatVersion = 2;
+export const recordFormatVersion = 3;
 
 /**
  * Version of what the numbers in a record mean (keys before rotation, values as they are). Raise it when

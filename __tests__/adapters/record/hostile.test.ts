@@ -8,6 +8,7 @@ import { recordLayout, sealPreamble, writeHeader } from '../../../adapters/recor
 import { maxDepth, packedProblem } from '../../../adapters/record/packed-values.js';
 import { type ReadRecordOptions, RecordReader } from '../../../adapters/record/read-record.js';
 import { f16Codec } from '../../../lib/index.js';
+import { recordFormatVersion } from '../../../lib/store/chunk-key.js';
 import { sampleKey, sampleRecord } from '../../../lib/testing/index.js';
 import { bytesOf, finiteRecord, someIntegers } from '../../support/store/records.js';
 
@@ -164,7 +165,7 @@ test('a record in an unknown codec is of another version, not damaged', async ()
 });
 
 test('a record of another version is told apart from a damaged one', async () => {
-  for (const version of [0, 1, 3, 0xffff_ffff]) {
+  for (const version of [0, 1, recordFormatVersion - 1, recordFormatVersion + 1, 0xffff_ffff]) {
     const bytes = await bytesOf(key, sampleRecord());
     new DataView(bytes.buffer).setUint32(4, version, true);
     expect(await problemOf(bytes)).toMatchObject({ reason: 'format' });

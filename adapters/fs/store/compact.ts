@@ -52,7 +52,8 @@ export async function compactFolder(parts: CompactParts): Promise<CompactReport>
   const shards = (await contents.shards()) ?? [];
   const folders = shards.map((shard) => places.shardOf(shard));
   const temporaries = await clearTemporaries([...folders, places.directory], signal);
-  const outdated = await clearOutdated(places.directory, signal);
+  // Version 1 kept the records of all tenants in the store's folder itself.
+  const outdated = await clearOutdated([...folders, places.directory], parts);
   const expired = expire ? await clearExpired(parts, shards) : { files: 0, bytes: 0 };
   const damaged = await quarantine.compact(quarantineMs);
   const ended = await leases.compact();
@@ -82,12 +83,20 @@ async function clearTemporaries(
   return removed;
 }
 
-/** Version 1 kept the records of all tenants in the store's folder itself. */
-async function clearOutdated(directory: string, signal: AbortSignal | undefined): Promise<Removed> {
+/** Records of earlier versions: their keys are of that version too, so nobody asks for them any more. */
+async function clearOutdated(
+  folders: readonly string[],
+  { contents, signal }: CompactParts,
+): Promise<Removed> {
   const removed = { files: 0, bytes: 0 };
-  for (const name of (await ifPossible(readdir(directory))) ?? []) {
-    signal?.throwIfAborted();
-    if (recordName.test(name)) count(removed, await clearIfOutdated(join(directory, name)));
+  for (const folder of folders) {
+    for (const name of (await ifPossible(readdir(folder))) ?? []) {
+      signal?.throwIfAborted();
+      const key = recordName.exec(name)?.[1];
+      const bytes = key === undefined ? undefined : await clearIfOutdated(join(folder, name));
+      count(removed, bytes);
+      if (key !== undefined && bytes !== undefined) contents.forget(key);
+    }
   }
   return removed;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { folderStore } from '../../../../adapters/fs/index.js';
 import { sampleRecord } from '../../../../lib/testing/index.js';
 import type { StoreEvent } from '../../../../lib/index.js';
+import { recordFormatVersion } from '../../../../lib/store/chunk-key.js';
 import {
   fileOf,
   filesIn,
@@ -113,7 +114,7 @@ test('what is put aside has its bounds', async () => {
 
 test('a record of another version is left to who can read it', async () => {
   const { store, path, bytes, events } = await withRecord();
-  for (const version of [1, 3]) {
+  for (const version of [recordFormatVersion - 1, recordFormatVersion + 1]) {
     bytes.writeUInt32LE(version, 4);
     await writeFile(path, bytes);
     expect(await store.get(key)).toBeUndefined();
@@ -126,6 +127,15 @@ test('a record of another version is left to who can read it', async () => {
   expect(await store.get(key)).toBeDefined();
 });
 
+test('records of earlier versions are cleared away when that is asked for', async () => {
+  const { store, path, bytes } = await withRecord();
+  bytes.writeUInt32LE(recordFormatVersion - 1, 4);
+  await writeFile(path, bytes);
+  expect(await store.get(key)).toBeUndefined();
+  expect(await store.compact()).toMatchObject({ outdated: 1, bytes: bytes.length });
+  expect(await store.stats()).toMatchObject({ records: 0, bytes: 0, missesBy: { format: 1 } });
+});
+
 test('records as version 1 kept them are not seen, and cleared away when that is asked for', async () => {
   const { store, where, bytes } = await withRecord();
   bytes.writeUInt32LE(1, 4);
@@ -133,7 +143,7 @@ test('records as version 1 kept them are not seen, and cleared away when that is
   const newer = join(where.directory, `${hashedKey(6)}.kv`);
   const foreign = join(where.directory, `${hashedKey(7)}.kv`);
   await writeFile(old, bytes);
-  bytes.writeUInt32LE(2, 4);
+  bytes.writeUInt32LE(recordFormatVersion, 4);
   await writeFile(newer, bytes);
   await writeFile(foreign, 'something else');
   expect(await keysOf(store)).toEqual([key]);
