@@ -16,6 +16,7 @@ import type {
 import { StoreMeter } from '../../../lib/store/meter.js';
 import { assertRecord, infoOf } from '../../../lib/store/record.js';
 import type { StoreStats } from '../../../lib/store/store-stats.js';
+import { giveLayers } from '../../record/give-layers.js';
 import { RecordWriter } from '../../record/write-record.js';
 import { compactFolder, type CompactReport } from './compact.js';
 import type { Held } from './contents.js';
@@ -111,43 +112,21 @@ class RecordsInFolder implements FolderStore {
     const { signal } = options;
     this.#check(key, signal);
     const { records } = await this.#folder;
-    let start = performance.now();
+    const start = performance.now();
     const opened = await records.open(key, { signal });
     if ('reason' in opened) {
       this.#meter.miss(key, opened.reason);
       return;
     }
     const { file, reader } = opened;
-    let loadMs = 0;
-    let bytes = 0;
-    let isHit = false;
-    try {
-      const layers = reader.readLayers(options.layers);
-      for (;;) {
-        const { value, done } = await layers.next();
-        // The time that the caller takes between two layers is not ours.
-        loadMs += performance.now() - start;
-        isHit = true;
-        if (done) return;
-        bytes += value.data.byteLength;
-        yield value;
-        start = performance.now();
-      }
-    } catch (error) {
-      const begun = isHit;
-      isHit = false;
-      const { reason, problem } = await records.failed(key, file, error, signal);
-      this.#meter.miss(key, reason);
-      if (begun) throw new StoreError(`The rest of the record ${key} cannot be read: ${problem}.`);
-    } finally {
-      if (isHit) {
-        const { kv, computeMs: recomputeMs } = reader.metadata.record;
-        this.#meter.read(key, { bytes, tokens: kv.tokens.length, recomputeMs }, loadMs);
-        this.#uses.note(key, file.handle, reader.hits);
-      } else {
-        await closeFile(file);
-      }
-    }
+    yield* giveLayers(key, reader, {
+      meter: this.#meter,
+      start,
+      layers: options.layers,
+      failed: (error) => records.failed(key, file, error, signal),
+      used: () => this.#uses.note(key, file.handle, reader.hits),
+      unused: () => closeFile(file),
+    });
   }
 
   async info(key: string): Promise<RecordInfo | undefined> {

@@ -2,15 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InvalidArgumentError } from '../../../lib/errors.js';
 import { isKey } from '../../../lib/store/chunk-key.js';
 import type { Lease } from '../../../lib/store/chunk-store.js';
+import { assertLeaseMs, freeLease, HeldLeases, maxLeaseMs } from '../../record/held-leases.js';
 import { moveAside } from './move-aside.js';
 import type { Places } from './places.js';
 import { ifPossible, ifThere, systemCode } from './system-error.js';
 
-/** The longest time that a lease may be asked for, and the longest that one is believed to last. */
-const maxTtlMs = 24 * 60 * 60_000;
 const content = /^([0-9a-f-]{36}) ([0-9]{1,8})$/;
 const contentBytes = 64;
 const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
@@ -22,7 +20,7 @@ const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.
  */
 export class Leases {
   readonly #places: Places;
-  readonly #held = new Set<FileLease>();
+  readonly #held = new HeldLeases();
 
   constructor(places: Places) {
     this.#places = places;
@@ -34,11 +32,7 @@ export class Leases {
    * @throws InvalidArgumentError for a time that is none, or above a day.
    */
   async take(key: string, ttlMs: number): Promise<Lease | undefined> {
-    if (!(ttlMs > 0 && ttlMs <= maxTtlMs)) {
-      throw new InvalidArgumentError(
-        `lease: ttlMs is ${ttlMs}; give milliseconds, at most ${maxTtlMs} (a day).`,
-      );
-    }
+    assertLeaseMs(ttlMs);
     const path = this.#places.leaseOf(key);
     try {
       for (let attempt = 0; attempt < 3; attempt++) {
@@ -53,8 +47,8 @@ export class Leases {
     }
   }
 
-  async releaseAll(): Promise<void> {
-    for (const lease of this.#held) await lease.release();
+  releaseAll(): Promise<void> {
+    return this.#held.releaseAll();
   }
 
   /** Removes those whose time is over; tells how many. */
@@ -65,7 +59,7 @@ export class Leases {
     for (const name of names ?? []) {
       const path = join(leases, name);
       const isLease = isKey(name) || asideName.test(name);
-      if (isLease && (await ifPossible(removeExpired(path, maxTtlMs)))) removed++;
+      if (isLease && (await ifPossible(removeExpired(path, maxLeaseMs)))) removed++;
     }
     return removed;
   }
@@ -91,51 +85,23 @@ export class Leases {
     } finally {
       await handle.close();
     }
-    const lease = new FileLease(path, token, () => this.#held.delete(lease));
-    this.#held.add(lease);
-    return lease;
+    return this.#held.add(() => endLease(path, token));
   }
 }
 
 /** One that is being removed. */
 const asideName = /^[0-9a-f]{64}(?:\.[0-9a-f]{32})?-[0-9a-f-]{36}$/;
 
-class FileLease implements Lease {
-  readonly #path: string;
-  readonly #token: string;
-  readonly #ended: () => void;
-  #released: Promise<void> | undefined;
-
-  constructor(path: string, token: string, ended: () => void) {
-    this.#path = path;
-    this.#token = token;
-    this.#ended = ended;
-  }
-
-  release(): Promise<void> {
-    this.#released ??= this.#release();
-    return this.#released;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.release();
-  }
-
-  async #release(): Promise<void> {
-    this.#ended();
-    const found = await ifPossible(ifThere(open(this.#path, readFlags)));
-    if (!found) return;
-    try {
-      // Once its time was over, someone else may have taken it.
-      if ((await read(found)).token === this.#token) await ifPossible(unlink(this.#path));
-    } finally {
-      await found.close();
-    }
+async function endLease(path: string, token: string): Promise<void> {
+  const found = await ifPossible(ifThere(open(path, readFlags)));
+  if (!found) return;
+  try {
+    // Once its time was over, someone else may have taken it.
+    if ((await read(found)).token === token) await ifPossible(unlink(path));
+  } finally {
+    await found.close();
   }
 }
-
-/** Says no more than that its holder may go on. */
-const freeLease: Lease = { async release() {}, async [Symbol.asyncDispose]() {} };
 
 /**
  * True when the lease is gone, and another attempt may get it.
@@ -146,7 +112,7 @@ async function removeExpired(path: string, ttlMs: number): Promise<boolean> {
   if (!found) return true;
   try {
     const { mtimeMs, ino } = await found.stat();
-    const told = Math.min(maxTtlMs, (await read(found)).ttlMs ?? ttlMs);
+    const told = Math.min(maxLeaseMs, (await read(found)).ttlMs ?? ttlMs);
     if (Math.abs(Date.now() - mtimeMs) <= told) return false;
     const aside = `${path}-${randomUUID()}`;
     // Of two who find it expired, the second must not remove the new one that the first has made.

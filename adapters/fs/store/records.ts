@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MissReason } from '../../../lib/store/store-stats.js';
 import { BadRecord } from '../../record/bad-record.js';
+import { absent, type Miss } from '../../record/miss.js';
 import { type ReadRecordOptions, RecordReader } from '../../record/read-record.js';
+import { isOver } from '../../record/store-options.js';
 import { moveAside } from './move-aside.js';
 import type { Places } from './places.js';
 import type { Quarantine } from './quarantine.js';
@@ -14,13 +15,6 @@ import { ifPossible, systemCode } from './system-error.js';
 export interface OpenRecord {
   readonly file: StoredFile;
   readonly reader: RecordReader;
-}
-
-/** Why there is none. */
-export interface Miss {
-  readonly reason: MissReason;
-  /** Why it cannot be read. */
-  readonly problem: string;
 }
 
 export interface RecordsOptions {
@@ -34,7 +28,6 @@ export interface RecordsOptions {
   readonly onExpire: (key: string, bytes: number) => void;
 }
 
-const absent: Miss = { reason: 'absent', problem: 'there is none' };
 /** Damaged records that could not be put aside and are remembered. */
 const maxRemembered = 1024;
 
@@ -73,7 +66,7 @@ export class Records {
         return { reason: 'corrupt', problem: 'it was found damaged before' };
       }
       const reader = await RecordReader.open(file.source, { ...reading, key, signal });
-      if (this.#isExpired(reader)) {
+      if (isOver(reader.metadata.record, this.#options.ttlMs)) {
         await this.#expire(key, file);
         return absent;
       }
@@ -118,10 +111,6 @@ export class Records {
       this.#damaged.set(key, identity);
     }
     if (outcome !== 'gone') this.#options.onCorrupt(key, problem);
-  }
-
-  #isExpired({ metadata }: RecordReader): boolean {
-    return Date.now() - metadata.record.created > this.#options.ttlMs;
   }
 
   async #expire(key: string, { stats: { ino, size } }: StoredFile): Promise<void> {

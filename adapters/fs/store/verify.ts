@@ -1,6 +1,7 @@
+import type { Miss } from '../../record/miss.js';
 import type { Held } from './contents.js';
 import { type FolderTaskOptions, forEachRecord, type RecordProblem } from './folder-task.js';
-import type { Miss, Records } from './records.js';
+import type { Records } from './records.js';
 import { closeFile } from './stored-file.js';
 
 export interface VerifyReport {
