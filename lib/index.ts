@@ -64,9 +64,20 @@ export { CostModel, type ComputeWork, type CostSnapshot } from './reuse/cost/cos
 export type { Observation } from './reuse/cost/fit.js';
 export { preloadDepth, type PreloadTimes } from './reuse/cost/preload-depth.js';
 export { describePlan, type DescribePlanOptions } from './reuse/describe-plan.js';
-export { fullPolicy } from './reuse/full-policy.js';
-export { nonePolicy } from './reuse/none-policy.js';
-export { questionPolicy, type QuestionPolicyOptions } from './reuse/question-policy.js';
+export type { Carry, CarryView } from './reuse/carry/carry.js';
+export { shiftCarry, type ShiftOptions, withShift } from './reuse/carry/shift.js';
+export type { Deviation, Narrowing, NarrowingView } from './reuse/narrowing.js';
+export { boundaryPolicy, type BoundaryPolicyOptions } from './reuse/policies/boundary.js';
+export { deviationPolicy, type DeviationPolicyOptions } from './reuse/policies/deviation.js';
+export { dualStagePolicy, type DualStagePolicyOptions } from './reuse/policies/dual-stage.js';
+export { fullPolicy } from './reuse/policies/full.js';
+export { nonePolicy } from './reuse/policies/none.js';
+export { questionPolicy, type QuestionPolicyOptions } from './reuse/policies/question.js';
+export { randomPolicy, type RandomPolicyOptions } from './reuse/policies/random.js';
+export { carryOut, type CarriedOut, type CarryOutOptions } from './reuse/refresh/carry-out.js';
+export { makePlan, type MadePlan } from './reuse/refresh/make-plan.js';
+export { type LayerTokens, recomputeRatio, type RefreshReport } from './reuse/refresh/report.js';
+export type { RefreshTarget } from './reuse/refresh/target.js';
 
 export type {
   ChunkRecord,

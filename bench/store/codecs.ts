@@ -11,7 +11,7 @@ import {
   layerBytes,
   q8Codec,
 } from '../../lib/index.js';
-import { floatsOf } from '../../lib/store/codec/halves.js';
+import { floatsOf } from '../../lib/engine/halves.js';
 import { round, timed } from '../harness.js';
 import { passages, QUESTION } from '../passages.js';
 import type { StoreBench } from './part.js';

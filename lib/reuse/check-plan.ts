@@ -2,13 +2,15 @@ import type { PassageView, RefreshPlan } from './policy.js';
 import { PolicyError } from './policy-error.js';
 
 /**
- * Refuses a plan that names passages or tokens that do not exist, or any of them twice.
+ * Refuses a plan that names passages or tokens that do not exist, or any of them twice, or layers that are out of
+ * order or above `layers`.
  * @throws PolicyError that names the policy and what is wrong.
  */
 export function checkPlan(
   policy: string,
   plan: RefreshPlan,
   passages: readonly Pick<PassageView, 'tokens'>[],
+  layers = Infinity,
 ): void {
   if (!Array.isArray(plan?.passages)) throw new PolicyError(policy, 'returned no plan.');
   const seen = new Set<number>();
@@ -23,6 +25,20 @@ export function checkPlan(
     if (seen.has(passage)) throw new PolicyError(policy, `names passage ${passage} twice.`);
     seen.add(passage);
     checkTokens(policy, passage, tokens, view.tokens.length);
+  }
+  checkNarrowing(policy, plan, layers);
+}
+
+function checkNarrowing(policy: string, { narrowing = [] }: RefreshPlan, layers: number): void {
+  let last = 0;
+  for (const { layer } of narrowing) {
+    if (!Number.isInteger(layer) || layer <= last || layer >= layers) {
+      throw new PolicyError(
+        policy,
+        `leaves tokens out from layer ${layer}; layers must ascend from 1 to ${layers - 1}.`,
+      );
+    }
+    last = layer;
   }
 }
 

@@ -24,6 +24,10 @@ export function describePlan(plan: RefreshPlan, options: DescribePlanOptions): s
       `  ${passage + 1}. ${view.chunkId}: ${line(tokens.length, view.tokens.length)}: ${reason}`,
     );
   }
+  for (const { layer, reason } of plan.narrowing ?? []) {
+    lines.push(`  from layer ${layer} on only some: ${reason}`);
+  }
+  if (plan.carry) lines.push(`  the others are corrected: ${plan.carry.reason}`);
   for (const note of plan.notes ?? []) lines.push(`  ${note}`);
   return lines.join('\n');
 }

@@ -1,4 +1,7 @@
 import type { ModelInfo } from '../engine/model-info.js';
+import type { EncodingContext } from '../store/chunk-store.js';
+import type { Carry } from './carry/carry.js';
+import type { Narrowing } from './narrowing.js';
 
 /**
  * Decides which tokens of reused passages are computed again. It sees what is known of the prompt and what
@@ -31,6 +34,10 @@ export interface PassageView {
   readonly exact: boolean;
   /** Its KV was made before this question. */
   readonly cached: boolean;
+  /** {@link EncodingContext}: what its KV saw beside the prefix; absent when that was nothing. */
+  readonly context?: EncodingContext;
+  /** What was kept with its KV when it was made: see `EncodingStatistics`. Absent in older records. */
+  readonly details?: unknown;
 }
 
 /** What a policy can ask about the prompt. Each call is a computation that the question waits for. */
@@ -62,6 +69,10 @@ export interface RefreshPlan {
   readonly policy: string;
   /** Each passage at most once; passages that are left alone need not be named. */
   readonly passages: readonly PassageRefresh[];
+  /** Where fewer tokens go on than were begun with, by ascending layer. */
+  readonly narrowing?: readonly Narrowing[];
+  /** How the change of the tokens that are computed again is carried to the others. */
+  readonly carry?: Carry;
   /** What a person should know about how it was made. */
   readonly notes?: readonly string[];
 }

@@ -7,7 +7,7 @@ export {
 export { FakeEngine, type FakeCounters, type FakeEngineOptions } from './fake/fake-engine.js';
 export type { FakeModelOptions } from './fake/fake-model.js';
 export { FakeTokenizer } from './fake/fake-tokenizer.js';
-export { seededInteger, seededNormals, seededRandom } from './random.js';
+export { seededInteger, seededNormals, seededRandom } from '../random.js';
 export {
   sampleKey,
   sampleRecord,

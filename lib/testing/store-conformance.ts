@@ -2,7 +2,7 @@ import { type ChunkKv, layerBytes, type LayerRange } from '../engine/chunk-kv.js
 import type { ChunkRecord, ChunkStore, RecordInfo } from '../store/chunk-store.js';
 import { defined, equal, fails, failsWith, ok, sameNumbers } from './conformance/assert.js';
 import type { ConformanceRunner } from './engine-conformance.js';
-import { seededInteger, seededRandom } from './random.js';
+import { seededInteger, seededRandom } from '../random.js';
 
 export interface StoreConformanceOptions {
   /** Makes an empty store that keeps at most `maxBytes`. The suite closes it. */

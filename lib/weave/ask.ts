@@ -2,12 +2,15 @@ import type { KvSequence, Span } from '../engine/arena.js';
 import { decode, type DecodeResult } from '../engine/decode.js';
 import { ComputeError, InvalidArgumentError } from '../errors.js';
 import type { RecomputePolicy, RefreshPlan } from '../reuse/policy.js';
-import { questionPolicy } from '../reuse/question-policy.js';
+import { questionPolicy } from '../reuse/policies/question.js';
+import { carryOut } from '../reuse/refresh/carry-out.js';
+import { type MadePlan, makePlan } from '../reuse/refresh/make-plan.js';
+import type { RefreshTarget } from '../reuse/refresh/target.js';
 import type { Answer, AnswerEvent, Source, Timings, Usage } from './answer.js';
 import type { WeaveKit } from './kit.js';
 import type { AskOptions } from './options.js';
 import { type PreparedPrompt, preparePrompt, sourcesOf } from './prepare.js';
-import { planRefresh, refreshAndAsk, type Woven } from './refresh.js';
+import { refreshTarget, type Woven } from './refresh.js';
 
 export interface AskRun {
   readonly kit: WeaveKit;
@@ -141,12 +144,14 @@ async function weaveAll(
     const sources = sourcesOf(kit, prompt.hits, (passage) => woven.cached[passage] ?? false);
     emit({ type: 'loaded', sources });
 
-    const plan = prompt.hits.length > 0 ? await makePlan(run, prompt, woven, times) : undefined;
+    const target = refreshTarget(kit, prompt, woven);
+    const made = prompt.hits.length > 0 ? await planFor(run, target, times) : undefined;
+    const { plan = nothingPlanned, probed = 0 } = made ?? {};
     const start = performance.now();
-    const logits = await refreshAndAsk(prompt, woven, plan ?? nothingPlanned, signal);
+    const { logits } = await carryOut(target, plan, { probed, signal });
     times.refresh = performance.now() - start;
-    const usage = usageOf(prompt, woven, plan ?? nothingPlanned, prefix.cached);
-    return await use({ sequence, logits, usage, sources, ...(plan && { plan }) });
+    const usage = usageOf(prompt, woven, plan, prefix.cached);
+    return await use({ sequence, logits, usage, sources, ...(made && { plan }) });
   } finally {
     // Cells in use by an encoding are not given back under it.
     await obtaining.settled;
@@ -176,17 +181,16 @@ async function splice(
   return { sequence, spans, cached };
 }
 
-async function makePlan(
-  { kit, options, signal, emit }: AskRun,
-  prompt: PreparedPrompt,
-  woven: Woven,
+async function planFor(
+  { options, signal, emit }: AskRun,
+  target: RefreshTarget,
   times: Times,
-): Promise<RefreshPlan> {
+): Promise<MadePlan> {
   const policy: RecomputePolicy = options.policy ?? questionPolicy();
-  const { plan, probeMs } = await planRefresh(kit, prompt, woven, policy, signal);
-  times.probe = probeMs;
-  emit({ type: 'planned', plan });
-  return plan;
+  const made = await makePlan(policy, target, signal);
+  times.probe = made.probeMs;
+  emit({ type: 'planned', plan: made.plan });
+  return made;
 }
 
 /** Decodes, handing out text as it becomes certain. */

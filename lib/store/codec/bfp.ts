@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../../errors.js';
 import type { BlockShape, KvCodec } from './codec.js';
-import { floatsOf, writeFloats } from './halves.js';
+import { floatsOf, writeFloats } from '../../engine/halves.js';
 
 export interface BfpOptions {
   /** Bits of a number, its sign included: 4 to 8. Default 8. */

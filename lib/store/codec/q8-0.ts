@@ -1,6 +1,6 @@
 import { fromHalf, toHalf } from '../../engine/half.js';
 import type { BlockShape, KvCodec } from './codec.js';
-import { floatsOf, writeFloats } from './halves.js';
+import { floatsOf, writeFloats } from '../../engine/halves.js';
 
 const group = 32;
 

@@ -2,7 +2,7 @@ import { layerKeys, layerValues } from '../../engine/chunk-kv.js';
 import { writeHalves } from '../../engine/half.js';
 import { equal, sameNumbers } from './assert.js';
 import { keysOf, valuesOf } from './compare.js';
-import { seededInteger, seededNormals, seededRandom } from '../random.js';
+import { seededInteger, seededNormals, seededRandom } from '../../random.js';
 import { concat, type ConformanceCase, numbers, span } from './lab.js';
 
 /** Changing what a sequence holds. */

@@ -2,7 +2,7 @@ import type { KvArena, KvSequence, Span } from '../../engine/arena.js';
 import type { ChunkKv } from '../../engine/chunk-kv.js';
 import type { KvEngine } from '../../engine/engine.js';
 import type { ForwardOutputs, ForwardResult } from '../../engine/forward.js';
-import { seededInteger, seededRandom } from '../random.js';
+import { seededInteger, seededRandom } from '../../random.js';
 import { defined, equal, ok, sameNumbers } from './assert.js';
 import { logitDistance, sameKv, type Tolerance } from './compare.js';
 

@@ -1,6 +1,6 @@
 import { roundToHalf } from '../../engine/half.js';
 import type { ModelInfo } from '../../engine/model-info.js';
-import { seededNormals, seededRandom } from '../random.js';
+import { seededNormals, seededRandom } from '../../random.js';
 import { hashText } from './hash.js';
 
 /** Shape of a fake model. Two fakes with equal shapes and seeds are the same model. */

@@ -1,7 +1,7 @@
 import type { Sampler, SamplingOptions } from '../../engine/sampling.js';
 import type { Tokenizer } from '../../engine/tokenizer.js';
 import { DisposedError, InvalidArgumentError, SamplingError } from '../../errors.js';
-import { seededRandom } from '../random.js';
+import { seededRandom } from '../../random.js';
 import { LiteralGrammar } from './literal-grammar.js';
 
 /** Chooses tokens as {@link SamplingOptions} says. Of grammars it knows alternatives of literals only. */

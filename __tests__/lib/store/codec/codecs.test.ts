@@ -6,7 +6,7 @@ import { bfpCodec } from '../../../../lib/store/codec/bfp.js';
 import type { KvCodec } from '../../../../lib/store/codec/codec.js';
 import { f16Codec } from '../../../../lib/store/codec/f16.js';
 import { q8Codec } from '../../../../lib/store/codec/q8-0.js';
-import { seededRandom } from '../../../../lib/testing/random.js';
+import { seededRandom } from '../../../../lib/random.js';
 
 const shapeOf = (tokens: number, keyWidth: number, valueWidth: number) => ({
   tokens,

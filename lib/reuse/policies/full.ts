@@ -1,4 +1,4 @@
-import type { PassageView, RecomputePolicy } from './policy.js';
+import type { PassageView, RecomputePolicy } from '../policy.js';
 
 /** Every token of every passage is computed again: the reference, at the price of a full prefill. */
 export function fullPolicy(): RecomputePolicy {

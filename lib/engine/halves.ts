@@ -1,4 +1,4 @@
-import { fromHalf, toHalf } from '../../engine/half.js';
+import { fromHalf, toHalf } from './half.js';
 
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 

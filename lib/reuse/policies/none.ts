@@ -1,4 +1,4 @@
-import type { RecomputePolicy } from './policy.js';
+import type { RecomputePolicy } from '../policy.js';
 
 /** Nothing is computed again: the fastest, and furthest from what a full prefill gives. */
 export function nonePolicy(): RecomputePolicy {

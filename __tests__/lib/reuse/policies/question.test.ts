@@ -9,10 +9,10 @@ import {
   type PassageView,
   questionPolicy,
   type RecomputePolicy,
-} from '../../../lib/index.js';
-import { checkPlan, plannedTokens } from '../../../lib/reuse/check-plan.js';
-import { heaviest } from '../../../lib/reuse/heaviest.js';
-import { FakeEngine } from '../../../lib/testing/index.js';
+} from '../../../../lib/index.js';
+import { checkPlan, plannedTokens } from '../../../../lib/reuse/check-plan.js';
+import { heaviest } from '../../../../lib/reuse/heaviest.js';
+import { FakeEngine } from '../../../../lib/testing/index.js';
 
 const { model } = new FakeEngine();
 

@@ -1,0 +1,46 @@
+import type { KvArena, KvSequence, Span } from '../../../lib/engine/arena.js';
+import { FakeEngine } from '../../../lib/testing/index.js';
+import type { PassageView } from '../../../lib/index.js';
+import type { RefreshTarget } from '../../../lib/reuse/refresh/target.js';
+import { seededInteger, seededRandom } from '../../../lib/random.js';
+
+export const engine = new FakeEngine();
+
+/** A prefix and passages that were each encoded after it alone, spliced one after another; the first one is exact. */
+export async function wovenTarget(
+  sizes: readonly number[],
+  seed = 1,
+): Promise<{ readonly target: RefreshTarget; readonly arena: KvArena }> {
+  const random = seededRandom(seed);
+  const tokens = (count: number): Int32Array =>
+    Int32Array.from({ length: count }, () => 20 + seededInteger(random, 200));
+  const arena = await engine.createArena({ cells: 2000 });
+  const prefix = arena.createSequence();
+  await prefix.append(tokens(5), { logits: 'none' });
+  const sequence: KvSequence = prefix.fork();
+  const spans: Span[] = [];
+  const passages: PassageView[] = [];
+  for (const [i, size] of sizes.entries()) {
+    const run = tokens(size);
+    const own = prefix.fork();
+    await own.append(run, { logits: 'none' });
+    const position = sequence.length;
+    const kv = await own.capture({ start: prefix.length, end: own.length });
+    spans.push(await sequence.splice(kv, { position }));
+    passages.push({
+      chunkId: `doc#${i}`,
+      documentId: 'doc',
+      tokens: run,
+      position,
+      exact: i === 0,
+      cached: true,
+    });
+  }
+  const question = tokens(7);
+  return { target: { model: engine.model, sequence, spans, passages, question }, arena };
+}
+
+/** The same target again, so that two ways of going on do not see each other. */
+export function forked(target: RefreshTarget): RefreshTarget {
+  return { ...target, sequence: target.sequence.fork() };
+}

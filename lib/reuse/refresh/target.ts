@@ -1,0 +1,15 @@
+import type { KvSequence, Span } from '../../engine/arena.js';
+import type { ModelInfo } from '../../engine/model-info.js';
+import type { PassageView } from '../policy.js';
+
+/** A prompt without its question, in place: cached passages after a prefix, to be repaired and asked. */
+export interface RefreshTarget {
+  readonly model: ModelInfo;
+  /** Holds prefix and passages. */
+  readonly sequence: KvSequence;
+  /** Entries of each passage, in order. */
+  readonly spans: readonly Span[];
+  readonly passages: readonly PassageView[];
+  /** What follows the passages: the question and the end of the frame. */
+  readonly question: Int32Array;
+}
