@@ -19,6 +19,7 @@ const entries = [
   'chunkweave/ggml',
   'chunkweave/models',
   'chunkweave/fs',
+  'chunkweave/redis',
   'chunkweave/testing',
 ];
 
