@@ -9,17 +9,19 @@ import { firstToken } from './store/first-token.js';
 import { manyRecords } from './store/many-records.js';
 import type { StoreBench } from './store/part.js';
 import { processes } from './store/processes.js';
+import { redis } from './store/redis.js';
 
 const parts: Readonly<Record<string, StoreBench>> = {
   bandwidth,
   'many-records': manyRecords,
   processes,
+  redis,
   eviction,
   codecs,
   'first-token': firstToken,
 };
 
-/** The store against what is under it: memory, disk, processes, and what its policies and codecs cost. */
+/** The store against what is under it: memory, disk, processes, Redis, and what its policies and codecs cost. */
 export const store: Bench = async (options) => {
   const model = options.model ?? 'smollm2-135m-instruct';
   const outcome: BenchOutcome = { model, figures: {}, goals: {} };

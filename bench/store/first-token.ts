@@ -5,17 +5,21 @@ import { type ChunkStore, createWeave, memoryStore, type Weave } from '../../lib
 import { interleave, median, medianRatio, round } from '../harness.js';
 import { passages, QUESTION } from '../passages.js';
 import type { StoreBench } from './part.js';
+import { startRedis } from './redis-server.js';
 
 const PASSAGES = 8;
 
-/** Time to first token with chunks in memory and on disk, against a full prefill of the same prompt. */
+/** Time to first token with chunks in memory, on disk and in Redis, against a full prefill of the same prompt. */
 export const firstToken: StoreBench = async ({ directory, options, model, outcome }) => {
   const { figures } = outcome;
   const { path } = await resolveModel(model);
   const engine = await loadEngine({ model: path, device: options.device });
+  const server = await startRedis(`${directory}-redis`);
+  if (!server) options.log('  redis-server is not installed: Redis is left out');
   const stores: Record<string, ChunkStore> = {
     memory: memoryStore({ maxBytes: 2e9 }),
     disk: folderStore({ directory, maxBytes: 2e9 }),
+    ...(server && { redis: server.store() }),
   };
   const weaves: Record<string, Weave> = {};
   try {
@@ -46,6 +50,7 @@ export const firstToken: StoreBench = async ({ directory, options, model, outcom
   } finally {
     for (const weave of Object.values(weaves)) await weave.dispose();
     for (const store of Object.values(stores)) await store.close();
+    await server?.stop();
     await engine.dispose();
   }
 };

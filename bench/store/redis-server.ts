@@ -1,0 +1,53 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { redisStore, type RedisStore } from '../../adapters/redis/index.js';
+
+export interface RunningRedis {
+  readonly port: number;
+  /** A store on it, to be closed before it is stopped. */
+  store(): RedisStore;
+  stop(): Promise<void>;
+}
+
+/** Starts a Redis server of its own; undefined where none is installed. */
+export async function startRedis(directory: string): Promise<RunningRedis | undefined> {
+  if (spawnSync('redis-server', ['--version']).status !== 0) return undefined;
+  await mkdir(directory, { recursive: true });
+  const port = await freePort();
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory];
+  const server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await ready(server);
+  return {
+    port,
+    store: () => redisStore({ url: `redis://127.0.0.1:${port}` }),
+    stop: () =>
+      new Promise((resolve) => {
+        server.once('exit', () => resolve());
+        server.kill();
+      }),
+  };
+}
+
+function ready(server: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    server.stdout?.on('data', (data: Buffer) => {
+      text += data.toString();
+      if (/ready to accept connections/i.test(text)) resolve();
+    });
+    server.once('exit', (code) => reject(new Error(`redis-server ended with ${code}: ${text}`)));
+    server.once('error', reject);
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
