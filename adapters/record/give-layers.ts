@@ -4,35 +4,38 @@ import type { StoreMeter } from '../../lib/store/meter.js';
 import type { Miss } from './miss.js';
 import type { RecordReader } from './read-record.js';
 
-export interface GiveLayersOptions {
+export interface GiveLayersOptions<T extends { readonly reader: RecordReader }> {
   readonly meter: StoreMeter;
-  /** When opening the record began, by `performance.now()`. */
-  readonly start: number;
   readonly layers?: LayerRange | undefined;
+  readonly open: () => Promise<T | Miss>;
   /** What a failure comes to. @throws the signal's reason, and errors that nobody expects */
-  readonly failed: (error: unknown) => Promise<Miss>;
+  readonly failed: (opened: T, error: unknown) => Promise<Miss>;
   /** Called at the end of a hit, also where the caller wanted no more layers. */
-  readonly used: () => void;
+  readonly used: (opened: T) => void;
   /** Called instead where it was none. */
-  readonly unused?: () => Promise<void>;
+  readonly unused?: (opened: T) => Promise<void>;
 }
 
 /**
- * Gives out a record's layers and counts that as one hit, with the time that reading them took.
+ * Gives out a record's layers and counts that as one hit, with the time that reading them took, or as a miss.
  * @throws StoreError where one cannot be read after others were given out
  */
-export async function* giveLayers(
+export async function* giveLayers<T extends { readonly reader: RecordReader }>(
   key: string,
-  reader: RecordReader,
-  options: GiveLayersOptions,
+  { meter, layers: wanted, open, failed, used, unused }: GiveLayersOptions<T>,
 ): AsyncGenerator<ChunkKv> {
-  const { meter, failed, used, unused } = options;
-  let { start } = options;
+  let start = performance.now();
+  const opened = await open();
+  if ('reason' in opened) {
+    meter.miss(key, opened.reason);
+    return;
+  }
+  const { reader } = opened;
   let loadMs = 0;
   let bytes = 0;
   let isHit = false;
   try {
-    const layers = reader.readLayers(options.layers);
+    const layers = reader.readLayers(wanted);
     for (;;) {
       const { value, done } = await layers.next();
       // The time that the caller takes between two layers is not ours.
@@ -46,16 +49,16 @@ export async function* giveLayers(
   } catch (error) {
     const begun = isHit;
     isHit = false;
-    const { reason, problem } = await failed(error);
+    const { reason, problem } = await failed(opened, error);
     meter.miss(key, reason);
     if (begun) throw new StoreError(`The rest of the record ${key} cannot be read: ${problem}.`);
   } finally {
     if (isHit) {
       const { kv, computeMs: recomputeMs } = reader.metadata.record;
       meter.read(key, { bytes, tokens: kv.tokens.length, recomputeMs }, loadMs);
-      used();
+      used(opened);
     } else {
-      await unused?.();
+      await unused?.(opened);
     }
   }
 }

@@ -90,22 +90,17 @@ class RecordsInRedis implements RedisStore {
     }
   }
 
-  async *getLayers(key: string, options: GetLayersOptions = {}): AsyncGenerator<ChunkKv> {
-    const { signal } = options;
+  async *getLayers(
+    key: string,
+    { signal, layers }: GetLayersOptions = {},
+  ): AsyncGenerator<ChunkKv> {
     this.#check(key, signal);
     const { records } = await this.#server;
-    const start = performance.now();
-    const opened = await records.open(key, { signal });
-    if ('reason' in opened) {
-      this.#meter.miss(key, opened.reason);
-      return;
-    }
-    const { value, reader } = opened;
-    yield* giveLayers(key, reader, {
+    yield* giveLayers<OpenRecord>(key, {
       meter: this.#meter,
-      start,
-      layers: options.layers,
-      failed: (error) => records.failed(key, value, error, signal),
+      layers,
+      open: () => records.open(key, { signal }),
+      failed: ({ value }, error) => records.failed(key, value, error, signal),
       used: () => this.#touch(key),
     });
   }

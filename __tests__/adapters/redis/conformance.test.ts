@@ -2,17 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { redisStore, type RedisStoreOptions } from '../../../adapters/redis/index.js';
 import { memoryStore, tieredStore } from '../../../lib/index.js';
 import { storeConformance } from '../../../lib/testing/index.js';
-import {
-  beforeRedisTests,
-  redisTest,
-  type RedisServer,
-  startRedis,
-} from '../../support/redis/server.js';
+import { redisTest } from '../../support/redis/server.js';
+import { sharedRedis } from '../../support/redis/shared.js';
 
-let server: RedisServer;
-beforeRedisTests(async () => {
-  server = await startRedis();
-});
+const redis = sharedRedis();
 
 const variants: Record<string, Partial<RedisStoreOptions>> = {
   redis: {},
@@ -29,7 +22,7 @@ for (const [name, options] of Object.entries(variants)) {
     {
       name,
       create: ({ maxBytes }) =>
-        redisStore({ url: server.url, prefix: randomUUID(), maxBytes, ...any, ...options }),
+        redisStore({ url: redis.server.url, prefix: randomUUID(), maxBytes, ...any, ...options }),
     },
   );
 }
@@ -41,7 +34,7 @@ storeConformance(
     create: ({ maxBytes }) =>
       tieredStore([
         memoryStore({ maxBytes }),
-        redisStore({ url: server.url, prefix: randomUUID(), maxBytes, ...any }),
+        redisStore({ url: redis.server.url, prefix: randomUUID(), maxBytes, ...any }),
       ]),
     evictsLeastRecentlyUsed: false,
   },

@@ -2,30 +2,20 @@ import { expect } from '@jest/globals';
 import { RecordWriter } from '../../../adapters/record/write-record.js';
 import { type ChunkRecord, q8Codec } from '../../../lib/index.js';
 import { sampleKey } from '../../../lib/testing/index.js';
-import { accessTo, keysOfStore, type ServerAccess } from '../../support/redis/client.js';
-import {
-  beforeRedisTests,
-  redisTest,
-  type RedisServer,
-  startRedis,
-} from '../../support/redis/server.js';
+import { keysOfStore } from '../../support/redis/client.js';
+import { redisTest } from '../../support/redis/server.js';
+import { sharedRedis } from '../../support/redis/shared.js';
 import { openStore } from '../../support/redis/stores.js';
 import { isSame } from '../../support/store/folders.js';
 import { bytesOf, finiteRecord, flipped, largeRecord } from '../../support/store/records.js';
 
-let server: RedisServer;
-let behind: ServerAccess;
-beforeRedisTests(async () => {
-  server = await startRedis();
-  behind = await accessTo(server);
-});
-
+const redis = sharedRedis();
 const key = sampleKey(1);
 const record = finiteRecord({ tokens: 2, layers: 2, keyWidth: 4, valueWidth: 4 });
 
 /** A store that has the record, and the name of it on the server. */
 async function withRecord(options: Parameters<typeof openStore>[1] = {}) {
-  const { store, events, prefix } = openStore(server, options);
+  const { store, events, prefix } = openStore(redis.server, options);
   await store.put(key, record);
   const name = (await keysOfStore(prefix, options)).record(key);
   return { store, events, prefix, name };
@@ -33,11 +23,11 @@ async function withRecord(options: Parameters<typeof openStore>[1] = {}) {
 
 redisTest('any single bit that is turned over is found', async () => {
   const { store, name } = await withRecord();
-  const good = await behind.bytesOf(name);
+  const good = await redis.behind.bytesOf(name);
   let found = 0;
   let tried = 0;
   for (let bit = 0; bit < 8 * good.byteLength; bit++) {
-    await behind.send('SET', name, Buffer.from(flipped(good, bit)));
+    await redis.behind.send('SET', name, Buffer.from(flipped(good, bit)));
     tried++;
     if ((await store.get(key)) === undefined) found++;
   }
@@ -50,27 +40,27 @@ redisTest('any single bit that is turned over is found', async () => {
 
 redisTest('a record that is cut short anywhere is found', async () => {
   const { store, name } = await withRecord();
-  const good = await behind.bytesOf(name);
+  const good = await redis.behind.bytesOf(name);
   for (let length = 1; length < good.byteLength; length++) {
-    await behind.send('SET', name, good.subarray(0, length));
+    await redis.behind.send('SET', name, good.subarray(0, length));
     expect(await store.get(key)).toBeUndefined();
     // It is gone from the server.
-    expect(await behind.send('EXISTS', name)).toBe(0);
+    expect(await redis.behind.send('EXISTS', name)).toBe(0);
   }
-  await behind.send('SET', name, Buffer.concat([good, Buffer.alloc(64)]));
+  await redis.behind.send('SET', name, Buffer.concat([good, Buffer.alloc(64)]));
   expect(await store.get(key)).toBeUndefined();
-  await behind.send('SET', name, good);
+  await redis.behind.send('SET', name, good);
   expect(isSame(await store.get(key), record)).toBe(true);
 });
 
 redisTest('damage in a large record is found wherever it is', async () => {
-  const { store, prefix } = openStore(server, { finite: false });
+  const { store, prefix } = openStore(redis.server, { finite: false });
   const large = largeRecord({ layers: 12, tokens: 128, keyWidth: 512, valueWidth: 512 });
   const name = (await keysOfStore(prefix)).record(key);
   const good = Buffer.from(await bytesOf(key, large));
   for (let round = 0; round < 8; round++) {
     const at = Math.floor((good.byteLength * (round + 0.5)) / 8);
-    await behind.send('SET', name, Buffer.from(flipped(good, 8 * at + round)));
+    await redis.behind.send('SET', name, Buffer.from(flipped(good, 8 * at + round)));
     expect(await store.get(key)).toBeUndefined();
   }
   expect((await store.stats()).corrupt).toBe(8);
@@ -80,9 +70,9 @@ redisTest(
   'damage is told of once, by one of those who find it, and the record is gone',
   async () => {
     const { store, events, prefix, name } = await withRecord();
-    const other = openStore(server, { prefix });
-    const good = await behind.bytesOf(name);
-    await behind.send('SET', name, Buffer.from(flipped(good, 8 * (good.byteLength - 20))));
+    const other = openStore(redis.server, { prefix });
+    const good = await redis.behind.bytesOf(name);
+    await redis.behind.send('SET', name, Buffer.from(flipped(good, 8 * (good.byteLength - 20))));
     const gets = [store, other.store, store, other.store].map((one) => one.get(key));
     expect(await Promise.all(gets)).toEqual([undefined, undefined, undefined, undefined]);
     const corrupt = [...events, ...other.events].filter(({ type }) => type === 'corrupt');
@@ -95,8 +85,8 @@ redisTest(
 
 redisTest('layers before the damage are given, then an error', async () => {
   const { store, name } = await withRecord();
-  const good = await behind.bytesOf(name);
-  await behind.send('SET', name, Buffer.from(flipped(good, 8 * (good.byteLength - 20))));
+  const good = await redis.behind.bytesOf(name);
+  await redis.behind.send('SET', name, Buffer.from(flipped(good, 8 * (good.byteLength - 20))));
   const seen: number[] = [];
   const reading = (async () => {
     for await (const { layers } of store.getLayers(key)) seen.push(layers.from);
@@ -111,16 +101,16 @@ redisTest('what is no record, of another key or not finite is refused and remove
   const infinite = finiteRecord(record.kv.layout);
   new DataView(infinite.kv.data.buffer, infinite.kv.data.byteOffset).setUint16(8, 0x7c00, true);
   const hostile: [unknown, RegExp][] = [
-    [() => behind.send('SET', name, 'no record'), /cut short/],
-    [() => behind.send('SET', name, Buffer.alloc(5000)), /no record/],
-    [() => behind.send('SETRANGE', name, 2 ** 28, 'x'), /bytes where 100000 are the most/],
-    [() => behind.send('RPUSH', name, 'a list'), /something else/],
-    [() => behind.send('HSET', name, 'a', 'hash'), /something else/],
+    [() => redis.behind.send('SET', name, 'no record'), /cut short/],
+    [() => redis.behind.send('SET', name, Buffer.alloc(5000)), /no record/],
+    [() => redis.behind.send('SETRANGE', name, 2 ** 28, 'x'), /bytes where 100000 are the most/],
+    [() => redis.behind.send('RPUSH', name, 'a list'), /something else/],
+    [() => redis.behind.send('HSET', name, 'a', 'hash'), /something else/],
     [async () => put(name, await bytesOf(sampleKey(2), record)), /another key/],
     [async () => put(name, await bytesOf(key, infinite)), /not finite/],
   ];
   for (const [plant, problem] of hostile as [() => Promise<unknown>, RegExp][]) {
-    await behind.send('DEL', name);
+    await redis.behind.send('DEL', name);
     await plant();
     events.length = 0;
     const before = process.memoryUsage().arrayBuffers;
@@ -132,7 +122,7 @@ redisTest('what is no record, of another key or not finite is refused and remove
       key,
       problem: expect.stringMatching(problem),
     });
-    expect(await behind.send('EXISTS', name)).toBe(0);
+    expect(await redis.behind.send('EXISTS', name)).toBe(0);
     expect(await store.put(key, record)).toBe(true);
     expect(isSame(await store.get(key), record)).toBe(true);
   }
@@ -140,11 +130,11 @@ redisTest('what is no record, of another key or not finite is refused and remove
 
 redisTest('a header that lies of lengths takes no memory', async () => {
   const { store, name } = await withRecord();
-  const good = await behind.bytesOf(name);
+  const good = await redis.behind.bytesOf(name);
   for (const at of [8, 12, 16, 20, 24, 28, 32, 36]) {
     const lying = Buffer.from(good);
     lying.writeUInt32LE(0xffff_fff0, at);
-    await behind.send('SET', name, lying);
+    await redis.behind.send('SET', name, lying);
     const before = process.memoryUsage().arrayBuffers;
     expect(await store.get(key)).toBeUndefined();
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 25);
@@ -156,14 +146,14 @@ redisTest(
   'a record of another version is a miss, and stays for those who can read it',
   async () => {
     const { store, name } = await withRecord();
-    const other = Buffer.from(await behind.bytesOf(name));
+    const other = Buffer.from(await redis.behind.bytesOf(name));
     other.writeUInt32LE(99, 4);
-    await behind.send('SET', name, other);
+    await redis.behind.send('SET', name, other);
     expect(await store.get(key)).toBeUndefined();
     for await (const kv of store.getLayers(key)) throw new Error(`a layer of it: ${kv}`);
     const { missesBy, corrupt } = await store.stats();
     expect({ missesBy, corrupt }).toEqual({ missesBy: { format: 2 }, corrupt: 0 });
-    expect(await behind.send('EXISTS', name)).toBe(1);
+    expect(await redis.behind.send('EXISTS', name)).toBe(1);
   },
 );
 
@@ -186,31 +176,31 @@ redisTest('a store that signs takes nothing that is not signed with its key', as
 redisTest('records in another codec stay readable', async () => {
   const { prefix } = await withRecord();
   const codec = q8Codec();
-  const { store } = openStore(server, { prefix, codec });
+  const { store } = openStore(redis.server, { prefix, codec });
   expect(isSame(await store.get(key), record)).toBe(true);
   await store.put(sampleKey(2), record);
   const found = (await store.get(sampleKey(2))) as ChunkRecord;
   expect(found.kv.data.byteLength).toBe(record.kv.data.byteLength);
   expect((await store.info(sampleKey(2)))?.codec).toBe(codec.name);
-  const { store: plain } = openStore(server, { prefix });
+  const { store: plain } = openStore(redis.server, { prefix });
   expect(isSame(await plain.get(sampleKey(2)), found)).toBe(true);
 });
 
 redisTest(
   'a record that is replaced while it is read is neither torn nor taken for damaged',
   async () => {
-    const { store, prefix, events } = openStore(server, { finite: false });
-    const { store: writer } = openStore(server, { prefix });
+    const { store, prefix, events } = openStore(redis.server, { finite: false });
+    const { store: writer } = openStore(redis.server, { prefix });
     const shape = { layers: 10, tokens: 200, keyWidth: 512, valueWidth: 512 };
     const versions = [1, 2, 3].map((seed) => largeRecord({ seed, ...shape }));
     await writer.put(key, versions[0] as ChunkRecord);
-    let isWriting = true;
+    const state = { isWriting: true };
     const writing = (async () => {
       for (let i = 0; i < 25; i++) await writer.put(key, versions[i % 3] as ChunkRecord);
-      isWriting = false;
+      state.isWriting = false;
     })();
     let reads = 0;
-    while (isWriting) {
+    while (state.isWriting) {
       const found = await store.get(key);
       if (!found) continue;
       reads++;
@@ -225,7 +215,7 @@ redisTest(
 
 redisTest('records larger than the bound of one are refused, and counted', async () => {
   const { bytes } = new RecordWriter(key, record);
-  const { store } = openStore(server, { maxRecordBytes: bytes });
+  const { store } = openStore(redis.server, { maxRecordBytes: bytes });
   const larger = finiteRecord({ tokens: 40 });
   expect(await store.put(key, record)).toBe(true);
   expect(await store.put(sampleKey(2), larger)).toBe(false);
@@ -233,5 +223,5 @@ redisTest('records larger than the bound of one are refused, and counted', async
 });
 
 function put(name: string, bytes: Uint8Array): Promise<unknown> {
-  return behind.send('SET', name, Buffer.from(bytes));
+  return redis.behind.send('SET', name, Buffer.from(bytes));
 }

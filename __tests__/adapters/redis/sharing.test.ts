@@ -3,36 +3,27 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from '@jest/globals';
 import { sampleKey } from '../../../lib/testing/index.js';
-import { accessTo, keysOfStore, type ServerAccess } from '../../support/redis/client.js';
-import {
-  beforeRedisTests,
-  redisTest,
-  type RedisServer,
-  startRedis,
-} from '../../support/redis/server.js';
+import { keysOfStore } from '../../support/redis/client.js';
+import { redisTest, startRedis } from '../../support/redis/server.js';
+import { sharedRedis } from '../../support/redis/shared.js';
 import { openStore, until } from '../../support/redis/stores.js';
 import { isSame, keysOf, tick } from '../../support/store/folders.js';
+import { probeTimes } from '../../support/store/probes.js';
 import { finiteRecord, hashedKey, largeRecord } from '../../support/store/records.js';
 
-let server: RedisServer;
-let behind: ServerAccess;
-beforeRedisTests(async () => {
-  server = await startRedis();
-  behind = await accessTo(server);
-});
-
+const redis = sharedRedis();
 const key = sampleKey(1);
 const record = finiteRecord();
 
 redisTest('tenants and labels see nothing of one another', async () => {
-  const { store: mine, prefix } = openStore(server, { tenant: 'alpaca', label: 'merino' });
+  const { store: mine, prefix } = openStore(redis.server, { tenant: 'alpaca', label: 'merino' });
   await mine.put(key, record);
   const others = [
     { tenant: 'guanaco', label: 'merino' },
     { tenant: 'alpaca', label: 'cashmere' },
     { tenant: 'alpaca' },
     {},
-  ].map((access) => openStore(server, { prefix, ...access }).store);
+  ].map((access) => openStore(redis.server, { prefix, ...access }).store);
   for (const other of others) {
     expect(await other.get(key)).toBeUndefined();
     expect(await other.has(key)).toBe(false);
@@ -46,14 +37,26 @@ redisTest('tenants and labels see nothing of one another', async () => {
   }
   expect(isSame(await mine.get(key), record)).toBe(true);
   // Nothing that a user wrote stands in a name.
-  const names = (await behind.names()).filter((name) => name.startsWith(prefix));
+  const names = (await redis.behind.names()).filter((name) => name.startsWith(prefix));
   expect(names.length).toBeGreaterThan(4);
   for (const name of names) expect(name).not.toMatch(/alpaca|guanaco|merino|cashmere/);
 });
 
+redisTest(
+  'a probe for what another tenant has takes as long as one for what nobody has',
+  async () => {
+    const { store: theirs, prefix } = openStore(redis.server, { tenant: 'theirs', finite: false });
+    const { store: mine } = openStore(redis.server, { prefix, tenant: 'mine', finite: false });
+    const { own, seen } = await probeTimes(mine, theirs);
+    // It would be seen: what is there does take longer to get.
+    expect(own).toBeGreaterThan(10);
+    expect(seen).toEqual([]);
+  },
+);
+
 redisTest('what one store puts another one finds, lists, evicts and deletes', async () => {
-  const { store: first, prefix } = openStore(server);
-  const { store: second } = openStore(server, { prefix });
+  const { store: first, prefix } = openStore(redis.server);
+  const { store: second } = openStore(redis.server, { prefix });
   await first.put(key, record);
   expect(isSame(await second.get(key), record)).toBe(true);
   expect(await keysOf(second)).toEqual([key]);
@@ -64,11 +67,11 @@ redisTest('what one store puts another one finds, lists, evicts and deletes', as
 });
 
 redisTest('the bound holds among many writers, and the least recently used go first', async () => {
-  const { store: probe, prefix } = openStore(server);
+  const { store: probe, prefix } = openStore(redis.server);
   await probe.put(key, record);
   const { bytes } = await probe.stats();
   const maxBytes = Math.floor(10.5 * bytes);
-  const writers = Array.from({ length: 4 }, () => openStore(server, { prefix, maxBytes }));
+  const writers = Array.from({ length: 4 }, () => openStore(redis.server, { prefix, maxBytes }));
   await Promise.all(
     writers.map(async ({ store }, writer) => {
       for (let i = 0; i < 40; i++) {
@@ -87,17 +90,17 @@ redisTest('the bound holds among many writers, and the least recently used go fi
   expect(await probe.has(key)).toBe(true);
   // What the index says is what is there.
   const { records } = await keysOfStore(prefix);
-  const names = (await behind.names()).filter((name) => name.startsWith(records));
-  const lengths = await Promise.all(names.map((name) => behind.send('STRLEN', name)));
+  const names = (await redis.behind.names()).filter((name) => name.startsWith(records));
+  const lengths = await Promise.all(names.map((name) => redis.behind.send('STRLEN', name)));
   expect(names).toHaveLength(10);
   expect(lengths.reduce<number>((sum, length) => sum + Number(length), 0)).toBe(stats[0]?.bytes);
 });
 
 redisTest('processes share a server: nothing is torn, and the bound holds', async () => {
-  const { prefix, store } = openStore(server);
+  const { prefix, store } = openStore(redis.server);
   const maxBytes = 40_000;
   const jobs = [1, 2, 3].map((seed) => ({
-    store: { url: server.url, prefix, maxBytes },
+    store: { url: redis.server.url, prefix, maxBytes },
     shape: { tokens: 40 },
     records: 24,
     milliseconds: 2500,
@@ -121,19 +124,19 @@ redisTest('processes share a server: nothing is torn, and the bound holds', asyn
 });
 
 redisTest('a record lives as long as it is told to, on the server as well', async () => {
-  const { store, prefix, events } = openStore(server, { ttlMs: 400 });
+  const { store, prefix, events } = openStore(redis.server, { ttlMs: 400 });
   const fresh = { ...record, created: Date.now() };
   expect(await store.put(key, fresh)).toBe(true);
   expect(isSame(await store.get(key), fresh)).toBe(true);
   const name = (await keysOfStore(prefix)).record(key);
-  const life = Number(await behind.send('PTTL', name));
+  const life = Number(await redis.behind.send('PTTL', name));
   expect(life).toBeGreaterThan(0);
   expect(life).toBeLessThanOrEqual(400);
   // One that is over already is not kept.
   expect(await store.put(sampleKey(2), record)).toBe(false);
   await tick(450);
   expect(await store.get(key)).toBeUndefined();
-  expect(await behind.send('EXISTS', name)).toBe(0);
+  expect(await redis.behind.send('EXISTS', name)).toBe(0);
   expect(await keysOf(store)).toEqual([]);
   expect((await store.stats()).bytes).toBe(0);
   // Who puts next counts those that the server removed.
@@ -146,10 +149,10 @@ redisTest('a record lives as long as it is told to, on the server as well', asyn
 });
 
 redisTest('a shorter time to live counts for records of those who gave a longer one', async () => {
-  const { store: writer, prefix } = openStore(server);
+  const { store: writer, prefix } = openStore(redis.server);
   await writer.put(key, { ...record, created: Date.now() - 10_000 });
   await writer.put(sampleKey(2), { ...record, created: Date.now() });
-  const { store } = openStore(server, { prefix, ttlMs: 5000 });
+  const { store } = openStore(redis.server, { prefix, ttlMs: 5000 });
   expect(await store.has(key)).toBe(false);
   expect(await store.get(key)).toBeUndefined();
   expect(await store.has(sampleKey(2))).toBe(true);
@@ -158,8 +161,8 @@ redisTest('a shorter time to live counts for records of those who gave a longer 
 });
 
 redisTest('a put after another one with a time to live outlasts it', async () => {
-  const { store: short, prefix } = openStore(server, { ttlMs: 200 });
-  const { store } = openStore(server, { prefix });
+  const { store: short, prefix } = openStore(redis.server, { ttlMs: 200 });
+  const { store } = openStore(redis.server, { prefix });
   await short.put(key, { ...record, created: Date.now() });
   await store.put(key, record);
   await tick(250);
@@ -168,25 +171,28 @@ redisTest('a put after another one with a time to live outlasts it', async () =>
 });
 
 redisTest('records that the server let go by itself are forgotten', async () => {
-  const { store, prefix } = openStore(server);
+  const { store, prefix } = openStore(redis.server);
   const keys = await keysOfStore(prefix);
   for (let i = 0; i < 6; i++) await store.put(sampleKey(i), finiteRecord({ seed: i }));
   const { bytes } = await store.stats();
-  await behind.send('DEL', keys.record(sampleKey(0)), keys.record(sampleKey(1)));
+  await redis.behind.send('DEL', keys.record(sampleKey(0)), keys.record(sampleKey(1)));
   expect(await store.get(sampleKey(0))).toBeUndefined();
   expect((await keysOf(store)).length).toBe(4);
   const stats = await store.stats();
   expect(stats.records).toBe(4);
   expect(stats.bytes).toBeLessThan(bytes);
   // Eviction passes over those that are gone already, and counts none of them.
-  await behind.send('DEL', keys.record(sampleKey(2)));
-  const { store: small } = openStore(server, { prefix, maxBytes: Math.floor(stats.bytes * 0.8) });
+  await redis.behind.send('DEL', keys.record(sampleKey(2)));
+  const { store: small } = openStore(redis.server, {
+    prefix,
+    maxBytes: Math.floor(stats.bytes * 0.8),
+  });
   await small.put(sampleKey(9), record);
   expect((await small.stats()).evictionsBy).toEqual({ space: 1 });
 });
 
 redisTest('an index of which the server let a part go is filled again', async () => {
-  const { store, prefix } = openStore(server, { prefix: 'odd[*]?name' });
+  const { store, prefix } = openStore(redis.server, { prefix: 'odd[*]?name' });
   const keys = await keysOfStore(prefix);
   for (let i = 0; i < 5; i++) await store.put(sampleKey(i), finiteRecord({ seed: i }));
   await store.delete(sampleKey(4));
@@ -194,18 +200,18 @@ redisTest('an index of which the server let a part go is filled again', async ()
   const all = await keysOf(store);
   expect(all).toHaveLength(4);
   for (const lost of [...keys.index.map((name) => [name]), [...keys.index]]) {
-    await behind.send('DEL', ...lost);
+    await redis.behind.send('DEL', ...lost);
     expect(await keysOf(store)).toEqual(all);
     const { records, bytes } = await store.stats();
     expect({ records, bytes }).toEqual({ records: before.records, bytes: before.bytes });
   }
   // A put finds it out as well, and nobody waits.
-  await behind.send('DEL', ...keys.index);
-  const { store: other } = openStore(server, { prefix });
+  await redis.behind.send('DEL', ...keys.index);
+  const { store: other } = openStore(redis.server, { prefix });
   await other.put(sampleKey(7), record);
-  await until(async () => Number(await behind.send('HLEN', keys.index[2] ?? '')) === 7);
+  await until(async () => Number(await redis.behind.send('HLEN', keys.index[2] ?? '')) === 7);
   await store.clear();
-  expect((await behind.names()).filter((name) => name.startsWith(keys.records))).toEqual([]);
+  expect((await redis.behind.names()).filter((name) => name.startsWith(keys.records))).toEqual([]);
 });
 
 redisTest('a server that evicts whatever it likes gets by', async () => {
@@ -228,8 +234,8 @@ redisTest('a server that evicts whatever it likes gets by', async () => {
 redisTest(
   'leases keep others away until they are released or over, also those of the dead',
   async () => {
-    const { store, prefix } = openStore(server);
-    const { store: other } = openStore(server, { prefix });
+    const { store, prefix } = openStore(redis.server);
+    const { store: other } = openStore(redis.server, { prefix });
     const lease = await store.lease(key, { ttlMs: 60_000 });
     expect(lease).toBeDefined();
     expect(await other.lease(key, { ttlMs: 60_000 })).toBeUndefined();
@@ -254,7 +260,7 @@ redisTest(
 );
 
 redisTest('many gets at once, of one record and of several', async () => {
-  const { store } = openStore(server, { finite: false });
+  const { store } = openStore(redis.server, { finite: false });
   const records = Array.from({ length: 5 }, (_, seed) => largeRecord({ seed, tokens: 20_000 }));
   for (const [i, one] of records.entries()) await store.put(hashedKey(i), one);
   const gets = Array.from({ length: 40 }, async (_, i) => {
@@ -266,18 +272,18 @@ redisTest('many gets at once, of one record and of several', async () => {
 });
 
 redisTest('layers are read alone: no more bytes than they have, and the preamble', async () => {
-  const { store } = openStore(server, { finite: false });
+  const { store } = openStore(redis.server, { finite: false });
   const large = largeRecord({ layers: 16, tokens: 256, keyWidth: 512, valueWidth: 512 });
   await store.put(key, large);
   await store.stats();
   const layer = large.kv.data.byteLength / 16;
-  const before = await behind.told('total_net_output_bytes');
+  const before = await redis.behind.told('total_net_output_bytes');
   const seen: number[] = [];
   for await (const kv of store.getLayers(key, { layers: { from: 5, to: 7 } })) {
     seen.push(kv.layers.from);
     expect(kv.data.byteLength).toBe(layer);
   }
-  const read = (await behind.told('total_net_output_bytes')) - before;
+  const read = (await redis.behind.told('total_net_output_bytes')) - before;
   expect(seen).toEqual([5, 6]);
   expect(read).toBeGreaterThanOrEqual(2 * layer);
   expect(read).toBeLessThan(2 * layer + 2 ** 16 + 20_000);
@@ -285,25 +291,25 @@ redisTest('layers are read alone: no more bytes than they have, and the preamble
 });
 
 redisTest('scripts that the server forgot are sent again', async () => {
-  const { store } = openStore(server);
+  const { store } = openStore(redis.server);
   await store.put(key, record);
-  await behind.send('SCRIPT', 'FLUSH');
+  await redis.behind.send('SCRIPT', 'FLUSH');
   expect(await store.put(sampleKey(2), record)).toBe(true);
   expect(isSame(await store.get(key), record)).toBe(true);
-  await behind.send('SCRIPT', 'FLUSH');
+  await redis.behind.send('SCRIPT', 'FLUSH');
   expect((await store.info(key))?.hits).toBe(1);
   expect(await store.delete(key)).toBe(true);
 });
 
 redisTest('variants of a chunk are found without looking at others', async () => {
-  const { store } = openStore(server);
+  const { store } = openStore(redis.server);
   for (let i = 0; i < 600; i++) await store.put(sampleKey(i), record);
   for (const variant of [1, 2, 3]) await store.put(sampleKey(300, variant), record);
-  const calls = await behind.told('total_commands_processed');
+  const calls = await redis.behind.told('total_commands_processed');
   const found: string[] = [];
   for await (const one of store.list({ chunk: sampleKey(300) })) found.push(one);
   expect(found).toEqual([sampleKey(300), ...[1, 2, 3].map((v) => sampleKey(300, v))]);
-  expect((await behind.told('total_commands_processed')) - calls).toBeLessThan(20);
+  expect((await redis.behind.told('total_commands_processed')) - calls).toBeLessThan(20);
   expect(await keysOf(store)).toHaveLength(603);
   await store.clear();
   expect(await keysOf(store)).toEqual([]);

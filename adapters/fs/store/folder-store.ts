@@ -109,23 +109,16 @@ class RecordsInFolder implements FolderStore {
   }
 
   async *getLayers(key: string, options: GetLayersOptions = {}): AsyncGenerator<ChunkKv> {
-    const { signal } = options;
+    const { signal, layers } = options;
     this.#check(key, signal);
     const { records } = await this.#folder;
-    const start = performance.now();
-    const opened = await records.open(key, { signal });
-    if ('reason' in opened) {
-      this.#meter.miss(key, opened.reason);
-      return;
-    }
-    const { file, reader } = opened;
-    yield* giveLayers(key, reader, {
+    yield* giveLayers(key, {
       meter: this.#meter,
-      start,
-      layers: options.layers,
-      failed: (error) => records.failed(key, file, error, signal),
-      used: () => this.#uses.note(key, file.handle, reader.hits),
-      unused: () => closeFile(file),
+      layers,
+      open: () => records.open(key, { signal }),
+      failed: ({ file }, error) => records.failed(key, file, error, signal),
+      used: ({ file, reader }) => this.#uses.note(key, file.handle, reader.hits),
+      unused: ({ file }) => closeFile(file),
     });
   }
 
