@@ -8,51 +8,11 @@ import { redisTest, startRedis } from '../../support/redis/server.js';
 import { sharedRedis } from '../../support/redis/shared.js';
 import { openStore, until } from '../../support/redis/stores.js';
 import { isSame, keysOf, tick } from '../../support/store/folders.js';
-import { probeTimes } from '../../support/store/probes.js';
 import { finiteRecord, hashedKey, largeRecord } from '../../support/store/records.js';
 
 const redis = sharedRedis();
 const key = sampleKey(1);
 const record = finiteRecord();
-
-redisTest('tenants and labels see nothing of one another', async () => {
-  const { store: mine, prefix } = openStore(redis.server, { tenant: 'alpaca', label: 'merino' });
-  await mine.put(key, record);
-  const others = [
-    { tenant: 'guanaco', label: 'merino' },
-    { tenant: 'alpaca', label: 'cashmere' },
-    { tenant: 'alpaca' },
-    {},
-  ].map((access) => openStore(redis.server, { prefix, ...access }).store);
-  for (const other of others) {
-    expect(await other.get(key)).toBeUndefined();
-    expect(await other.has(key)).toBe(false);
-    expect(await other.info(key)).toBeUndefined();
-    expect(await keysOf(other)).toEqual([]);
-    expect(await other.delete(key)).toBe(false);
-    const lease = await other.lease(key, { ttlMs: 60_000 });
-    expect(lease).toBeDefined();
-    await other.clear();
-    expect((await other.stats()).records).toBe(0);
-  }
-  expect(isSame(await mine.get(key), record)).toBe(true);
-  // Nothing that a user wrote stands in a name.
-  const names = (await redis.behind.names()).filter((name) => name.startsWith(prefix));
-  expect(names.length).toBeGreaterThan(4);
-  for (const name of names) expect(name).not.toMatch(/alpaca|guanaco|merino|cashmere/);
-});
-
-redisTest(
-  'a probe for what another tenant has takes as long as one for what nobody has',
-  async () => {
-    const { store: theirs, prefix } = openStore(redis.server, { tenant: 'theirs', finite: false });
-    const { store: mine } = openStore(redis.server, { prefix, tenant: 'mine', finite: false });
-    const { own, seen } = await probeTimes(mine, theirs);
-    // It would be seen: what is there does take longer to get.
-    expect(own).toBeGreaterThan(10);
-    expect(seen).toEqual([]);
-  },
-);
 
 redisTest('what one store puts another one finds, lists, evicts and deletes', async () => {
   const { store: first, prefix } = openStore(redis.server);
