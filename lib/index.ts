@@ -183,7 +183,15 @@ export {
   type EncodeChunkAfterOptions,
   type EncodeChunkOptions,
   type EncodedChunk,
-} from './engine/encode.js';
+} from './encode/encode-chunk.js';
+export {
+  encodeDocument,
+  type EncodedDocumentChunk,
+  type EncodedSegment,
+  type EncodeDocumentOptions,
+} from './encode/encode-document.js';
+export { type Segment, type SegmentOptions, segmentsOf } from './encode/segments.js';
+export type { EncodingStatistics, InterAttention } from './encode/statistics.js';
 export type { ArenaOptions, KvEngine } from './engine/engine.js';
 export type {
   AttentionRequest,

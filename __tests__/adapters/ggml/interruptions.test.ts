@@ -4,7 +4,7 @@ import { type GgmlEngine, loadEngine } from '../../../adapters/ggml/engine.js';
 import type { KvSequence, RunOptions } from '../../../lib/engine/arena.js';
 import type { ChunkKv } from '../../../lib/engine/chunk-kv.js';
 import { decode } from '../../../lib/engine/decode.js';
-import { encodeChunk } from '../../../lib/engine/encode.js';
+import { encodeChunk } from '../../../lib/encode/encode-chunk.js';
 import type { KvEngine } from '../../../lib/engine/engine.js';
 import { DisposedError, StaleCellError } from '../../../lib/errors.js';
 import { distance } from '../../support/logits.js';

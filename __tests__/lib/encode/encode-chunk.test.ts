@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { encodeChunk, encodeChunkAfter } from '../../../lib/engine/encode.js';
+import { encodeChunk, encodeChunkAfter } from '../../../lib/encode/encode-chunk.js';
 import { FakeEngine } from '../../../lib/testing/index.js';
 
 const tokens = (count: number, first = 10) =>

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../errors.js';
-import type { KvArena, KvSequence } from './arena.js';
-import type { ChunkKv } from './chunk-kv.js';
+import type { KvArena, KvSequence } from '../engine/arena.js';
+import type { ChunkKv } from '../engine/chunk-kv.js';
 
 /** What a chunk is encoded after, beside its prefix. */
 interface ChunkInput {
