@@ -68,6 +68,7 @@ export type { Carry, CarryView } from './reuse/carry/carry.js';
 export { shiftCarry, type ShiftOptions, withShift } from './reuse/carry/shift.js';
 export type { Deviation, Narrowing, NarrowingView } from './reuse/narrowing.js';
 export { boundaryPolicy, type BoundaryPolicyOptions } from './reuse/policies/boundary.js';
+export { contextPolicy, type ContextPolicyOptions } from './reuse/policies/context.js';
 export { deviationPolicy, type DeviationPolicyOptions } from './reuse/policies/deviation.js';
 export { dualStagePolicy, type DualStagePolicyOptions } from './reuse/policies/dual-stage.js';
 export { fullPolicy } from './reuse/policies/full.js';
@@ -190,6 +191,11 @@ export {
   type EncodedSegment,
   type EncodeDocumentOptions,
 } from './encode/encode-document.js';
+export {
+  type PackedStatistics,
+  packStatistics,
+  unpackStatistics,
+} from './encode/packed-statistics.js';
 export { type Segment, type SegmentOptions, segmentsOf } from './encode/segments.js';
 export type { EncodingStatistics, InterAttention } from './encode/statistics.js';
 export type { ArenaOptions, KvEngine } from './engine/engine.js';

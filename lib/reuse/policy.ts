@@ -27,6 +27,8 @@ export interface PassageView {
   /** {@link Chunk.id}. */
   readonly chunkId: string;
   readonly documentId: string;
+  /** Key of the chunk's KV: what {@link EncodingContext.chunks} of another passage may name. */
+  readonly key?: string;
   readonly tokens: Int32Array;
   /** Position of its first token in the prompt. */
   readonly position: number;

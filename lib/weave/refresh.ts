@@ -21,6 +21,7 @@ export function refreshTarget(
   const passages = prompt.hits.map(({ chunk }, i): PassageView => ({
     chunkId: chunk.id,
     documentId: chunk.documentId,
+    ...(prompt.wanted[i] && { key: prompt.wanted[i].key }),
     tokens: prompt.wanted[i]?.tokens ?? new Int32Array(0),
     position: prompt.passages[i]?.start ?? 0,
     // Right after the prefix a passage stands where it stood when it was encoded.

@@ -4,7 +4,7 @@ import type { PassageView } from '../../../lib/index.js';
 import type { RefreshTarget } from '../../../lib/reuse/refresh/target.js';
 import { seededInteger, seededRandom } from '../../../lib/random.js';
 
-export const engine = new FakeEngine();
+export const engine = new FakeEngine({ layers: 6 });
 
 /** A prefix and passages that were each encoded after it alone, spliced one after another; the first one is exact. */
 export async function wovenTarget(
