@@ -33,6 +33,6 @@ export class HeldLeases {
   }
 
   async releaseAll(): Promise<void> {
-    for (const lease of this.#held) await lease.release();
+    await Promise.all([...this.#held].map((lease) => lease.release()));
   }
 }

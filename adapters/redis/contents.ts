@@ -1,3 +1,4 @@
+import { abortable } from '../../lib/weave/abortable.js';
 import { asBuffer } from './as-buffer.js';
 import type { Connection, SendOptions } from './connection.js';
 import type { Keys } from './keys.js';
@@ -15,6 +16,7 @@ import {
   touchScript,
   wholeScript,
 } from './scripts.js';
+import { ServerFailure } from './server-failure.js';
 
 /** A record that went. */
 export interface Gone {
@@ -37,6 +39,10 @@ export interface CommitOptions extends SendOptions {
 
 /** Keys that are looked at in one go: the server does nothing else meanwhile, for less than a millisecond. */
 const pageKeys = 500;
+/** Pages that are looked through whenever records are counted. */
+const sweptPages = 20;
+/** Times that the index is filled again for one listing. */
+const mostRebuilds = 3;
 /** Milliseconds from the end of a rebuilding to the next that nobody waits for. */
 const rebuildPauseMs = 10_000;
 
@@ -46,6 +52,7 @@ export class Contents {
   readonly #keys: Keys;
   #rebuilding: Promise<void> | undefined;
   #rebuiltAt = -Infinity;
+  #sweepFrom = '-';
 
   constructor(connection: Connection, keys: Keys) {
     this.#connection = connection;
@@ -112,10 +119,13 @@ export class Contents {
     // Variants are named by their chunk's key and a dot, right after which comes the slash.
     const to = chunk === undefined ? '+' : `(${chunk}/`;
     let from = chunk === undefined ? '-' : `[${chunk}`;
+    let rebuilt = 0;
     for (;;) {
       const { isWhole, last, keys } = await this.#page(from, to, signal);
       if (!isWhole) {
-        await this.#rebuild(signal);
+        // One that evicts faster than the index can be filled says nothing that could be relied upon.
+        if (++rebuilt > mostRebuilds) throw new ServerFailure('it keeps losing its list of keys');
+        await abortable(this.#rebuild(), signal);
         continue;
       }
       yield* keys;
@@ -125,17 +135,15 @@ export class Contents {
   }
 
   /**
-   * Counts records and bytes, without those that the server let go by itself, where there are not too many to look.
+   * Counts records and bytes. Looks for those that the server let go by itself, some at a time.
    * @throws ServerFailure
    */
   async size(): Promise<{ records: number; bytes: number }> {
-    const most = 20;
-    let from = '-';
-    for (let page = 0; page < most; page++) {
-      const { isWhole, last } = await this.#page(from, '+');
+    for (let page = 0; page < sweptPages; page++) {
+      const { isWhole, last } = await this.#page(this.#sweepFrom, '+');
       if (!isWhole) await this.#rebuild();
+      this.#sweepFrom = last === '' ? '-' : `(${last}`;
       if (last === '') break;
-      from = `(${last}`;
     }
     const [records, bytes] = listOf(await this.#run(sizeScript, []));
     return { records: numberOf(records), bytes: numberOf(bytes) };
@@ -179,13 +187,12 @@ export class Contents {
    * Fills the index with the records that are there: at first, and where the server has let a part of it go, which one
    * may do that was told to evict any key.
    */
-  async #rebuild(signal?: AbortSignal): Promise<void> {
+  async #rebuild(): Promise<void> {
     this.#rebuilding ??= this.#fill().finally(() => {
       this.#rebuilding = undefined;
       this.#rebuiltAt = performance.now();
     });
     await this.#rebuilding;
-    signal?.throwIfAborted();
   }
 
   async #fill(): Promise<void> {

@@ -6,7 +6,8 @@
  *   lease:<key>      who is computing a record
  *   used             sorted set: when each record was used last, in milliseconds since the epoch
  *   names            sorted set: the keys of all records, in their order
- *   sizes            hash: bytes of each record; also `total`, and `whole` when all records are known to be in it
+ *   sizes            hash: bytes of each record; also `total`, and `whole` when all records are known to be in it,
+ *                    or `filling` while they are looked for
  *   hits             hash: how often each record was used
  *   ends             sorted set: when the time of each record that has one is over
  */

@@ -179,10 +179,16 @@ export const sizeScript = script(`
 return { redis.call('ZCARD', names), total() }
 `);
 
-/** Begins the index anew, unless it is whole. When records were used is kept. Gives 1 if it has to be filled. */
+/**
+ * Begins the index anew, unless it is whole or somebody fills it already: then two do so, which does no harm. When
+ * records were used is kept. Gives 1 if it has to be filled.
+ */
 export const resetScript = script(`
 if isWhole() then return 0 end
-redis.call('UNLINK', names, sizes)
+if redis.call('HEXISTS', sizes, 'filling') == 0 then
+  redis.call('UNLINK', names, sizes)
+  redis.call('HSET', sizes, 'filling', 1)
+end
 return 1
 `);
 
@@ -195,6 +201,7 @@ return 0
 /** Says that all records are in the index. */
 export const wholeScript = script(`
 redis.call('ZINTERSTORE', used, 2, used, names, 'WEIGHTS', 1, 0, 'AGGREGATE', 'MAX')
+redis.call('HDEL', sizes, 'filling')
 redis.call('HINCRBY', sizes, 'total', 0)
 redis.call('HSET', sizes, 'whole', 1)
 return 0

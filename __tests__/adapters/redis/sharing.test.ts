@@ -174,6 +174,23 @@ redisTest('an index of which the server let a part go is filled again', async ()
   expect((await redis.behind.names()).filter((name) => name.startsWith(keys.records))).toEqual([]);
 });
 
+redisTest('several who find the index lost at once all list everything', async () => {
+  const { store, prefix } = openStore(redis.server);
+  const keys = await keysOfStore(prefix);
+  for (let i = 0; i < 300; i++) await store.put(hashedKey(i), record);
+  const all = await keysOf(store);
+  const others = [1, 2, 3].map(() => openStore(redis.server, { prefix }).store);
+  for (let round = 0; round < 5; round++) {
+    await redis.behind.send('DEL', ...keys.index);
+    const puts = others.map((other, i) => other.put(hashedKey(i), record));
+    for (const listed of await Promise.all([store, ...others].map(keysOf))) {
+      expect(listed).toEqual(all);
+    }
+    await Promise.all(puts);
+    expect((await store.stats()).records).toBe(300);
+  }
+});
+
 redisTest('a server that evicts whatever it likes gets by', async () => {
   const small = await startRedis('--maxmemory', '6mb', '--maxmemory-policy', 'allkeys-random');
   const { store } = openStore(small, { finite: false });
