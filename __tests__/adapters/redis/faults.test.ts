@@ -251,6 +251,33 @@ redisTest('a client of the user is used as it is, and left open', async () => {
   client.destroy();
 });
 
+redisTest('a user with the rights that the guide names is enough, and none without', async () => {
+  const server = await startRedis();
+  const behind = await accessTo(server);
+  const rights = '~chunkweave:* +@read +@write +@scripting +@connection +time -@dangerous';
+  await behind.send('ACL', 'SETUSER', 'weave', 'on', '>secret', ...rights.split(' '));
+  await behind.send('ACL', 'SETUSER', 'default', 'off');
+  const address = `127.0.0.1:${server.port}`;
+  const { store, prefix } = openStore(
+    { url: `redis://weave:secret@${address}` },
+    { prefix: 'chunkweave', maxBytes: 10_000, ttlMs: 1e15 },
+  );
+  for (let i = 0; i < 12; i++) expect(await store.put(sampleKey(i), record)).toBe(true);
+  expect(isSame(await store.get(sampleKey(11)), record)).toBe(true);
+  expect((await store.info(sampleKey(11)))?.hits).toBe(1);
+  const lease = await store.lease(key, { ttlMs: 60_000 });
+  await lease?.release();
+  expect(await store.lease(key, { ttlMs: 60_000 })).toBeDefined();
+  expect(await store.delete(sampleKey(11))).toBe(true);
+  await store.clear();
+  expect((await store.stats()).records).toBe(0);
+
+  const { store: stranger } = openStore({ url: `redis://${address}` }, { prefix });
+  expect(await stranger.get(key)).toBeUndefined();
+  expect(await stranger.put(key, record)).toBe(false);
+  expect((await stranger.stats()).missesBy).toEqual({ failed: 1 });
+});
+
 test('options that cannot be are refused, and a password is not shown', () => {
   const wrong: Parameters<typeof redisStore>[0][] = [
     { url: 'http://localhost' },
