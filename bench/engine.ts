@@ -69,12 +69,12 @@ async function againstLlama(
   const llama = await startLlama({ ...start, ...setting });
   const prefill = async (count: number): Promise<number> => {
     using sequence = arena.createSequence();
-    return timed(() => sequence.append(tokens(count)));
+    return await timed(() => sequence.append(tokens(count)));
   };
   const decode = async (): Promise<number> => {
     using sequence = arena.createSequence();
     let { logits } = await sequence.append(tokens(DECODE_AFTER));
-    return timed(async () => {
+    return await timed(async () => {
       for (let i = 0; i < DECODE_STEPS; i++) {
         ({ logits } = await sequence.append(Int32Array.of(argMax(logits?.values as Float32Array))));
       }
