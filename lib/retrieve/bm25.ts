@@ -145,6 +145,10 @@ class MiniSearchRetriever implements Bm25Retriever {
     return found.sort(byScoreThenPlace).slice(0, k);
   }
 
+  chunks(): Iterable<Chunk> {
+    return this.#chunks.values();
+  }
+
   toJSON(): Bm25Snapshot {
     const chunks = Array.from(this.#chunks.values(), (chunk) => ({
       ...chunk,

@@ -8,6 +8,11 @@ export interface Retriever {
   remove(ids: readonly string[]): Promise<void>;
   /** The best `k` chunks, best first; fewer where fewer match. */
   search(question: string, options: SearchOptions): Promise<ScoredChunk[]>;
+  /**
+   * All chunks that it holds, in any order. Without it a weave does not know which text precedes a chunk of an index
+   * that was restored, until its document is ingested.
+   */
+  chunks?(): Iterable<Chunk>;
   readonly size: number;
 }
 

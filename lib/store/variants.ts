@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../errors.js';
-import { assertKey, chunkOf } from './chunk-key.js';
+import { assertKey, chunkOf, variantKey } from './chunk-key.js';
 import type {
   ChunkRecord,
   ChunkStore,
@@ -24,6 +24,8 @@ export interface PutVariantOptions extends StoreCallOptions {
 export interface ForgetOptions extends StoreCallOptions {
   /** Ids of documents of which text went: variants encoded after such text that is in no chunk go as well. */
   readonly documents?: readonly string[];
+  /** Warm-ups that are of no document: variants that saw nothing else stay. */
+  readonly neutral?: readonly Int32Array[];
 }
 
 /** Calls that are made at once where many records are looked at. */
@@ -135,7 +137,7 @@ export function forgetChunk(
 export async function forgetChunks(
   store: ChunkStore,
   chunks: readonly string[],
-  { documents = [], signal }: ForgetOptions = {},
+  { documents = [], neutral = [], signal }: ForgetOptions = {},
 ): Promise<string[]> {
   for (const chunk of chunks) assertKey(chunk);
   const gone = new Set(chunks.map(chunkOf));
@@ -158,9 +160,8 @@ export async function forgetChunks(
     signal?.throwIfAborted();
     const info = await store.info(key).catch(() => undefined);
     const { context, source } = info ?? {};
-    if (!info || (context && context.warmupTokens > 0 && lost.has(source?.documentId ?? ''))) {
-      doomed.add(key);
-    }
+    const isWarmed = context && context.warmupTokens > 0 && lost.has(source?.documentId ?? '');
+    if (!info || (isWarmed && !(await sawOnly(key, neutral)))) doomed.add(key);
     for (const read of context?.chunks ?? []) {
       if (gone.has(chunkOf(read))) doomed.add(key);
       const known = readers.get(read);
@@ -181,6 +182,14 @@ export async function forgetChunks(
   });
   if (problems.length > 0) throw problems[0];
   return deleted;
+}
+
+/** Whether a variant was encoded after nothing but one of these texts: its key says so. */
+async function sawOnly(key: string, warmups: readonly Int32Array[]): Promise<boolean> {
+  for (const warmup of warmups) {
+    if ((await variantKey(chunkOf(key), { warmup })) === key) return true;
+  }
+  return false;
 }
 
 function latest({ lastUsed, created }: RecordInfo): number {

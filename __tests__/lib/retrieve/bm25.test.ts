@@ -93,6 +93,15 @@ describe('search', () => {
 });
 
 describe('add and remove', () => {
+  test('it tells the chunks that it holds', async () => {
+    const retriever = await filled();
+    await retriever.remove(['tides']);
+    const restored = await restoreBm25Retriever(JSON.parse(JSON.stringify(retriever)));
+    for (const one of [retriever, restored]) {
+      expect([...one.chunks!()]).toEqual(passages.filter(({ id }) => id !== 'tides'));
+    }
+  });
+
   test('a chunk with a known id replaces the old one', async () => {
     const retriever = bm25Retriever();
     await retriever.add([chunk('a', 'old words'), chunk('a', 'new things')]);

@@ -14,6 +14,7 @@ import {
   StoreError,
   type StoreEvent,
   tieredStore,
+  variantKey,
   variantsOf,
 } from '../../../lib/index.js';
 import { sampleKey, sampleRecord } from '../../../lib/testing/index.js';
@@ -128,6 +129,18 @@ test('a variant that is not kept costs no other its place', async () => {
   store.put = async () => false;
   expect(await putVariant(store, sampleKey(1, 2), scored(2), options)).toBe(false);
   expect(await keysOf(store)).toEqual([sampleKey(1, 1)]);
+});
+
+test('variants that saw nothing but a text of no document stay when text of their document goes', async () => {
+  const store = memoryStore();
+  const neutral = Int32Array.of(7, 8, 9);
+  const kept = await variantKey(sampleKey(1), { warmup: neutral });
+  const other = await variantKey(sampleKey(1), { warmup: Int32Array.of(7, 8) });
+  for (const key of [kept, other]) await store.put(key, warmed('a', 3));
+  const options = { documents: ['a'], neutral: [Int32Array.of(1), neutral] };
+  expect(await forgetChunks(store, [sampleKey(9)], options)).toEqual([other]);
+  expect(await keysOf(store)).toEqual([kept]);
+  expect(await forgetChunks(store, [sampleKey(1)], options)).toEqual([kept]);
 });
 
 test('keys that are none, and bounds that are none, are refused', async () => {
