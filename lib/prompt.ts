@@ -29,7 +29,7 @@ export interface PromptLayout {
   /** The canonical prefix: stands before every passage, in prompts and when passages are encoded. */
   readonly prefix: Int32Array;
   /** A passage's ids as they stand in prompts: those of the chunk, then the separator. */
-  passage(chunk: Chunk): Int32Array;
+  passage(chunk: Pick<Chunk, 'tokens'>): Int32Array;
   /** The question and the end of the frame. */
   question(question: string, options?: { readonly signal?: AbortSignal }): Promise<Int32Array>;
 }

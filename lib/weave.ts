@@ -1,24 +1,17 @@
-import { recursiveChunker } from './chunkers/recursive.js';
 import type { Document } from './document.js';
 import type { Span } from './engine/arena.js';
 import type { ModelInfo } from './engine/model-info.js';
-import { DisposedError, InvalidArgumentError, StoreError } from './errors.js';
-import { createPromptLayout } from './prompt.js';
-import { CostModel } from './reuse/cost/cost-model.js';
-import { bm25Retriever } from './retrieve/bm25.js';
-import { keyScope } from './store/chunk-key.js';
+import { DisposedError, StoreError } from './errors.js';
 import type { StoreStats } from './store/store-stats.js';
-import { memoryStore } from './store/memory-store.js';
 import { runAsk } from './weave/ask.js';
 import type { Answer, AnswerStream, Source } from './weave/answer.js';
 import { startAnswerStream } from './weave/answer-stream.js';
-import { BackgroundWriter } from './weave/background-writer.js';
-import { CellBudget } from './weave/cell-budget.js';
-import { type Forgotten, Forgetter } from './weave/forgetter.js';
+import type { Forgotten } from './weave/forgetter.js';
 import { type Indexed, indexDocuments } from './weave/index-documents.js';
-import { WantedPassages, type WeaveKit } from './weave/kit.js';
-import { KvLibrary } from './weave/kv-library.js';
+import type { WeaveKit } from './weave/kit.js';
 import { likelyFirst } from './weave/likely-first.js';
+import { linkSignals } from './weave/link-signals.js';
+import { makeKit } from './weave/make-kit.js';
 import type {
   AskDefaults,
   AskOptions,
@@ -28,15 +21,13 @@ import type {
   WarmReport,
   WeaveOptions,
 } from './weave/options.js';
-import { linkSignals } from './weave/link-signals.js';
-import { CanonicalPrefix } from './weave/prefix.js';
 import {
   type PreparedPrompt,
   type PrepareOptions,
   preparePrompt,
   sourcesOf,
 } from './weave/prepare.js';
-import { type KnownDocument, Registry } from './weave/registry.js';
+import type { KnownDocument } from './weave/registry.js';
 import { checkBudget, warmChunks } from './weave/warm.js';
 
 /**
@@ -120,69 +111,13 @@ export interface WeaveStats {
 /**
  * Lays out the prompt and takes the cells that prompts are woven in.
  *
- * @throws OutOfMemoryError when the device has no room for the cells, ChatTemplateError, or
- * InvalidArgumentError.
+ * @throws OutOfMemoryError when the device has no room for the cells, ContextOverflowError for a warm-up text that is too
+ * long, ChatTemplateError, or InvalidArgumentError.
  */
 export async function createWeave(options: WeaveOptions): Promise<Weave> {
-  const { engine, system, tenant, label, store, costs = new CostModel(), ...others } = options;
-  const { retriever, chunker, prompt, ...defaults } = others;
-  const { cells = Math.min(engine.model.contextLength, 4096) } = options;
-  if (!Number.isSafeInteger(cells) || cells < 1) {
-    throw new InvalidArgumentError(`cells is ${cells}; give a whole number of at least 1.`);
-  }
-  const { model, tokenizer } = engine;
-  const layout = await createPromptLayout(engine, {
-    ...prompt,
-    ...(system !== undefined && { system }),
-  });
-  const access = { ...(tenant !== undefined && { tenant }), ...(label !== undefined && { label }) };
-  const scope = { model, tokenizer, ...access };
-  const keys = await keyScope({ ...scope, prefix: layout.prefix });
-  const prefixKey = await (
-    await keyScope({ ...scope, prefix: new Int32Array(0) })
-  ).key(layout.prefix);
-
-  // The prefix is shared by all, so its cells come on top of those that were asked for.
-  const arena = await engine.createArena({ cells: cells + layout.prefix.length });
-  const ownStore = store ? undefined : memoryStore();
-  const kept = store ?? (ownStore as NonNullable<typeof ownStore>);
-  const writer = new BackgroundWriter(kept);
-  const wanted = new WantedPassages(layout, keys);
-  const registry = new Registry();
   const lifetime = new AbortController();
-  const kit: WeaveKit = {
-    engine,
-    arena,
-    cells: new CellBudget(cells),
-    layout,
-    prefix: new CanonicalPrefix({
-      arena,
-      model,
-      tokens: layout.prefix,
-      key: prefixKey,
-      store: kept,
-      writer,
-      costs,
-      lifetime: lifetime.signal,
-    }),
-    library: new KvLibrary({
-      arena,
-      model,
-      store: kept,
-      writer,
-      costs,
-      isForgotten: (key) => wanted.isForgotten(key),
-    }),
-    wanted,
-    store: kept,
-    writer,
-    costs,
-    forgetter: new Forgetter({ store: kept, writer, wanted, registry }),
-    chunker: chunker ?? recursiveChunker(),
-    retriever: retriever ?? bm25Retriever(),
-    registry,
-  };
-  return new EngineWeave(kit, defaults, lifetime, ownStore);
+  const { kit, ownStore } = await makeKit(options, lifetime.signal);
+  return new EngineWeave(kit, options, lifetime, ownStore);
 }
 
 class EngineWeave implements Weave {
@@ -283,7 +218,7 @@ class EngineWeave implements Weave {
     return this.#run([options.signal], async (signal) => {
       const prompt = await this.#prepare(question, options, signal);
       const { tokens, prefix, passages, notes } = prompt;
-      const sources = sourcesOf(this.#kit, prompt.hits, () => false);
+      const sources = sourcesOf(this.#kit, prompt.hits);
       return { tokens, prefix, passages, question: prompt.question, sources, notes };
     });
   }
@@ -316,8 +251,9 @@ class EngineWeave implements Weave {
   async #shutDown(): Promise<void> {
     this.#lifetime.abort(new DisposedError('weave'));
     await Promise.allSettled(this.#running);
-    const { writer, prefix, arena } = this.#kit;
+    const { writer, encodings, prefix, arena } = this.#kit;
     await writer.idle();
+    await encodings.dispose();
     await prefix.dispose();
     await arena.dispose();
     await this.#ownStore?.[Symbol.asyncDispose]();

@@ -1,4 +1,5 @@
 import type { RefreshPlan } from '../reuse/policy.js';
+import type { EncodedAfter } from './warmup/warmup.js';
 
 /** What a weave says to a question. */
 export interface Answer {
@@ -38,6 +39,11 @@ export interface Source {
   readonly score: number;
   /** Its keys and values were made before this question. */
   readonly cached: boolean;
+  /**
+   * What its keys and values saw when they were made, beside the canonical prefix: nothing (`prefix`), the text before
+   * it in its document, or the warm-up text. Absent while that is not known, and where the prompt was computed in full.
+   */
+  readonly encodedAfter?: EncodedAfter;
   /** Headings, line numbers and the like, from the chunker. */
   readonly metadata?: Readonly<Record<string, unknown>>;
 }

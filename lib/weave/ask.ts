@@ -8,8 +8,9 @@ import { type MadePlan, makePlan } from '../reuse/refresh/make-plan.js';
 import type { RefreshTarget } from '../reuse/refresh/target.js';
 import type { Answer, AnswerEvent, Source, Timings, Usage } from './answer.js';
 import type { WeaveKit } from './kit.js';
+import type { Obtained } from './kv-library.js';
 import type { AskOptions } from './options.js';
-import { type PreparedPrompt, preparePrompt, sourcesOf } from './prepare.js';
+import { type Origin, type PreparedPrompt, preparePrompt, sourcesOf } from './prepare.js';
 import { refreshTarget, type Woven } from './refresh.js';
 
 export interface AskRun {
@@ -49,7 +50,7 @@ export async function runAsk(run: AskRun): Promise<Answer> {
   const prompt = run.prepared ?? (await preparePrompt(kit, question, { ...options, signal }));
   times.retrieve = performance.now() - start;
   const notes = [...prompt.notes];
-  emit({ type: 'retrieved', sources: sourcesOf(kit, prompt.hits, () => false) });
+  emit({ type: 'retrieved', sources: sourcesOf(kit, prompt.hits) });
   if (prompt.hits.length === 0) {
     notes.push(nothingFoundNote(kit, options));
     if (whenNothingFound === 'empty') {
@@ -106,7 +107,7 @@ async function prefillAll(
   const { kit, signal, emit } = run;
   const sequence = kit.arena.createSequence();
   try {
-    const sources = sourcesOf(kit, prompt.hits, () => false);
+    const sources = sourcesOf(kit, prompt.hits);
     emit({ type: 'loaded', sources });
     const start = performance.now();
     const { logits } = await sequence.append(prompt.tokens, { signal });
@@ -133,7 +134,6 @@ async function weaveAll(
   if (!prefix.cached) times.encode = performance.now() - loading;
   const sequence = prefix.sequence.fork();
   const obtaining = kit.library.obtain(prompt.wanted, {
-    prefix: prefix.sequence,
     signal,
     onEncoded: (done, total) => emit({ type: 'encoding', done, total }),
   });
@@ -141,7 +141,10 @@ async function weaveAll(
     const woven = await splice(sequence, obtaining.items, prompt.passages, signal);
     times.encode += obtaining.spent.encodeMs;
     times.load = Math.max(0, performance.now() - loading - times.encode);
-    const sources = sourcesOf(kit, prompt.hits, (passage) => woven.cached[passage] ?? false);
+    const sources = sourcesOf(kit, prompt.hits, (passage): Origin => {
+      const { key, cached } = woven.obtained[passage] as Obtained;
+      return { cached, encodedAfter: kit.encodings.madeAs(key) };
+    });
     emit({ type: 'loaded', sources });
 
     const target = refreshTarget(kit, prompt, woven);
@@ -163,22 +166,19 @@ const nothingPlanned: RefreshPlan = { policy: 'none', passages: [] };
 
 async function splice(
   sequence: KvSequence,
-  items: readonly Promise<{
-    record: { kv: Parameters<KvSequence['splice']>[0] };
-    cached: boolean;
-  }>[],
+  items: readonly Promise<Obtained>[],
   places: readonly Span[],
   signal: AbortSignal,
 ): Promise<Woven> {
   const spans: Span[] = [];
-  const cached: boolean[] = [];
+  const obtained: Obtained[] = [];
   for (const [i, item] of items.entries()) {
-    const { record, cached: wasCached } = await item;
+    const got = await item;
     const position = places[i]?.start ?? 0;
-    spans.push(await sequence.splice(record.kv, { position, signal }));
-    cached.push(wasCached);
+    spans.push(await sequence.splice(got.record.kv, { position, signal }));
+    obtained.push(got);
   }
-  return { sequence, spans, cached };
+  return { sequence, spans, obtained };
 }
 
 async function planFor(
@@ -234,10 +234,10 @@ function usageOf(
   let cached = prefixCached ? prompt.prefix.end : 0;
   let recomputed = 0;
   for (const [i, { start, end }] of prompt.passages.entries()) {
-    if (woven.cached[i]) cached += end - start;
+    if (woven.obtained[i]?.cached) cached += end - start;
   }
   for (const { passage, tokens } of plan.passages) {
-    if (woven.cached[passage]) recomputed += tokens.length;
+    if (woven.obtained[passage]?.cached) recomputed += tokens.length;
   }
   const { length } = prompt.tokens;
   return { prompt: length, cached: cached - recomputed, recomputed, fresh: length - cached };

@@ -10,6 +10,8 @@ export interface ForgetterOptions {
   readonly writer: BackgroundWriter;
   readonly wanted: WantedPassages;
   readonly registry: Registry;
+  /** Warm-ups that are of no document. */
+  readonly neutral: readonly Int32Array[];
 }
 
 export interface Forgotten {
@@ -37,7 +39,7 @@ export class Forgetter {
   }
 
   async run(): Promise<Forgotten> {
-    const { store, writer, wanted, registry } = this.#options;
+    const { store, writer, wanted, registry, neutral } = this.#options;
     const keys = new Set<string>();
     const documents = new Set<string>();
     for (const chunk of this.#chunks) {
@@ -53,7 +55,7 @@ export class Forgetter {
     // A record still on its way to the store would come back after it was deleted.
     await writer.idle();
     try {
-      await forgetChunks(store, [...keys], { documents: [...documents] });
+      await forgetChunks(store, [...keys], { documents: [...documents], neutral });
     } catch (problem) {
       return { left: this.#chunks.size, problem };
     }

@@ -50,6 +50,8 @@ export async function indexDocuments(
       continue;
     }
     kit.registry.set(document, chunks);
+    // Its keys are known from here on, so that a question never waits for them.
+    await kit.encodings.plans?.of(chunks);
     ids.add(document.id);
     chunkCount += chunks.length;
     for (const chunk of chunks) tokens += chunk.tokens.length;

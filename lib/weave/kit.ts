@@ -13,6 +13,8 @@ import type { Forgetter } from './forgetter.js';
 import type { KvLibrary, Wanted } from './kv-library.js';
 import type { CanonicalPrefix } from './prefix.js';
 import type { Registry } from './registry.js';
+import type { Encodings } from './warmup/encodings.js';
+import type { SegmentMaker } from './warmup/segment-maker.js';
 
 /** The parts of a weave that asking and ingesting share. */
 export interface WeaveKit {
@@ -23,6 +25,8 @@ export interface WeaveKit {
   readonly prefix: CanonicalPrefix;
   readonly library: KvLibrary;
   readonly wanted: WantedPassages;
+  readonly encodings: Encodings;
+  readonly segments: SegmentMaker;
   readonly store: ChunkStore;
   readonly writer: BackgroundWriter;
   readonly costs: CostModel;
@@ -32,7 +36,7 @@ export interface WeaveKit {
   readonly registry: Registry;
 }
 
-/** A chunk's tokens as they stand in prompts and the key of their KV, each made once. */
+/** A chunk's tokens as they stand in prompts and the key of their KV right after the prefix, each made once. */
 export class WantedPassages {
   readonly #layout: PromptLayout;
   readonly #keys: KeyScope;

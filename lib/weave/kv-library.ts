@@ -1,14 +1,22 @@
-import type { KvArena, KvSequence } from '../engine/arena.js';
+import type { KvArena } from '../engine/arena.js';
 import { kvBytesPerToken, type ModelInfo } from '../engine/model-info.js';
 import { deferred } from '../deferred.js';
 import type { CostModel } from '../reuse/cost/cost-model.js';
-import type { ChunkRecord, ChunkStore, LoadWorth, RecordSource } from '../store/chunk-store.js';
+import { chunkOf } from '../store/chunk-key.js';
+import type {
+  ChunkRecord,
+  ChunkStore,
+  EncodingContext,
+  LoadWorth,
+  RecordSource,
+} from '../store/chunk-store.js';
 import { abortable } from './abortable.js';
 import type { BackgroundWriter } from './background-writer.js';
 import { Claims } from './claims.js';
 import { encodeBatch } from './encode-batch.js';
 import { batchTokens, encodingMs } from './encoding-ms.js';
 import { fitsTokens } from './fits.js';
+import type { EncodingBase } from './warmup/encoding-base.js';
 
 export interface KvLibraryOptions {
   readonly arena: KvArena;
@@ -16,28 +24,37 @@ export interface KvLibraryOptions {
   readonly store: ChunkStore;
   readonly writer: BackgroundWriter;
   readonly costs: CostModel;
-  /** Whether a record is not to be kept any more; default: none is. */
-  readonly isForgotten?: (key: string) => boolean;
+  /** What passages are encoded after that do not say otherwise. */
+  readonly prefix: EncodingBase;
+  /** Whether nothing that comes from a chunk is to be kept any more; default: all is. */
+  readonly isForgotten?: (chunk: string) => boolean;
 }
 
 /** A passage whose KV is wanted. */
 export interface Wanted {
+  /** Of the record that is made where none is there. */
   readonly key: string;
   /** As they stand in prompts. */
   readonly tokens: Int32Array;
   /** Where the text comes from; of texts that occur more than once, one place. */
   readonly source?: RecordSource;
+  /** Keys of the records that will do, best first; default the key alone. */
+  readonly lookup?: readonly string[];
+  /** What it is encoded after; default the prefix. */
+  readonly after?: EncodingBase;
+  /** What it sees there beside the prefix. */
+  readonly context?: EncodingContext;
 }
 
 export interface Obtained {
+  /** Key of the record: one of those that would do. */
+  readonly key: string;
   readonly record: ChunkRecord;
   /** False when it was computed for this caller. */
   readonly cached: boolean;
 }
 
 export interface ObtainOptions {
-  /** What is encoded is encoded after this. */
-  readonly prefix: KvSequence;
   readonly signal?: AbortSignal | undefined;
   /** Tokens encoded so far, of how many. */
   readonly onEncoded?: ((done: number, total: number) => void) | undefined;
@@ -68,6 +85,18 @@ export class KvLibrary {
     this.#options = options;
   }
 
+  /**
+   * Puts a record into the store, unless its passage, or one that it saw, went while it was made.
+   *
+   * @param then is called when it is there, or will not be; must not fail.
+   */
+  keep(key: string, record: ChunkRecord, then: () => Promise<void>): void {
+    const { writer, isForgotten } = this.#options;
+    const from = [key, ...(record.context?.chunks ?? [])];
+    if (isForgotten && from.some((name) => isForgotten(chunkOf(name)))) void then();
+    else writer.put(key, record, then);
+  }
+
   /** Whether a chunk's KV need not be made. */
   async has(key: string): Promise<boolean> {
     const { store, writer } = this.#options;
@@ -81,7 +110,7 @@ export class KvLibrary {
    */
   obtain(wanted: readonly Wanted[], options: ObtainOptions): Obtaining {
     const spent = { encodeMs: 0 };
-    const finds: Promise<ChunkRecord | undefined>[] = [];
+    const finds: Promise<Found | undefined>[] = [];
     for (const [i, item] of wanted.entries()) {
       const turn = i < parallelReads ? undefined : finds[i - parallelReads];
       finds.push((turn ?? Promise.resolve()).then(() => this.#find(item, options)));
@@ -91,49 +120,53 @@ export class KvLibrary {
     for (const [i, { key }] of wanted.entries()) if (!first.has(key)) first.set(key, i);
     const items = wanted.map(async ({ key }, i): Promise<Obtained> => {
       const found = await finds[i];
-      if (found) return { record: found, cached: true };
-      const { record, cached } = (await made).get(key) as Obtained;
+      if (found) return { ...found, cached: true };
+      const { record, cached } = (await made).get(key) as Made;
       // The same passage again in one prompt was made for its first place.
-      return { record, cached: cached || first.get(key) !== i };
+      return { key, record, cached: cached || first.get(key) !== i };
     });
     // A caller that gave up early must not leave rejections behind.
     for (const item of items) item.catch(() => {});
     return { items, settled: settle(made), spent };
   }
 
-  async #find(item: Wanted, options: ObtainOptions): Promise<ChunkRecord | undefined> {
-    const { key } = item;
-    const { writer } = this.#options;
-    const { signal } = options;
-    signal?.throwIfAborted();
+  async #find(item: Wanted, { signal }: ObtainOptions): Promise<Found | undefined> {
+    for (const key of item.lookup ?? [item.key]) {
+      signal?.throwIfAborted();
+      const pending = await this.#pending(key, signal);
+      const record = pending ?? (await this.#read(key, item, signal));
+      if (record) return { key, record };
+    }
+    return undefined;
+  }
+
+  /** A record that is being made, or is on its way to the store. */
+  async #pending(key: string, signal?: AbortSignal): Promise<ChunkRecord | undefined> {
     const flight = this.#flights.get(key);
-    const pending = flight
-      ? await abortable(flight, signal).catch(() => undefined)
-      : writer.find(key);
+    if (!flight) return this.#options.writer.find(key);
+    const record = await abortable(flight, signal).catch(() => undefined);
     signal?.throwIfAborted();
-    return pending ?? this.#read(item, options);
+    return record;
   }
 
   /** Reads a record where that takes less time than computing it. */
-  async #read(
-    { key, tokens }: Wanted,
-    { prefix, signal }: Pick<ObtainOptions, 'prefix' | 'signal'>,
-  ): Promise<ChunkRecord | undefined> {
+  async #read(key: string, item: Wanted, signal?: AbortSignal): Promise<ChunkRecord | undefined> {
     const { model, store } = this.#options;
-    const worth = this.#worth(tokens.length, prefix.length);
+    const worth = this.#worth(item);
     const record = await store
       .get(key, { ...(signal && { signal }), ...(worth && { worth }) })
       .catch(() => undefined);
     signal?.throwIfAborted();
     if (!record) return undefined;
-    if (fitsTokens(record.kv, model, tokens)) return record;
+    if (fitsTokens(record.kv, model, item.tokens)) return record;
     this.misfits++;
     await store.delete(key).catch(() => false);
     return undefined;
   }
 
-  #worth(tokens: number, before: number): LoadWorth | undefined {
-    const { model, costs } = this.#options;
+  #worth({ tokens: { length: tokens }, after }: Wanted): LoadWorth | undefined {
+    const { model, costs, prefix } = this.#options;
+    const { length: before } = after ?? prefix;
     const recomputeMs = costs.predictCompute({ tokens, before });
     if (recomputeMs === undefined) return undefined;
     return { recomputeMs, bytes: tokens * kvBytesPerToken(model.kv) };
@@ -141,11 +174,11 @@ export class KvLibrary {
 
   async #makeMissing(
     wanted: readonly Wanted[],
-    finds: readonly Promise<ChunkRecord | undefined>[],
+    finds: readonly Promise<Found | undefined>[],
     options: ObtainOptions,
     spent: { encodeMs: number },
-  ): Promise<Map<string, Obtained>> {
-    const made = new Map<string, Obtained>();
+  ): Promise<Map<string, Made>> {
+    const made = new Map<string, Made>();
     const results = await Promise.allSettled(finds);
     for (const result of results) if (result.status === 'rejected') throw result.reason;
     let missing = new Map<string, Wanted>();
@@ -191,7 +224,7 @@ export class KvLibrary {
   /** Makes passages that nobody else in this process makes. */
   async #encode(
     mine: readonly Wanted[],
-    made: Map<string, Obtained>,
+    made: Map<string, Made>,
     options: EncodeOptions,
   ): Promise<void> {
     const flights = new Map(mine.map(({ key }) => [key, deferred<ChunkRecord>()]));
@@ -202,7 +235,7 @@ export class KvLibrary {
     const claims = new Claims(this.#options.store);
     const finish: Finish = ({ key, tokens }, record, cached) => {
       made.set(key, { record, cached });
-      if (!cached) this.#keep(key, record, claims);
+      if (!cached) this.keep(key, record, () => claims.release(key));
       this.#flights.delete(key);
       flights.get(key)?.resolve(record);
       options.onEncoded(tokens.length);
@@ -232,11 +265,11 @@ export class KvLibrary {
   ): Promise<{ own: Wanted[]; theirs: Wanted[] }> {
     const { signal } = options;
     // The last of them is made when all the others are.
-    const computeMs = this.#encodingMs(mine, options);
+    const computeMs = this.#encodingMs(mine);
     const claim = async (item: Wanted): Promise<'own' | 'theirs' | 'done'> => {
       const claimed = await claims.claim(item.key, { computeMs, signal });
       if (claimed === 'theirs') return 'theirs';
-      const record = claimed === 'there' ? await this.#read(item, options) : undefined;
+      const record = claimed === 'there' ? await this.#read(item.key, item, signal) : undefined;
       if (!record) return 'own';
       finish(item, record, true);
       return 'done';
@@ -256,10 +289,10 @@ export class KvLibrary {
     finish: Finish,
   ): Promise<Wanted[]> {
     const { signal } = options;
-    const computeMs = this.#encodingMs(theirs, options);
+    const computeMs = this.#encodingMs(theirs);
     const wait = async (item: Wanted): Promise<boolean> => {
       const end = await claims.awaitOther(item.key, { computeMs, signal });
-      const record = end === 'there' ? await this.#read(item, options) : undefined;
+      const record = end === 'there' ? await this.#read(item.key, item, signal) : undefined;
       if (record) finish(item, record, true);
       return record !== undefined;
     };
@@ -271,15 +304,17 @@ export class KvLibrary {
   async #releaseUnused(
     claims: Claims,
     mine: readonly Wanted[],
-    made: ReadonlyMap<string, Obtained>,
+    made: ReadonlyMap<string, Made>,
   ): Promise<void> {
     for (const { key } of mine) {
       if (made.get(key)?.cached !== false) await claims.release(key);
     }
   }
 
-  #encodingMs(items: readonly Wanted[], { prefix }: EncodeOptions): number | undefined {
-    return encodingMs(this.#options.costs, tokensOf(items), prefix.length);
+  #encodingMs(items: readonly Wanted[]): number | undefined {
+    const { costs, prefix } = this.#options;
+    const before = items.reduce((most, { after }) => Math.max(most, after?.length ?? 0), 0);
+    return encodingMs(costs, tokensOf(items), before || prefix.length);
   }
 
   /** Encodes passages in batches. */
@@ -295,17 +330,15 @@ export class KvLibrary {
     }
   }
 
-  async #encodeOne(
-    batch: readonly Wanted[],
-    { prefix, signal }: EncodeOptions,
-  ): Promise<ChunkRecord[]> {
-    const { arena, costs } = this.#options;
+  async #encodeOne(batch: readonly Wanted[], { signal }: EncodeOptions): Promise<ChunkRecord[]> {
+    const { arena, costs, prefix } = this.#options;
+    const { sequence } = await (batch[0]?.after ?? prefix).use(signal);
     signal?.throwIfAborted();
     const runs = batch.map(({ tokens }) => tokens);
     const start = performance.now();
-    const kvs = await encodeBatch(arena, prefix, runs, signal ? { signal } : {});
+    const kvs = await encodeBatch(arena, sequence, runs, signal ? { signal } : {});
     const ms = performance.now() - start;
-    const before = prefix.length;
+    const before = sequence.length;
     costs.observeCompute(
       runs.map(({ length: tokens }) => ({ tokens, before })),
       ms,
@@ -313,33 +346,37 @@ export class KvLibrary {
     const count = tokensOf(batch);
     const created = Date.now();
     return kvs.map((kv, i) => {
-      const { tokens, source } = batch[i] as Wanted;
+      const { tokens, source, context } = batch[i] as Wanted;
       const computeMs = (ms * tokens.length) / count;
-      return { kv, computeMs, created, ...(source && { source }) };
+      return { kv, computeMs, created, ...(source && { source }), ...(context && { context }) };
     });
-  }
-
-  /** Puts a record into the store, unless its passage went while it was made, and tells others that they may look. */
-  #keep(key: string, record: ChunkRecord, claims: Claims): void {
-    const { writer, isForgotten } = this.#options;
-    if (isForgotten?.(key)) void claims.release(key);
-    else writer.put(key, record, () => claims.release(key));
   }
 }
 
-interface EncodeOptions extends Pick<ObtainOptions, 'prefix' | 'signal'> {
+interface Found {
+  readonly key: string;
+  readonly record: ChunkRecord;
+}
+
+type Made = Omit<Obtained, 'key'>;
+
+interface EncodeOptions extends Pick<ObtainOptions, 'signal'> {
   readonly onEncoded: (tokens: number) => void;
 }
 
 /** Hands a record to all who wait for it. */
 type Finish = (item: Wanted, record: ChunkRecord, cached: boolean) => void;
 
-/** Runs of passages that together stay within a batch; a longer passage is one of its own. */
-export function* batches(wanted: readonly Wanted[]): Generator<Wanted[]> {
+/**
+ * Runs of passages that are encoded after the same and together have at most so many tokens; a longer passage is one of
+ * its own.
+ */
+export function* batches(wanted: readonly Wanted[], mostTokens = batchTokens): Generator<Wanted[]> {
   let batch: Wanted[] = [];
   let tokens = 0;
   for (const item of wanted) {
-    if (batch.length > 0 && tokens + item.tokens.length > batchTokens) {
+    const isOther = item.after !== batch[0]?.after;
+    if (batch.length > 0 && (isOther || tokens + item.tokens.length > mostTokens)) {
       yield batch;
       batch = [];
       tokens = 0;

@@ -6,6 +6,7 @@ import type { Retriever } from '../retrieve/retriever.js';
 import type { CostModel } from '../reuse/cost/cost-model.js';
 import type { RecomputePolicy } from '../reuse/policy.js';
 import type { ChunkStore } from '../store/chunk-store.js';
+import type { Warmup } from './warmup/warmup.js';
 
 export interface WeaveOptions extends AskDefaults {
   /** Stays the caller's: disposing the weave does not dispose it. */
@@ -31,6 +32,14 @@ export interface WeaveOptions extends AskDefaults {
    * context, at most 4,096. Each takes `kvBytesPerToken` of the device's memory.
    */
   readonly cells?: number;
+  /**
+   * What the KV of passages is made in the sight of, beside the canonical prefix; default `prefix`, nothing. `document`:
+   * the text before them in their own document, some 256 to 2,304 tokens of it, so that less is to be repaired in
+   * prompts. It is made by `ingest` and `warm` in segments of up to 2,304 tokens, less where
+   * the cells hold less; a question that finds it missing has the passage encoded right after the prefix. `{ text }`:
+   * a fixed text of up to half of the context.
+   */
+  readonly warmup?: Warmup;
 }
 
 /** What a weave's questions have in common unless they say otherwise. */
@@ -116,7 +125,9 @@ export type IngestProgress =
 
 export interface KvEstimate {
   readonly chunks: number;
+  /** Tokens to compute: those that passages are encoded after in segments are counted too. */
   readonly tokens: number;
+  /** Of the KV that is kept. */
   readonly bytes: number;
   /** From the speed measured so far; absent while nothing was measured. */
   readonly milliseconds?: number;
@@ -129,9 +140,9 @@ export interface WarmReport {
   readonly cached: number;
   /** Chunks left for their first use. */
   readonly left: number;
-  /** Tokens whose KV was made now. */
+  /** Tokens computed now: of segments, those too that only precede the passages whose KV was made. */
   readonly tokens: number;
-  /** Bytes of KV made now. */
+  /** Bytes of KV made now and kept. */
   readonly bytes: number;
   readonly milliseconds: number;
   /** Records that the store did not keep: too large for its bound, or no space left. */

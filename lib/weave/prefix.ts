@@ -2,9 +2,10 @@ import type { KvArena, KvSequence } from '../engine/arena.js';
 import type { ModelInfo } from '../engine/model-info.js';
 import type { CostModel } from '../reuse/cost/cost-model.js';
 import type { ChunkStore } from '../store/chunk-store.js';
-import { abortable } from './abortable.js';
 import type { BackgroundWriter } from './background-writer.js';
 import { fitsTokens } from './fits.js';
+import { SharedSequence } from './shared-sequence.js';
+import type { EncodingBase } from './warmup/encoding-base.js';
 
 export interface CanonicalPrefixOptions {
   readonly arena: KvArena;
@@ -20,34 +21,26 @@ export interface CanonicalPrefixOptions {
 }
 
 /** The sequence that every prompt and every encoding forks from: computed once, or taken from the store. */
-export class CanonicalPrefix {
+export class CanonicalPrefix implements EncodingBase {
   readonly #options: CanonicalPrefixOptions;
-  #making: Promise<{ sequence: KvSequence; stored: boolean }> | undefined;
+  readonly #shared = new SharedSequence(() => this.#make());
 
   constructor(options: CanonicalPrefixOptions) {
     this.#options = options;
   }
 
-  /**
-   * `cached` is false for the one caller for whom it was computed. A caller's abort ends only its own
-   * waiting; others need the prefix as well.
-   */
-  async use(signal?: AbortSignal): Promise<{ sequence: KvSequence; cached: boolean }> {
-    signal?.throwIfAborted();
-    const first = this.#making === undefined;
-    this.#making ??= this.#make().catch((error: unknown) => {
-      // A failure is not kept: the next caller tries again.
-      this.#making = undefined;
-      throw error;
-    });
-    const { sequence, stored } = await abortable(this.#making, signal);
-    return { sequence, cached: stored || !first };
+  get length(): number {
+    return this.#options.tokens.length;
   }
 
-  /** Waits for what runs, then gives the cells back. */
-  async dispose(): Promise<void> {
-    const made = await this.#making?.catch(() => undefined);
-    made?.sequence.dispose();
+  /** `cached` is false for the one caller for whom it was computed. */
+  async use(signal?: AbortSignal): Promise<{ sequence: KvSequence; cached: boolean }> {
+    const { made, first } = await this.#shared.use(signal);
+    return { sequence: made.sequence, cached: made.stored || !first };
+  }
+
+  dispose(): Promise<void> {
+    return this.#shared.dispose();
   }
 
   async #make(): Promise<{ sequence: KvSequence; stored: boolean }> {

@@ -54,7 +54,7 @@ export async function preparePrompt(
 
   const kept = ranked.slice(0, fit.kept);
   const hits = order === 'rank' ? kept : readingOrder(kept);
-  const wanted = await Promise.all(hits.map(({ chunk }) => kit.wanted.of(chunk)));
+  const wanted = await Promise.all(hits.map(({ chunk }, place) => kit.encodings.at(chunk, place)));
   signal?.throwIfAborted();
   const tokens = joinPrompt(
     layout.prefix,
@@ -76,11 +76,14 @@ function fitNotes(found: number, kept: number, asked: number, answer: number): s
   return notes;
 }
 
-/** Sources of a prompt, not yet known to be cached. */
+/** Where a passage's keys and values came from. */
+export type Origin = Pick<Source, 'cached' | 'encodedAfter'>;
+
+/** @param origin of a passage; by default nothing was cached, or it is not known yet. */
 export function sourcesOf(
   kit: Pick<WeaveKit, 'registry'>,
   hits: readonly ScoredChunk[],
-  cached: (passage: number) => boolean,
+  origin: (passage: number) => Origin = () => ({ cached: false }),
 ): Source[] {
   return hits.map(({ chunk, score }, passage): Source => {
     const document = kit.registry.get(chunk.documentId);
@@ -94,7 +97,7 @@ export function sourcesOf(
       end: chunk.end,
       text: chunk.text,
       score,
-      cached: cached(passage),
+      ...origin(passage),
       ...(chunk.metadata && { metadata: chunk.metadata }),
     };
   });

@@ -1,0 +1,104 @@
+import { recursiveChunker } from '../chunkers/recursive.js';
+import type { Chunk } from '../document.js';
+import { InvalidArgumentError } from '../errors.js';
+import { createPromptLayout } from '../prompt.js';
+import { CostModel } from '../reuse/cost/cost-model.js';
+import { bm25Retriever } from '../retrieve/bm25.js';
+import { keyScope } from '../store/chunk-key.js';
+import { memoryStore } from '../store/memory-store.js';
+import { BackgroundWriter } from './background-writer.js';
+import { CellBudget } from './cell-budget.js';
+import { Forgetter } from './forgetter.js';
+import { WantedPassages, type WeaveKit } from './kit.js';
+import { KvLibrary } from './kv-library.js';
+import type { WeaveOptions } from './options.js';
+import { CanonicalPrefix } from './prefix.js';
+import { Registry } from './registry.js';
+import { DocumentPlans } from './warmup/document-plans.js';
+import { Encodings } from './warmup/encodings.js';
+import { SegmentMaker } from './warmup/segment-maker.js';
+import { segmentSize } from './warmup/segment-size.js';
+import { TextBase } from './warmup/text-base.js';
+import { warmupTokens } from './warmup/warmup-tokens.js';
+
+export interface MadeKit {
+  readonly kit: WeaveKit;
+  /** The store where none was given: it goes with the weave. */
+  readonly ownStore?: AsyncDisposable;
+}
+
+/**
+ * Puts the parts of a weave together.
+ *
+ * @param lifetime aborted when the weave is disposed.
+ * @throws as `createWeave` does.
+ */
+export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Promise<MadeKit> {
+  const { engine, store: givenStore, costs = new CostModel(), system, warmup = 'prefix' } = options;
+  const { retriever = bm25Retriever(), chunker = recursiveChunker() } = options;
+  const { cells = Math.min(engine.model.contextLength, 4096) } = options;
+  if (!Number.isSafeInteger(cells) || cells < 1) {
+    throw new InvalidArgumentError(`cells is ${cells}; give a whole number of at least 1.`);
+  }
+  const { model } = engine;
+  const layout = await createPromptLayout(engine, {
+    ...options.prompt,
+    ...(system !== undefined && { system }),
+  });
+  const { keys, prefixKey } = await keysOf(options, layout.prefix);
+  const text = await warmupTokens(engine, layout, warmup);
+
+  // Prefix and warm-up text are shared by all, so their cells come on top of those that were asked for.
+  const shared = layout.prefix.length + (text?.length ?? 0);
+  const arena = await engine.createArena({ cells: cells + shared });
+  const ownStore = givenStore ? undefined : memoryStore();
+  const store = givenStore ?? (ownStore as NonNullable<typeof ownStore>);
+  const writer = new BackgroundWriter(store);
+  const wanted = new WantedPassages(layout, keys);
+  const registry = new Registry();
+  const budget = new CellBudget(cells);
+  const common = { model, store, writer, costs };
+
+  const tokens = layout.prefix;
+  const prefix = new CanonicalPrefix({ ...common, arena, tokens, key: prefixKey, lifetime });
+  const isForgotten = (key: string) => wanted.isForgotten(key);
+  const library = new KvLibrary({ ...common, arena, prefix, isForgotten });
+  const room = Math.max(0, Math.min(cells, model.contextLength - layout.prefix.length));
+  const segments = segmentSize(room);
+  const own = (chunk: Chunk) => wanted.of(chunk);
+  const encodings = new Encodings({
+    own,
+    prefix,
+    contextLength: model.contextLength,
+    ...(warmup === 'document' && {
+      plans: new DocumentPlans({ registry, retriever, own, segments, room }),
+    }),
+    ...(text && { text: new TextBase({ prefix, tokens: text, costs, lifetime }) }),
+  });
+  const neutral = text ? [text] : [];
+  const kit: WeaveKit = {
+    ...common,
+    engine,
+    arena,
+    cells: budget,
+    layout,
+    prefix,
+    library,
+    wanted,
+    encodings,
+    segments: new SegmentMaker({ ...common, prefix, cells: budget, library, segments }),
+    forgetter: new Forgetter({ store, writer, wanted, registry, neutral }),
+    chunker,
+    retriever,
+    registry,
+  };
+  return { kit, ...(ownStore && { ownStore }) };
+}
+
+async function keysOf({ engine, tenant, label }: WeaveOptions, prefix: Int32Array) {
+  const { model, tokenizer } = engine;
+  const access = { ...(tenant !== undefined && { tenant }), ...(label !== undefined && { label }) };
+  const scope = { model, tokenizer, ...access };
+  const bare = await keyScope({ ...scope, prefix: new Int32Array(0) });
+  return { keys: await keyScope({ ...scope, prefix }), prefixKey: await bare.key(prefix) };
+}

@@ -1,0 +1,81 @@
+import type { Chunk } from '../../document.js';
+import { chunkOf, variantKey } from '../../store/chunk-key.js';
+import type { Wanted } from '../kv-library.js';
+import type { DocumentPlans } from './document-plans.js';
+import type { EncodingBase } from './encoding-base.js';
+import type { TextBase } from './text-base.js';
+import type { EncodedAfter } from './warmup.js';
+
+export interface EncodingsOptions {
+  /** A passage's tokens in prompts and the key of its KV right after the prefix. */
+  readonly own: (chunk: Chunk) => Promise<Wanted>;
+  readonly prefix: EncodingBase;
+  /** The model's. */
+  readonly contextLength: number;
+  /** For `document`. */
+  readonly plans?: DocumentPlans | undefined;
+  /** For a text. */
+  readonly text?: TextBase | undefined;
+}
+
+/** How a weave's passages are encoded, and which records of them will do. */
+export class Encodings {
+  readonly kind: EncodedAfter;
+  readonly plans: DocumentPlans | undefined;
+  readonly #options: EncodingsOptions;
+
+  constructor(options: EncodingsOptions) {
+    this.kind = options.plans ? 'document' : options.text ? 'text' : 'prefix';
+    this.plans = options.plans;
+    this.#options = options;
+  }
+
+  /**
+   * A passage as a question wants it: KV that saw more than the prefix needs less repair. Right after the prefix
+   * nothing else was before it, so there KV that saw nothing else is exact.
+   *
+   * @param place its number in the prompt.
+   */
+  async at(chunk: Chunk, place: number): Promise<Wanted> {
+    const own = await this.#options.own(chunk);
+    const warmed = await this.#warmed(chunk, own);
+    if (!warmed || warmed.key === own.key) return own;
+    const lookup = place === 0 ? [own.key, warmed.key] : [warmed.key, own.key];
+    return { ...own, ...warmed.made, lookup };
+  }
+
+  /** A passage as it is encoded where nobody asks for it with others. */
+  async alone(chunk: Chunk): Promise<Wanted> {
+    const own = await this.#options.own(chunk);
+    return { ...own, ...(await this.#warmed(chunk, own))?.made };
+  }
+
+  /** Tokens before a passage that is encoded alone. */
+  get before(): number {
+    const { text, prefix } = this.#options;
+    return (text ?? prefix).length;
+  }
+
+  /** How the record under one of a passage's keys was made. */
+  madeAs(found: string): EncodedAfter {
+    return found === chunkOf(found) ? 'prefix' : this.kind;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#options.text?.dispose();
+  }
+
+  /** The key of a passage's warmed KV, and how it is made where a question that misses it waits for that. */
+  async #warmed(
+    chunk: Chunk,
+    { key: own, tokens }: Wanted,
+  ): Promise<{ key: string; made?: Partial<Wanted> } | undefined> {
+    const { plans, text, contextLength } = this.#options;
+    // Nobody waits for a whole segment: what is missing is encoded right after the prefix.
+    if (plans) return plans.find(chunk).then((planned) => planned && { key: planned.key });
+    if (!text || text.length + tokens.length > contextLength) return undefined;
+    const key = await variantKey(own, { warmup: text.tokens });
+    const context = { chunks: [], warmupTokens: text.tokens.length };
+    return { key, made: { key, after: text, context } };
+  }
+}

@@ -1,0 +1,175 @@
+import { deferred } from '../../deferred.js';
+import type { ModelInfo } from '../../engine/model-info.js';
+import { type EncodedDocumentChunk, encodeDocument } from '../../encode/encode-document.js';
+import type { SegmentOptions } from '../../encode/segments.js';
+import type { ChunkKv } from '../../engine/chunk-kv.js';
+import type { CostModel } from '../../reuse/cost/cost-model.js';
+import type { ChunkRecord, ChunkStore } from '../../store/chunk-store.js';
+import { inParallel } from '../../store/in-parallel.js';
+import { abortable } from '../abortable.js';
+import type { BackgroundWriter } from '../background-writer.js';
+import type { CellBudget } from '../cell-budget.js';
+import { Claims } from '../claims.js';
+import type { KvLibrary } from '../kv-library.js';
+import type { PlannedChunk, PlannedSegment } from './document-plan.js';
+import type { EncodingBase } from './encoding-base.js';
+
+export interface SegmentMakerOptions {
+  readonly model: ModelInfo;
+  readonly prefix: EncodingBase;
+  readonly cells: CellBudget;
+  readonly library: KvLibrary;
+  readonly store: ChunkStore;
+  readonly writer: BackgroundWriter;
+  readonly costs: CostModel;
+  /** As the documents were planned. */
+  readonly segments: SegmentOptions;
+}
+
+export interface MakeOptions {
+  /** Whether to wait for someone else who computes it. */
+  readonly wait: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Asked of the store at once. */
+const parallel = 8;
+
+/**
+ * Computes segments of documents and keeps the KV of their passages. Two callers who want the same segment compute
+ * it once, also in two processes where the store gives leases.
+ */
+export class SegmentMaker {
+  readonly #options: SegmentMakerOptions;
+  /** Segments that are being made here; end, whatever comes of it. */
+  readonly #flights = new Map<string, Promise<void>>();
+
+  constructor(options: SegmentMakerOptions) {
+    this.#options = options;
+  }
+
+  /** Milliseconds that computing a segment would take; undefined while nothing was measured. */
+  expectedMs({ tokens }: Pick<PlannedSegment, 'tokens'>): number | undefined {
+    const { costs, prefix } = this.#options;
+    return costs.predictCompute({ tokens, before: prefix.length });
+  }
+
+  /** The passages whose KV is not there as the segment gives it. */
+  async missing({ chunks }: PlannedSegment): Promise<ReadonlySet<PlannedChunk>> {
+    const missing = new Set(chunks.values());
+    await inParallel(parallel, [...missing], async (chunk) => {
+      if (await this.#options.library.has(chunk.key)) missing.delete(chunk);
+    });
+    return missing;
+  }
+
+  /**
+   * Makes what is missing of a segment. Resolves to the passages whose KV was made here; without `wait` to undefined
+   * while someone else computes it.
+   *
+   * @throws what the engine throws, or the signal's reason.
+   */
+  async make(
+    segment: PlannedSegment,
+    { wait, signal }: MakeOptions,
+  ): Promise<readonly PlannedChunk[] | undefined> {
+    for (let flight = this.#flights.get(segment.name); flight;) {
+      if (!wait) return undefined;
+      await abortable(flight, signal);
+      flight = this.#flights.get(segment.name);
+    }
+    const { promise, resolve } = deferred<void>();
+    this.#flights.set(segment.name, promise);
+    const claims = new Claims(this.#options.store);
+    let made: readonly PlannedChunk[] | undefined;
+    try {
+      if (await this.#claim(segment, claims, { wait, signal })) {
+        made = await this.#makeMissing(segment, claims, signal);
+      }
+    } finally {
+      // What is on its way to the store releases the claim when it is there.
+      if (!made || made.length === 0) await claims.releaseAll();
+      this.#flights.delete(segment.name);
+      resolve();
+    }
+    await this.#options.writer.room();
+    return made;
+  }
+
+  /** False while another process computes the segment and nobody wants to wait for that. */
+  async #claim(
+    segment: PlannedSegment,
+    claims: Claims,
+    { wait, signal }: MakeOptions,
+  ): Promise<boolean> {
+    const times = { computeMs: this.expectedMs(segment), signal };
+    const claimed = await claims.claim(segment.name, times);
+    if (claimed !== 'theirs') return true;
+    if (wait) await claims.awaitOther(segment.name, times);
+    return wait;
+  }
+
+  async #makeMissing(
+    segment: PlannedSegment,
+    claims: Claims,
+    signal: AbortSignal,
+  ): Promise<readonly PlannedChunk[]> {
+    // Another who had the claim has made them.
+    const missing = await this.missing(segment);
+    if (missing.size === 0) return [];
+    const made = await this.#compute(segment, missing, signal);
+    let left = made.length;
+    const done = async (): Promise<void> => {
+      left--;
+      if (left === 0) await claims.releaseAll();
+    };
+    for (const [chunk, record] of made) this.#options.library.keep(chunk.key, record, done);
+    return made.map(([chunk]) => chunk);
+  }
+
+  async #compute(
+    segment: PlannedSegment,
+    missing: ReadonlySet<PlannedChunk>,
+    signal: AbortSignal,
+  ): Promise<[PlannedChunk, ChunkRecord][]> {
+    const { model, prefix, cells, costs, segments } = this.#options;
+    const { tokens, spans } = segment.plan;
+    const records: [PlannedChunk, ChunkRecord][] = [];
+    const lease = await cells.acquire(segment.tokens, signal);
+    try {
+      const { sequence } = await prefix.use(signal);
+      const encoding = encodeDocument({
+        model,
+        prefix: sequence,
+        tokens,
+        spans,
+        segments,
+        only: [segment.number],
+        signal,
+      });
+      for await (const { chunks, computeMs } of encoding) {
+        costs.observeCompute({ tokens: segment.tokens, before: prefix.length }, computeMs);
+        for (const encoded of chunks) {
+          const chunk = segment.chunks.get(encoded.number);
+          if (chunk && missing.has(chunk)) records.push([chunk, recordOf(chunk, encoded)]);
+        }
+      }
+    } finally {
+      lease.release();
+    }
+    return records;
+  }
+}
+
+function recordOf(
+  { own: { source }, context }: PlannedChunk,
+  { kv, computeMs }: EncodedDocumentChunk,
+): ChunkRecord {
+  return {
+    kv: kv as ChunkKv,
+    computeMs,
+    created: Date.now(),
+    ...(source && { source }),
+    ...(context && { context }),
+  };
+}
