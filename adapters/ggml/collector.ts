@@ -218,8 +218,11 @@ export class Collector {
     if (!spans?.length) return undefined;
     const ones = new Float32Array(spans.length * span);
     spans.forEach(({ start, end }, i) => {
-      for (let entry = start; entry < end; entry++)
-        ones[i * span + (ask.cells[entry] as number)] = 1;
+      for (let entry = start; entry < end; entry++) {
+        const cell = ask.cells[entry] as number;
+        // None of the rows sees what is beyond.
+        if (cell < span) ones[i * span + cell] = 1;
+      }
     });
     return ones;
   }
@@ -239,7 +242,7 @@ export class Collector {
       const offset = slot(i) * ask.cells.length;
       ask.cells.forEach((cell, entry) => {
         const index = offset + entry;
-        ask.byEntry[index] = (ask.byEntry[index] as number) + (byCell[cell] as number);
+        ask.byEntry[index] = (ask.byEntry[index] as number) + (byCell[cell] ?? 0);
       });
     });
     const spans = this.#outputs.attention?.spans?.length ?? 0;

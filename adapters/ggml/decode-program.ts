@@ -2,7 +2,7 @@ import type { RowGroup, RunOptions } from '../../lib/engine/arena.js';
 import type { ForwardOutputs, ForwardResult } from '../../lib/engine/forward.js';
 import { CELL_STEP, type GgmlArena } from './arena.js';
 import { Allocator } from './graph.js';
-import { fillMask, orderVisible } from './mask.js';
+import { fillMask, orderVisible, reachOf } from './mask.js';
 import { RowProgram } from './row-program.js';
 import { checkReach } from './rows.js';
 import type { GgmlSequence } from './sequence.js';
@@ -70,12 +70,13 @@ export class DecodeProgram {
   ): Promise<Float32Array> {
     const arena = this.#arena;
     const { model } = arena;
-    const span = Math.ceil(arena.table.extent / CELL_STEP) * CELL_STEP;
-    const program = this.#programFor(span);
     const state = sequence.state;
     const visible = [orderVisible(state.positions, state.cells, { positions, cells })];
+    const seeing = { positions, groups: [0], visible };
+    const span = Math.ceil(reachOf(seeing) / CELL_STEP) * CELL_STEP;
+    const program = this.#programFor(span);
     const slides = model.hp.window > 0;
-    const common = { span, positions, groups: [0], visible };
+    const common = { ...seeing, span };
     fillMask({ ...common, mask: this.#mask, window: 0 });
     if (slides) fillMask({ ...common, mask: this.#slidingMask, window: model.hp.window });
     const result = await program.run(

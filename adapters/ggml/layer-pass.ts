@@ -9,7 +9,7 @@ import type {
 import type { LayerPass } from '../../lib/engine/pass.js';
 import { CELL_STEP, type GgmlArena } from './arena.js';
 import { Lock } from './lock.js';
-import { fillMask, orderVisible, type Visible } from './mask.js';
+import { fillMask, orderVisible, reachOf, type Seeing, type Visible } from './mask.js';
 import { HEAD_ROWS, PIECE_ROWS } from './model.js';
 import { callAsync, GgmlType } from './native/ggml.js';
 import type { BufferPtr, ContextPtr, TensorPtr } from './native/pointer.js';
@@ -225,7 +225,8 @@ export class GgmlPass implements LayerPass {
     const { model } = arena;
     signal?.throwIfAborted();
     const rows = this.#rows;
-    const span = Math.ceil(arena.table.extent / CELL_STEP) * CELL_STEP;
+    const seeing = this.#seeing(piece);
+    const span = Math.ceil(reachOf(seeing) / CELL_STEP) * CELL_STEP;
     const plan = collector.planPiece(piece, from, to, span, head);
     const embedded = from === 0 && model.embed !== undefined;
     const program = new RowProgram(
@@ -247,9 +248,9 @@ export class GgmlPass implements LayerPass {
     );
     try {
       const tokens = piece.map((row) => rows.tokens[row] as number);
-      const masks = this.#masks(piece, span, from, to);
+      const masks = this.#masks({ ...seeing, span }, from, to);
       const data: PieceData = {
-        positions: piece.map((row) => rows.positions[row] as number),
+        positions: seeing.positions,
         cells: piece.map((row) => rows.cells[row] as number),
         live: piece,
         ...masks,
@@ -264,9 +265,19 @@ export class GgmlPass implements LayerPass {
     }
   }
 
+  /** Where a piece's rows stand, and what their sequences hold. */
+  #seeing(piece: Int32Array): Seeing {
+    const rows = this.#rows;
+    const sequence = sequenceNumbers(rows);
+    return {
+      positions: piece.map((row) => rows.positions[row] as number),
+      groups: Array.from(piece, (row) => sequence[rows.group[row] as number] as number),
+      visible: this.#visible,
+    };
+  }
+
   #masks(
-    piece: Int32Array,
-    span: number,
+    common: Seeing & { readonly span: number },
     from: number,
     to: number,
   ): {
@@ -274,15 +285,8 @@ export class GgmlPass implements LayerPass {
     slidingMask?: Uint16Array;
   } {
     const { hp, backend } = this.#arena.model;
-    const rows = this.#rows;
-    const size = attentionRows(piece.length, backend, this.#probing) * span;
-    const sequence = sequenceNumbers(rows);
-    const common = {
-      span,
-      positions: piece.map((row) => rows.positions[row] as number),
-      groups: Array.from(piece, (row) => sequence[rows.group[row] as number] as number),
-      visible: this.#visible,
-    };
+    const { positions, span } = common;
+    const size = attentionRows(positions.length, backend, this.#probing) * span;
     const layers = hp.slidingLayers.slice(from, to);
     const mask = new Uint16Array(layers.includes(false) ? size : 0);
     if (mask.length) fillMask({ ...common, mask, window: 0 });

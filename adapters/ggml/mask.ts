@@ -5,6 +5,14 @@ export interface Visible {
   readonly cells: Int32Array;
 }
 
+/** Rows and what their groups may see. */
+export interface Seeing {
+  readonly positions: Int32Array;
+  /** Number of each row's group. */
+  readonly groups: ArrayLike<number>;
+  readonly visible: readonly Visible[];
+}
+
 const HIDDEN = 0xfc00; // -infinity in half precision
 
 /**
@@ -56,6 +64,26 @@ export function fillMask(options: {
     mask.fill(HIDDEN, at, at + span);
     mask[at] = 0;
   }
+}
+
+/**
+ * One more than the highest cell that any of the rows sees: attention need not look further, which spares the earlier
+ * pieces of a long prompt the cells of the later ones.
+ */
+export function reachOf({ positions, groups, visible }: Seeing): number {
+  const last = new Map<number, number>();
+  for (let row = 0; row < positions.length; row++) {
+    const group = groups[row] as number;
+    last.set(group, Math.max(last.get(group) ?? -1, positions[row] as number));
+  }
+  let reach = 0;
+  for (const [group, position] of last) {
+    const { positions: seen, cells } = visible[group] as Visible;
+    for (let i = 0; i < seen.length && (seen[i] as number) <= position; i++) {
+      reach = Math.max(reach, (cells[i] as number) + 1);
+    }
+  }
+  return reach;
 }
 
 /** Orders a sequence's cells, and rows that are about to join it, by position. */
