@@ -10,6 +10,9 @@ export const modelFlags = {
   threads: { type: 'string' },
 } as const satisfies Flags;
 
+/** Flag of all commands that make keys and values of passages. */
+export const warmupFlag = { warmup: { type: 'string' } } as const satisfies Flags;
+
 /** @throws UsageError for flags that are unknown or lack their value. */
 export function parseFlags<const T extends Flags>(
   args: readonly string[],
@@ -54,4 +57,13 @@ export function deviceChoice(text: string | undefined): (typeof devices)[number]
   const device = devices.find((name) => name === (text ?? 'auto').toLowerCase());
   if (!device) throw new UsageError(`--device is "${text}"; give one of ${devices.join(', ')}.`);
   return device;
+}
+
+const warmups = ['prefix', 'document'] as const;
+
+/** What passages are encoded after. @throws UsageError for anything else. */
+export function warmupChoice(text: string | undefined): (typeof warmups)[number] {
+  const warmup = warmups.find((name) => name === (text ?? 'prefix'));
+  if (!warmup) throw new UsageError(`--warmup is "${text}"; give one of ${warmups.join(', ')}.`);
+  return warmup;
 }

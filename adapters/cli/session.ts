@@ -8,6 +8,7 @@ import {
   questionPolicy,
   type Retriever,
   tieredStore,
+  type Warmup,
   type Weave,
 } from '../../lib/index.js';
 import { type FolderStore, folderStore, type FolderStoreOptions } from '../fs/index.js';
@@ -74,11 +75,12 @@ export interface SessionParts {
   readonly engine: GgmlEngine;
   readonly store: ChunkStore;
   readonly retriever: Retriever;
+  readonly warmup: Warmup;
   readonly defaults?: AskDefaults;
 }
 
-export function openWeave({ engine, store, retriever, defaults }: SessionParts): Promise<Weave> {
-  return createWeave({ engine, store, retriever, ...defaults });
+export function openWeave({ defaults, ...parts }: SessionParts): Promise<Weave> {
+  return createWeave({ ...parts, ...defaults });
 }
 
 /** Prints what making chunk KV will take before it starts, and a bar while it goes on. */

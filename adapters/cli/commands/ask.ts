@@ -11,7 +11,7 @@ import {
   saveIndex,
 } from '../collection.js';
 import type { Command, Io } from '../command.js';
-import { modelFlags, parseFlags } from '../flags.js';
+import { modelFlags, parseFlags, warmupChoice, warmupFlag } from '../flags.js';
 import { openEngine } from '../model.js';
 import { answerToJson, comparisonLine, reuseLine, sourceLines } from '../report/answer.js';
 import { Terminal } from '../report/terminal.js';
@@ -30,6 +30,7 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
   --top-k N          passages to retrieve (default 8)
   --recompute SHARE  share of the passages' tokens to recompute, 0 to 1 or in percent (default 15%)
   --max-tokens N     longest answer (default 256)
+  --warmup W         prefix (default) or document: as for ingest
   --model M          alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)
   --device D         auto, cpu, vulkan, cuda or metal (default auto)
   --threads N        threads on the CPU
@@ -39,10 +40,12 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
     const { values, positionals } = parseFlags(args, {
       ...modelFlags,
       ...askFlags,
+      ...warmupFlag,
       compare: { type: 'boolean' },
       json: { type: 'boolean' },
     });
     const defaults = askDefaults(values);
+    const warmup = warmupChoice(values.warmup);
     const { directory, question } = await readArguments(positionals, io);
     const terminal = new Terminal(io);
     const { engine, modelName } = await openEngine(values, io, terminal);
@@ -51,7 +54,7 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
       const collection = await openCollection(directory, engine.model.fingerprint, io);
       const restored = await restoreIndex(collection);
       const retriever = restored ?? emptyIndex();
-      const weave = await openWeave({ engine, store, retriever, defaults });
+      const weave = await openWeave({ engine, store, retriever, warmup, defaults });
       try {
         if (!restored) {
           await weave.ingest(documentsOf(collection, io, terminal), {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { documentsOf, emptyIndex, openCollection } from '../collection.js';
 import type { Command, Io } from '../command.js';
-import { modelFlags, parseFlags } from '../flags.js';
+import { modelFlags, parseFlags, warmupChoice, warmupFlag } from '../flags.js';
 import { openEngine } from '../model.js';
 import { packageFolder } from '../package.js';
 import { counted, formatTime } from '../report/format.js';
@@ -26,18 +26,19 @@ export const demo: Command = {
 Indexes documents that come with chunkweave, prefills passages for ten seconds, and answers questions:
 woven from cached passages, then the same prompt by full prefill. On a terminal you may then ask your own.
 
-  --top-k N, --recompute SHARE, --max-tokens N, --model M, --device D, --threads N   as for ask`,
+  --top-k N, --recompute SHARE, --max-tokens N, --warmup W, --model M, --device D, --threads N   as for ask`,
 
   async run(args, io) {
-    const { values } = parseFlags(args, { ...modelFlags, ...askFlags });
+    const { values } = parseFlags(args, { ...modelFlags, ...askFlags, ...warmupFlag });
     const defaults = { maxTokens: 96, ...askDefaults(values) };
+    const warmup = warmupChoice(values.warmup);
     const terminal = new Terminal(io);
     const { engine, modelName } = await openEngine(values, io, terminal);
     const store = openStore(io);
     try {
       const folder = join(packageFolder(), 'examples', 'documents');
       const collection = await openCollection(folder, engine.model.fingerprint, io);
-      const weave = await openWeave({ engine, store, retriever: emptyIndex(), defaults });
+      const weave = await openWeave({ engine, store, retriever: emptyIndex(), warmup, defaults });
       try {
         const { device } = engine;
         terminal.line(`Model: ${modelName} on ${device.description || device.name}.`);

