@@ -1,0 +1,21 @@
+/** Measures of fidelity and quality, and honest statistics over them. */
+
+export { answerF1, answerWords, editSimilarity, exactMatch } from './answers.js';
+export { compareRows, type LogitRows, type RowComparison, tokenLosses } from './distributions.js';
+export { halfOf } from './split.js';
+export {
+  bootstrap,
+  bootstrapMean,
+  type BootstrapOptions,
+  bootstrapShareClosed,
+  type Interval,
+} from './statistics/bootstrap.js';
+export { meanHeight, type Point } from './statistics/curve.js';
+export {
+  holm,
+  isEquivalent,
+  type PairedTest,
+  pairedTest,
+  type PairedTestOptions,
+} from './statistics/paired-test.js';
+export { mean, median, quantile } from './statistics/summary.js';
