@@ -19,7 +19,11 @@ const entries = [
   'chunkweave/ggml',
   'chunkweave/models',
   'chunkweave/fs',
+  'chunkweave/evaluate',
+  'chunkweave/opentelemetry',
+  'chunkweave/prometheus',
   'chunkweave/redis',
+  'chunkweave/s3',
   'chunkweave/testing',
 ];
 

@@ -1,6 +1,6 @@
 import { attempt } from '../../lib/store/tiered/attempt.js';
 import { makeClient, type OwnClient, type RedisClientLike } from './client.js';
-import { ServerFailure } from './server-failure.js';
+import { ServerFailure } from '../record/server-failure.js';
 
 export interface ConnectionOptions {
   readonly url: string;

@@ -16,7 +16,7 @@ import {
   touchScript,
   wholeScript,
 } from './scripts.js';
-import { ServerFailure } from './server-failure.js';
+import { ServerFailure } from '../record/server-failure.js';
 
 /** A record that went. */
 export interface Gone {

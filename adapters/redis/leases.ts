@@ -4,7 +4,7 @@ import { assertLeaseMs, freeLease, HeldLeases } from '../record/held-leases.js';
 import type { Connection, SendOptions } from './connection.js';
 import type { Keys } from './keys.js';
 import { releaseScript, runScript } from './scripts.js';
-import { ifServed, ServerFailure } from './server-failure.js';
+import { ifServed, ServerFailure } from '../record/server-failure.js';
 
 /** Who computes a record, among all who share the server, which ends each lease when its time is over. */
 export class Leases {

@@ -6,7 +6,7 @@ import { isOver } from '../record/store-options.js';
 import type { Connection, SendOptions } from './connection.js';
 import type { Contents } from './contents.js';
 import type { Keys } from './keys.js';
-import { ifServed, ServerFailure } from './server-failure.js';
+import { ifServed, ServerFailure } from '../record/server-failure.js';
 import { type OpenValue, openValue } from './value-source.js';
 
 /** A record whose preamble has been checked. */
@@ -104,7 +104,7 @@ export class Records {
       return { reason, problem };
     }
     if (error instanceof ServerFailure) {
-      if (error.isWrongType) {
+      if (isWrongType(error)) {
         return this.failed(key, undefined, new BadRecord('something else stands in its place'));
       }
       return { reason: error.reason, problem: error.message };
@@ -138,4 +138,9 @@ export class Records {
 /** Says which record it is: it holds a checksum over the checksums of everything. */
 function headOf({ head }: OpenValue): Uint8Array {
   return head.subarray(0, headerBytes);
+}
+
+/** Something else than a record stands under the key. */
+function isWrongType({ message }: ServerFailure): boolean {
+  return message.startsWith('WRONGTYPE');
 }

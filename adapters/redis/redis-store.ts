@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ChunkKv } from '../../lib/engine/chunk-kv.js';
-import { DisposedError, StoreError } from '../../lib/errors.js';
+import { DisposedError } from '../../lib/errors.js';
 import { assertKey } from '../../lib/store/chunk-key.js';
 import type {
   ChunkRecord,
@@ -25,7 +25,7 @@ import type { CommitResult } from './contents.js';
 import { openServer, type OpenServer } from './open-server.js';
 import { type CheckedOptions, checkOptions, type RedisStoreOptions } from './options.js';
 import type { OpenRecord } from './records.js';
-import { ifServed, ServerFailure } from './server-failure.js';
+import { ifServed, orStoreError, ServerFailure } from '../record/server-failure.js';
 
 /** Chunk KV in Redis or Valkey. */
 export interface RedisStore extends ChunkStore {
@@ -264,16 +264,4 @@ function track<T>(works: Set<Promise<unknown>>, work: Promise<T>): Promise<T> {
   const tracked = work.finally(() => works.delete(tracked));
   works.add(tracked);
   return tracked;
-}
-
-/** Whoever deletes or lists must know that it was done, so this may fail. @throws StoreError */
-async function orStoreError<T>(problem: string, work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    if (!(error instanceof ServerFailure)) throw error;
-    throw new StoreError(`${problem}: ${error.message}. Try again when the server answers.`, {
-      cause: error,
-    });
-  }
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Connection, SendOptions } from './connection.js';
-import { ServerFailure } from './server-failure.js';
+import { ServerFailure } from '../record/server-failure.js';
 
 /** A script for the server, known there by its hash once it was sent. */
 export interface Script {

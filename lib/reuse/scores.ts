@@ -27,11 +27,6 @@ export function evened(scores: Scores, evenness: number): Scores {
   });
 }
 
-/** Token by token product of two lists of scores. */
-export function multiplied(scores: Scores, others: Scores): Scores {
-  return scores.map((row, i) => row.map((score, j) => score * (others[i]?.[j] ?? 0)));
-}
-
 function meanOf(row: Float32Array): number {
   let sum = 0;
   for (const score of row) sum += score;

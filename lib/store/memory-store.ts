@@ -22,6 +22,8 @@ export interface MemoryStoreOptions {
   readonly maxBytes?: number;
   /** Which records go first when the store is full; default {@link lruPolicy}. */
   readonly eviction?: EvictionPolicyFactory;
+  /** Stands in stats and events; default `memory`. */
+  readonly name?: string;
   readonly onEvent?: StoreListener;
 }
 
@@ -39,13 +41,13 @@ export interface MemoryStore extends ChunkStore {
  * whole even when it is evicted meanwhile.
  */
 export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
-  const { maxBytes = 512 * 2 ** 20, eviction = lruPolicy, onEvent } = options;
+  const { maxBytes = 512 * 2 ** 20, eviction = lruPolicy, name = 'memory', onEvent } = options;
   if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
     throw new InvalidArgumentError(
       `memoryStore: maxBytes is ${maxBytes}; give a positive integer.`,
     );
   }
-  return new RecordsInMemory(maxBytes, eviction(), new StoreMeter('memory', onEvent));
+  return new RecordsInMemory(maxBytes, eviction(), new StoreMeter(name, onEvent));
 }
 
 interface Held {

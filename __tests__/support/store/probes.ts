@@ -22,15 +22,15 @@ function rankDistance(a: readonly number[], b: readonly number[]): number {
 }
 
 /**
- * Asks a store for what another tenant has, for what nobody has and for what it has itself, 1,000 times each in mixed
- * order. Tells which calls take another time for the first than for the second, and how far apart what it has itself
+ * Asks a store for what another tenant has, for what nobody has and for what it has itself, `probes` times each in
+ * mixed order. Tells which calls take another time for the first than for the second, and how far apart what it has itself
  * and what nobody has are.
  */
 export async function probeTimes(
   mine: ChunkStore,
   theirs: ChunkStore,
+  probes = 1000,
 ): Promise<{ readonly own: number; readonly seen: readonly [string, number][] }> {
-  const probes = 1000;
   for (let number = 0; number < probes; number++) {
     await theirs.put(hashedKey(number), sampleRecord());
     // Of its own, as there would be after some time.

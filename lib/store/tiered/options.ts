@@ -34,6 +34,8 @@ export interface QueueOptions {
 export interface TieredStoreOptions {
   /** Learns how long loads take, and says where reading pays. Default one of the store's own. */
   readonly costs?: CostModel;
+  /** Stands in stats and events of the whole; default `tiered`. */
+  readonly name?: string;
   readonly onEvent?: StoreListener;
 }
 

@@ -17,7 +17,8 @@ import { Circuit } from './circuit.js';
 import { Guard } from './guard.js';
 import type { TierSettings } from './options.js';
 import { Payoff } from './worth.js';
-import { type Write, TierWrites } from './writes.js';
+import type { Write } from './write.js';
+import { TierWrites } from './writes.js';
 
 /** A record, or why there is none. */
 export type Found = { readonly record: ChunkRecord } | { readonly reason: MissReason };

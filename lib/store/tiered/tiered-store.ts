@@ -103,10 +103,10 @@ class Tiers implements TieredStore {
   #closing: Promise<void> | undefined;
 
   constructor(tiers: readonly (ChunkStore | TierOptions)[], options: TieredStoreOptions) {
-    const { costs = new CostModel(), onEvent } = options;
+    const { costs = new CostModel(), name = 'tiered', onEvent } = options;
     const settings = tierSettings(tiers);
     this.costs = costs;
-    this.#meter = new StoreMeter('tiered', onEvent);
+    this.#meter = new StoreMeter(name, onEvent);
     this.#tiers = settings.map(
       (tier) =>
         new Tier(tier, costs, onEvent, ({ key, bytes }) => this.#meter.put(key, bytes, false)),

@@ -1,5 +1,5 @@
 import type { QueueOptions } from './options.js';
-import type { Write } from './writes.js';
+import type { Write } from './write.js';
 
 interface Waiter {
   readonly bytes: number;

@@ -1,30 +1,10 @@
-import { deferred, type Deferred } from '../../deferred.js';
 import type { ChunkRecord, ChunkStore, DeleteOptions } from '../chunk-store.js';
-import { recordBytes } from '../record.js';
 import { attempt, type Outcome } from './attempt.js';
 import type { Guard } from './guard.js';
 import type { TierSettings } from './options.js';
 import { RetryTimer } from './retry-timer.js';
+import { newWrite, type Write } from './write.js';
 import { WriteQueue } from './write-queue.js';
-
-/** What is to happen to a key in one tier. */
-export interface Write {
-  readonly key: string;
-  /** Absent where the record is to be deleted. */
-  readonly record?: ChunkRecord;
-  readonly bytes: number;
-  /**
-   * `through`: its caller waits for it. `behind`: it has its place in the queue. `promotion`: like that, and
-   * nothing is lost without it.
-   */
-  readonly manner: 'through' | 'behind' | 'promotion';
-  readonly signal?: AbortSignal | undefined;
-  readonly deleteOptions?: DeleteOptions | undefined;
-  /** Whether the tier kept it, or had what was to be deleted. */
-  readonly done: Deferred<Outcome<boolean>>;
-  /** Resolves when it is begun, or not needed any more. */
-  readonly turn: Deferred<void>;
-}
 
 /** Writes of one key: one at a time. What waits is a deletion, then a put; later ones take their places. */
 interface Line {
@@ -321,15 +301,4 @@ export class TierWrites {
     write.done.resolve(outcome);
     if (write.manner === 'behind' && !outcome.ok) this.#onLost(write);
   }
-}
-
-function newWrite(
-  key: string,
-  parts: Pick<Write, 'manner'> & Partial<Pick<Write, 'record' | 'signal' | 'deleteOptions'>>,
-): Write {
-  const { record } = parts;
-  const done = deferred<Outcome<boolean>>();
-  // Nobody may be listening.
-  done.promise.catch(() => {});
-  return { key, ...parts, bytes: record ? recordBytes(record) : 0, done, turn: deferred() };
 }

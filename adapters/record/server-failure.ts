@@ -1,3 +1,5 @@
+import { StoreError } from '../../lib/errors.js';
+
 /** The server did not do what it was asked to. Never leaves a store on the answer path: it becomes a miss. */
 export class ServerFailure extends Error {
   readonly reason: 'late' | 'failed';
@@ -5,11 +7,6 @@ export class ServerFailure extends Error {
   constructor(problem: string, reason: 'late' | 'failed' = 'failed') {
     super(problem);
     this.reason = reason;
-  }
-
-  /** Something else than a record stands under the key. */
-  get isWrongType(): boolean {
-    return this.message.startsWith('WRONGTYPE');
   }
 }
 
@@ -20,5 +17,17 @@ export async function ifServed<T>(call: Promise<T>): Promise<T | undefined> {
   } catch (error) {
     if (error instanceof ServerFailure) return undefined;
     throw error;
+  }
+}
+
+/** For what a caller must know to be done, such as a deletion. @throws StoreError where the server does not do it */
+export async function orStoreError<T>(problem: string, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    if (!(error instanceof ServerFailure)) throw error;
+    throw new StoreError(`${problem}: ${error.message}. Try again when the server answers.`, {
+      cause: error,
+    });
   }
 }
