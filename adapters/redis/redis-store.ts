@@ -24,8 +24,8 @@ import { Connection, type SendOptions } from './connection.js';
 import type { CommitResult } from './contents.js';
 import { openServer, type OpenServer } from './open-server.js';
 import { type CheckedOptions, checkOptions, type RedisStoreOptions } from './options.js';
-import type { OpenRecord } from './records.js';
 import { ifServed, orStoreError, ServerFailure } from '../record/server-failure.js';
+import type { OpenRecord } from '../record/server-records.js';
 
 /** Chunk KV in Redis or Valkey. */
 export interface RedisStore extends ChunkStore {
@@ -109,7 +109,7 @@ class RecordsInRedis implements RedisStore {
     this.#check(key);
     const { records, contents } = await this.#server;
     await Promise.allSettled(this.#uses);
-    const [opened, use] = await Promise.all([records.open(key), ifServed(contents.useOf(key))]);
+    const [opened, use] = await Promise.all([records.open(key, {}), ifServed(contents.useOf(key))]);
     if ('reason' in opened) return undefined;
     const { value, reader } = opened;
     const { metadata } = reader;
@@ -126,7 +126,7 @@ class RecordsInRedis implements RedisStore {
   async has(key: string): Promise<boolean> {
     this.#check(key);
     const { keys, records } = await this.#server;
-    if (this.#options.ttlMs < Infinity) return !('reason' in (await records.open(key)));
+    if (this.#options.ttlMs < Infinity) return !('reason' in (await records.open(key, {})));
     const found = await ifServed(this.#connection.send(['EXISTS', keys.record(key)]));
     return Number(found) === 1;
   }
@@ -204,7 +204,7 @@ class RecordsInRedis implements RedisStore {
     const { records } = await this.#server;
     const opened = await records.open(key, { ...options, headBytes: wholeHeadBytes });
     if ('reason' in opened) return opened;
-    const { value, reader }: OpenRecord = opened;
+    const { value, reader } = opened;
     try {
       return await reader.readAll();
     } catch (error) {

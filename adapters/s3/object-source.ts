@@ -1,37 +1,23 @@
 import { BadRecord } from '../record/bad-record.js';
 import { type ByteSource, bytesSource } from '../record/byte-source.js';
+import { type OpenValue, ValueChanged } from '../record/server-records.js';
 import type { Bucket, CallOptions, Refusal } from './bucket.js';
-
-/** An object of which the beginning has been read. */
-export interface OpenObject {
-  readonly head: Uint8Array;
-  readonly etag: string;
-  /** All of it, as long as it stays. */
-  readonly source: ByteSource;
-}
 
 export interface OpenObjectOptions extends CallOptions {
   /** How much of it to read at first: a small object comes whole. */
   readonly headBytes: number;
-  readonly maxBytes: number;
 }
 
-/** The object was replaced or removed while it was read. */
-export class ObjectChanged extends Error {}
-
-/** @throws ServerFailure, BadRecord where it is too large, the signal's reason */
+/** Reads the beginning of an object. @throws ServerFailure, the signal's reason */
 export async function openObject(
   bucket: Bucket,
   name: string,
-  { headBytes, maxBytes, ...call }: OpenObjectOptions,
-): Promise<OpenObject | Refusal> {
+  { headBytes, ...call }: OpenObjectOptions,
+): Promise<OpenValue | Refusal> {
   const part = await bucket.read(name, { ...call, from: 0, to: headBytes, maxBytes: headBytes });
   if (typeof part === 'string') return part;
   const { bytes: head, total, etag } = part;
-  if (total > maxBytes) {
-    throw new BadRecord(`it has ${total} bytes where ${maxBytes} are the most`);
-  }
-  if (total <= head.byteLength) return { head, etag, source: bytesSource(head) };
+  if (total <= head.byteLength) return { identity: etag, source: bytesSource(head) };
   const source: ByteSource = {
     length: total,
     async read(target, at, signal) {
@@ -50,9 +36,9 @@ export async function openObject(
         into,
         maxBytes: into.byteLength,
       });
-      if (typeof rest === 'string') throw new ObjectChanged();
+      if (typeof rest === 'string') throw new ValueChanged();
       if (rest.bytes !== into) throw new BadRecord('it is cut short');
     },
   };
-  return { head, etag, source };
+  return { identity: etag, source };
 }

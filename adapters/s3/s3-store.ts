@@ -19,12 +19,13 @@ import type { StoreStats } from '../../lib/store/store-stats.js';
 import { giveLayers } from '../record/give-layers.js';
 import type { Miss } from '../record/miss.js';
 import { ifServed, orStoreError } from '../record/server-failure.js';
+import { type OpenRecord, ServerRecords } from '../record/server-records.js';
 import { RecordWriter } from '../record/write-record.js';
 import { Bucket, type CallOptions } from './bucket.js';
 import { Leases } from './leases.js';
 import { Names } from './names.js';
 import { type CheckedOptions, checkOptions, type S3StoreOptions } from './options.js';
-import { type OpenRecord, Records } from './records.js';
+import { BucketRecords, type OpenOptions } from './records.js';
 import { Uses } from './uses.js';
 
 /** Chunk KV in a bucket. */
@@ -58,7 +59,7 @@ const parallel = 8;
 
 interface Parts {
   readonly names: Names;
-  readonly records: Records;
+  readonly records: ServerRecords<OpenOptions>;
   readonly leases: Leases;
 }
 
@@ -107,7 +108,7 @@ class RecordsInBucket implements S3Store {
       meter: this.#meter,
       layers,
       open: () => records.open(key, { signal }),
-      failed: ({ object }, error) => records.failed(key, object, error, signal),
+      failed: ({ value }, error) => records.failed(key, value, error, signal),
       used: () => this.#uses.note(key),
     });
   }
@@ -115,9 +116,9 @@ class RecordsInBucket implements S3Store {
   async info(key: string): Promise<RecordInfo | undefined> {
     this.#check(key);
     const { records } = await this.#parts;
-    const opened = await records.open(key);
+    const opened = await records.open(key, {});
     if ('reason' in opened) return undefined;
-    const { object, reader } = opened;
+    const { value, reader } = opened;
     const { metadata } = reader;
     const { hits, lastUsed } = this.#uses.of(key) ?? {
       hits: 0,
@@ -125,7 +126,7 @@ class RecordsInBucket implements S3Store {
     };
     // It looks at no data.
     return infoOf(key, metadata.record as ChunkRecord, {
-      bytes: object.source.length,
+      bytes: value.source.length,
       codec: metadata.codec.name,
       lastUsed,
       hits,
@@ -135,7 +136,7 @@ class RecordsInBucket implements S3Store {
   async has(key: string): Promise<boolean> {
     this.#check(key);
     const { names, records } = await this.#parts;
-    if (this.#options.ttlMs < Infinity) return !('reason' in (await records.open(key)));
+    if (this.#options.ttlMs < Infinity) return !('reason' in (await records.open(key, {})));
     return typeof (await ifServed(this.#bucket.size(names.record(key)))) === 'number';
   }
 
@@ -211,9 +212,7 @@ class RecordsInBucket implements S3Store {
   async #open(): Promise<Parts> {
     const { prefix, signingKey, finite, ttlMs, maxRecordBytes } = this.#options;
     const names = new Names(prefix, await accessName(this.#options));
-    const records = new Records({
-      bucket: this.#bucket,
-      names,
+    const records = new ServerRecords(new BucketRecords(this.#bucket, names), {
       reading: { signingKey, finite },
       ttlMs,
       maxRecordBytes,
@@ -234,11 +233,11 @@ class RecordsInBucket implements S3Store {
     const { records } = await this.#parts;
     const opened = await records.open(key, { ...options, headBytes: wholeHeadBytes });
     if ('reason' in opened) return opened;
-    const { object, reader }: OpenRecord = opened;
+    const { value, reader } = opened;
     try {
       return await reader.readAll();
     } catch (error) {
-      return await records.failed(key, object, error, options.signal);
+      return await records.failed(key, value, error, options.signal);
     }
   }
 
