@@ -7,3 +7,4 @@ export type { FolderStoreOptions } from './store/options.js';
 export type { TransferReport } from './store/transfer.js';
 export type { VerifyReport } from './store/verify.js';
 export * from './documents/index.js';
+export { fileLog } from './result-log.js';

@@ -2,6 +2,18 @@
 
 export { answerF1, answerWords, editSimilarity, exactMatch } from './answers.js';
 export { compareRows, type LogitRows, type RowComparison, tokenLosses } from './distributions.js';
+export { memoryLog, type ResultLog } from './result-log.js';
+export {
+  canonical,
+  type Cell,
+  type Experiment,
+  type ExperimentProgress,
+  type ExperimentResults,
+  type FailedCell,
+  type Json,
+  runExperiment,
+  type RunExperimentOptions,
+} from './run-experiment.js';
 export { halfOf } from './split.js';
 export {
   bootstrap,
