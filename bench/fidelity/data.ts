@@ -1,0 +1,110 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Document, InvalidArgumentError } from '../../lib/index.js';
+
+/** A question, the texts that passages for it are found in, and an answer to hold models to. */
+export interface QuestionCase {
+  readonly id: string;
+  readonly question: string;
+  readonly answers: readonly string[];
+  /** Cases of one corpus share its passages. */
+  readonly corpus: string;
+  readonly documents: readonly Document[];
+}
+
+/**
+ * Reads questions: a JSON file of `[{ ctxs: [{ title, text }], question, answers }]`; a folder with `questions.json` of
+ * `[{ question, corpus, references: [{ content }] }]` beside `CORPUS.md`; or one with `docs.json` of
+ * `[{ chunk_link, chunk_heading, text }]` and `docs_questions.json` of `[{ id, question, correct_answer }]`.
+ * @throws InvalidArgumentError for any other
+ */
+export async function readCases(path: string): Promise<QuestionCase[]> {
+  if ((await stat(path)).isFile()) return fromContexts(await readJson(path), path);
+  const corpora = await readJson(join(path, 'questions.json')).catch(() => undefined);
+  if (corpora !== undefined) return fromCorpora(corpora, path);
+  return fromSections(path);
+}
+
+function fromContexts(data: unknown, path: string): QuestionCase[] {
+  return listOf(data, path).map((entry, i) => {
+    const at = `${path}, entry ${i}`;
+    return {
+      id: `${i}`,
+      question: textOf(entry, 'question', at),
+      answers: listOf(entry['answers'], `${at}, answers`, 'any').map(String),
+      corpus: `${i}`,
+      documents: listOf(entry['ctxs'], `${at}, ctxs`).map((context, j) => ({
+        id: `${i}.${j}`,
+        text: textOf(context, 'text', `${at}, ctxs ${j}`),
+      })),
+    };
+  });
+}
+
+async function fromCorpora(data: unknown, folder: string): Promise<QuestionCase[]> {
+  const corpora = new Map<string, readonly Document[]>();
+  const cases: QuestionCase[] = [];
+  for (const [i, entry] of listOf(data, folder).entries()) {
+    const at = `${folder}, question ${i}`;
+    const corpus = textOf(entry, 'corpus', at);
+    const documents = corpora.get(corpus) ?? [
+      { id: corpus, text: await readFile(join(folder, `${corpus}.md`), 'utf8') },
+    ];
+    corpora.set(corpus, documents);
+    const [first] = listOf(entry['references'], `${at}, references`);
+    cases.push({
+      id: `${i}`,
+      question: textOf(entry, 'question', at),
+      answers: [textOf(first, 'content', `${at}, references 0`)],
+      corpus,
+      documents,
+    });
+  }
+  return cases;
+}
+
+async function fromSections(folder: string): Promise<QuestionCase[]> {
+  const sections = listOf(await readJson(join(folder, 'docs.json')), `${folder}/docs.json`);
+  const documents = new Map<string, Document>();
+  for (const [i, section] of sections.entries()) {
+    const at = `${folder}/docs.json, entry ${i}`;
+    const id = textOf(section, 'chunk_link', at);
+    if (textOf(section, 'text', at).trim() !== '') {
+      documents.set(id, { id, text: textOf(section, 'text', at) });
+    }
+  }
+  const path = join(folder, 'docs_questions.json');
+  return listOf(await readJson(path), path).map((entry, i) => ({
+    id: textOf(entry, 'id', `${path}, entry ${i}`),
+    question: textOf(entry, 'question', `${path}, entry ${i}`),
+    answers: [textOf(entry, 'correct_answer', `${path}, entry ${i}`)],
+    corpus: 'docs',
+    documents: [...documents.values()],
+  }));
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const text = await readFile(path, 'utf8');
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new InvalidArgumentError(`${path} is no JSON: ${String(cause)}`);
+  }
+}
+
+type Entry = Readonly<Record<string, unknown>>;
+
+function listOf(value: unknown, at: string, of: 'objects' | 'any' = 'objects'): Entry[] {
+  const fits =
+    Array.isArray(value) &&
+    value.length > 0 &&
+    (of === 'any' || value.every((item) => typeof item === 'object' && item !== null));
+  if (fits) return value as Entry[];
+  throw new InvalidArgumentError(`${at}: here should be a list of ${of}, not an empty one.`);
+}
+
+function textOf(entry: Entry | undefined, name: string, at: string): string {
+  const value = entry?.[name];
+  if (typeof value === 'string') return value;
+  throw new InvalidArgumentError(`${at}: "${name}" should be a text.`);
+}

@@ -1,0 +1,247 @@
+import {
+  answerF1,
+  compareRows,
+  editSimilarity,
+  exactMatch,
+  type Json,
+  type LogitRows,
+  mean,
+  tokenLosses,
+} from '../../lib/evaluate/index.js';
+import {
+  carryOut,
+  decodeAll,
+  type KvArena,
+  type KvEngine,
+  type KvSequence,
+  makePlan,
+  type PassageView,
+  recomputeRatio,
+  type RefreshTarget,
+  type Span,
+} from '../../lib/index.js';
+import { type Arm, policyOf } from './arms.js';
+import { type EncodedPiece, joined, type PieceEncoder } from './encode.js';
+import type { FidelityCase } from './prompts.js';
+
+/** A case's full prefill, and its passages' KV as it was asked for so far. */
+export interface PreparedCase {
+  readonly prompt: Int32Array;
+  /** `[answer tokens][vocabSize]`: row `i` is what comes after `i` tokens of the answer. */
+  readonly reference: LogitRows;
+  /** Milliseconds of computing the prompt up to its first token. */
+  readonly fullMs: number;
+  /** What the model answers after a full prefill. */
+  readonly answer: string;
+  readonly pieces: Map<string, readonly EncodedPiece[]>;
+}
+
+/** What an arm gave on a case. */
+export interface ArmResult extends Record<string, Json | undefined> {
+  /** Mean over the answer's tokens, nats. */
+  readonly kl: number;
+  /** Share of the answer's tokens for which the likeliest token is the same. */
+  readonly agree: number;
+  /** Mean negative log-likelihood of the right answer, nats a token. */
+  readonly nll: number;
+  readonly fullNll: number;
+  /** Share of the passages' layer-tokens that was spent on repair, probes included. */
+  readonly share: number;
+  /** Milliseconds from passages in memory to the logits of the first token. */
+  readonly ttftMs: number;
+  readonly fullMs: number;
+  /** Milliseconds of making the passages' KV. */
+  readonly encodeMs: number;
+  readonly near: boolean;
+  /** Of what the model writes: to the right answers, and to what it writes after a full prefill. */
+  readonly f1?: number;
+  readonly em?: number;
+  readonly fullF1?: number;
+  readonly sameF1?: number;
+  readonly sameEdit?: number;
+  readonly sameExact?: number;
+}
+
+export interface LabOptions {
+  readonly engine: KvEngine;
+  readonly arena: KvArena;
+  /** The canonical prefix, computed. */
+  readonly prefix: KvSequence;
+  readonly encoder: PieceEncoder;
+  /** Tokens of free-running answers; 0 for none. */
+  readonly freeTokens: number;
+}
+
+/** Runs arms on cases and compares them with the full prefill of the same prompt. */
+export class FidelityLab {
+  readonly #options: LabOptions;
+
+  constructor(options: LabOptions) {
+    this.#options = options;
+  }
+
+  async prepare(item: FidelityCase): Promise<PreparedCase> {
+    const { prefix, arena } = this.#options;
+    const prompt = joined([prefix.tokens, ...item.pieces.map(({ tokens }) => tokens), item.ask]);
+    const sequence = arena.createSequence();
+    try {
+      const start = performance.now();
+      const { logits } = await sequence.append(prompt);
+      const fullMs = performance.now() - start;
+      const first = logits?.values ?? new Float32Array(0);
+      const answer = await this.#answer(sequence, first);
+      const reference = await this.#answerRows(sequence, first, item);
+      return { prompt, reference, fullMs, answer, pieces: new Map() };
+    } finally {
+      sequence.dispose();
+    }
+  }
+
+  async run(prepared: PreparedCase, arm: Arm, item: FidelityCase): Promise<ArmResult> {
+    if (arm.policy === 'floor') return this.#floor(prepared, item);
+    const { arena, prefix, engine } = this.#options;
+    const pieces = await this.encode(prepared, arm.warmup, item);
+    const start = performance.now();
+    const sequence = prefix.fork();
+    try {
+      const spans: Span[] = [];
+      for (const { kv } of pieces) spans.push(await sequence.splice(kv));
+      const target = targetOf(engine, sequence, spans, pieces, item);
+      const { plan, probed } = await makePlan(policyOf(arm), target);
+      const { logits, report } = await carryOut(target, plan, { probed });
+      const ttftMs = performance.now() - start;
+      const tokens = pieces.reduce((sum, { kv }) => sum + kv.tokens.length, 0);
+      return await this.#judge(prepared, item, sequence, logits, {
+        share: recomputeRatio(report, tokens),
+        ttftMs,
+        encodeMs: pieces.reduce((sum, { ms }) => sum + ms, 0),
+      });
+    } finally {
+      sequence.dispose();
+      if (arena.free < 0) throw new Error('cells were lost');
+    }
+  }
+
+  /** The passages' KV under a warm-up, made for the first arm that wants it. */
+  async encode(
+    prepared: PreparedCase,
+    warmup: string,
+    item: FidelityCase,
+  ): Promise<readonly EncodedPiece[]> {
+    const known = prepared.pieces.get(warmup);
+    if (known) return known;
+    const pieces: EncodedPiece[] = [];
+    for (const piece of item.pieces) pieces.push(await this.#options.encoder.encode(piece, warmup));
+    prepared.pieces.set(warmup, pieces);
+    return pieces;
+  }
+
+  /** The same prompt computed in other batches: what no repair can be told from. */
+  async #floor(prepared: PreparedCase, item: FidelityCase): Promise<ArmResult> {
+    const sequence = this.#options.arena.createSequence();
+    try {
+      const start = performance.now();
+      let logits = new Float32Array(0);
+      for (let at = 0; at < prepared.prompt.length; at += 200) {
+        const result = await sequence.append(prepared.prompt.slice(at, at + 200));
+        logits = new Float32Array(result.logits?.values ?? logits);
+      }
+      const ttftMs = performance.now() - start;
+      return await this.#judge(prepared, item, sequence, logits, {
+        share: 1,
+        ttftMs,
+        encodeMs: 0,
+      });
+    } finally {
+      sequence.dispose();
+    }
+  }
+
+  async #judge(
+    { reference, fullMs, answer: fullAnswer }: PreparedCase,
+    item: FidelityCase,
+    sequence: KvSequence,
+    logits: Float32Array,
+    costs: Pick<ArmResult, 'share' | 'ttftMs' | 'encodeMs'>,
+  ): Promise<ArmResult> {
+    const answer = await this.#answer(sequence, logits);
+    const rows = await this.#answerRows(sequence, logits, item);
+    const { kl, agrees } = compareRows(reference, rows);
+    return {
+      kl: mean(kl),
+      agree: mean(agrees),
+      nll: mean(tokenLosses(rows, item.answer)),
+      fullNll: mean(tokenLosses(reference, item.answer)),
+      ...costs,
+      fullMs,
+      near: item.holdsPredecessor,
+      ...(this.#options.freeTokens > 0 && {
+        f1: answerF1(answer, item.answers),
+        em: exactMatch(answer, item.answers),
+        fullF1: answerF1(fullAnswer, item.answers),
+        sameF1: answerF1(answer, [fullAnswer]),
+        sameEdit: editSimilarity(answer, fullAnswer),
+        sameExact: answer === fullAnswer ? 1 : 0,
+      }),
+    };
+  }
+
+  /** Logits after each token of the right answer but its last. The sequence grows by them. */
+  async #answerRows(
+    sequence: KvSequence,
+    first: Float32Array,
+    { answer }: FidelityCase,
+  ): Promise<LogitRows> {
+    const { vocabSize } = this.#options.engine.model;
+    const values = new Float32Array(answer.length * vocabSize);
+    values.set(first);
+    if (answer.length > 1) {
+      const { logits } = await sequence.append(answer.slice(0, -1), { logits: 'all' });
+      values.set(logits?.values ?? [], vocabSize);
+    }
+    return { values, vocabSize };
+  }
+
+  /** What the model writes from here, greedily. The sequence stays as it was. */
+  async #answer(sequence: KvSequence, logits: Float32Array): Promise<string> {
+    const { engine, freeTokens } = this.#options;
+    if (freeTokens === 0) return '';
+    const fork = sequence.fork();
+    try {
+      const { text } = await decodeAll({ engine, sequence: fork, logits, maxTokens: freeTokens });
+      return text.trim();
+    } finally {
+      fork.dispose();
+    }
+  }
+}
+
+/** What policies see of it; the first passage is exact where it saw nothing but the prefix. */
+export function targetOf(
+  { model }: KvEngine,
+  sequence: KvSequence,
+  spans: readonly Span[],
+  pieces: readonly EncodedPiece[],
+  { ask, pieces: asked }: FidelityCase,
+): RefreshTarget {
+  const passages = pieces.map((piece, i): PassageView => {
+    const { chunk } = (asked[i] as FidelityCase['pieces'][0]);
+    return {
+      chunkId: chunk.id,
+      documentId: chunk.documentId,
+      key: piece.key,
+      tokens: piece.kv.tokens,
+      position: spans[i]?.start ?? 0,
+      exact: i === 0 && piece.warmupTokens === 0,
+      cached: true,
+      ...(piece.warmupTokens > 0 && {
+        context: {
+          chunks: piece.saw,
+          warmupTokens: piece.saw.length > 0 ? 0 : piece.warmupTokens,
+        },
+      }),
+      ...(piece.details !== undefined && { details: piece.details }),
+    };
+  });
+  return { model, sequence, spans, passages, question: ask };
+}
