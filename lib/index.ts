@@ -198,6 +198,7 @@ export {
   unpackStatistics,
 } from './encode/packed-statistics.js';
 export { type Segment, type SegmentOptions, segmentsOf } from './encode/segments.js';
+export { meanKv } from './encode/mean-kv.js';
 export type { EncodingStatistics, InterAttention } from './encode/statistics.js';
 export type { ArenaOptions, KvEngine } from './engine/engine.js';
 export type {

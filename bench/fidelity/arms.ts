@@ -27,12 +27,20 @@ const makers: Readonly<Record<string, (ratio: number) => RecomputePolicy>> = {
   deviation: (ratio) => deviationPolicy({ ratio }),
   context: (ratio) => contextPolicy({ ratio }),
   question: (ratio) => questionPolicy({ ratio }),
+  'q-wide': (ratio) => questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 }),
+  'q-wide-24': (ratio) => questionPolicy({ ratio, layers: range(15, 25), lastTokens: 24 }),
+  'q-wide-20': (ratio) => questionPolicy({ ratio, layers: range(15, 20), lastTokens: 4096 }),
+  'qw-shift': (ratio) => withShift(questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 })),
+  'qw-shift.5': (ratio) => withShift(questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 }), { strength: 0.5 }),
+  'qw-near': (ratio) => withShift(questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 }), { strength: 0.5, halfLife: 4 }),
   'dual-stage': (ratio) => dualStagePolicy({ ratio }),
   shift: (ratio) => withShift(questionPolicy({ ratio })),
   'half-shift': (ratio) => withShift(questionPolicy({ ratio }), { strength: 0.5 }),
 };
 
-export const policyNames = Object.keys(makers);
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
+export const policyNames = [...Object.keys(makers), 'floor'];
 
 /** Policies that no ratio changes are there once for each warm-up. */
 export function armsOf(
@@ -42,7 +50,10 @@ export function armsOf(
 ): Arm[] {
   return warmups.flatMap((warmup) =>
     policies.flatMap((policy) => {
-      if (policy === 'floor') return [];
+      // It is computed from the prompt's tokens alone.
+      if (policy === 'floor') {
+        return warmup === warmups[0] ? [{ warmup: 'prefix', policy, ratio: 1 }] : [];
+      }
       if (!makers[policy]) {
         throw new InvalidArgumentError(
           `There is no policy "${policy}" here; choose from ${policyNames.join(', ')}.`,

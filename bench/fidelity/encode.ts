@@ -7,6 +7,7 @@ import {
   type KeyScope,
   type KvEngine,
   type KvSequence,
+  meanKv,
   packStatistics,
   segmentsOf,
   type Span,
@@ -46,6 +47,7 @@ export const warmupNames = [
   'document',
   'neighbours-N',
   'both-N',
+  'X+Y',
 ] as const;
 
 /** Encodes passages as warm-ups say, each once. */
@@ -59,10 +61,13 @@ export class PieceEncoder {
   /**
    * @param warmup `prefix`: after nothing but the canonical prefix; `text`: after a fixed neutral passage; `preceding-N`:
    * after the N tokens before it in its document; `document`: in segments of its document, as an ingest does;
-   * `neighbours-N`: after the N passages of its corpus that are most like it; `both-N`: those, then 256 preceding tokens.
+   * `neighbours-N`: after the N passages of its corpus that are most like it; `both-N`: those, then 256 preceding tokens;
+   * `X+Y`: the mean of what these give.
    */
   async encode(piece: Piece, warmup: string): Promise<EncodedPiece> {
-    if (warmup === 'document') return this.#fromSegment(piece);
+    if (warmup.includes('+')) return this.#mean(piece, warmup.split('+'));
+    const [, segment] = /^document(?:-(\d+))?$/.exec(warmup) ?? [];
+    if (warmup.startsWith('document')) return this.#fromSegment(piece, Number(segment ?? 2048));
     const { runs, saw } = this.#before(piece, warmup);
     const before = joined(runs);
     const own = await this.#options.keys.key(piece.tokens);
@@ -78,6 +83,20 @@ export class PieceEncoder {
     const made = await encodeChunkAfter({ prefix, warmup: before, tokens: piece.tokens });
     await store.put(key, { kv: made.kv, computeMs: made.computeMs, created: Date.now() });
     return { ...context, kv: made.kv, ms: made.computeMs };
+  }
+
+  async #mean(piece: Piece, warmups: readonly string[]): Promise<EncodedPiece> {
+    const parts: EncodedPiece[] = [];
+    for (const warmup of warmups) parts.push(await this.encode(piece, warmup));
+    const [first] = parts as [EncodedPiece];
+    return {
+      key: first.key,
+      kv: meanKv(parts.map(({ kv }) => kv)),
+      saw: [...new Set(parts.flatMap(({ saw }) => saw))],
+      warmupTokens: Math.max(...parts.map(({ warmupTokens }) => warmupTokens)),
+      details: parts.find(({ details }) => details !== undefined)?.details,
+      ms: parts.reduce((sum, { ms }) => sum + ms, 0),
+    };
   }
 
   /** What stands between the prefix and the passage. */
@@ -101,12 +120,12 @@ export class PieceEncoder {
     return { runs: kind === 'both' ? [...runs, preceding(piece, 256)] : runs, saw: runs };
   }
 
-  async #fromSegment(piece: Piece): Promise<EncodedPiece> {
+  async #fromSegment(piece: Piece, maxTokens: number): Promise<EncodedPiece> {
     const { engine, prefix, keys, store } = this.#options;
     const { document, number } = piece;
     const tokens = joined(document);
     const spans = spansOf(document);
-    const segments = segmentsOf(tokens, spans);
+    const segments = segmentsOf(tokens, spans, { maxTokens });
     const segment = segments.findIndex(
       ({ chunks }) => number >= chunks.start && number < chunks.end,
     );
@@ -128,7 +147,14 @@ export class PieceEncoder {
       return { ...about, kv: found.kv, details: found.details, ms: found.computeMs };
     }
     let wanted: EncodedPiece | undefined;
-    const options = { model: engine.model, prefix, tokens, spans, only: [segment] };
+    const options = {
+      model: engine.model,
+      prefix,
+      tokens,
+      spans,
+      only: [segment],
+      segments: { maxTokens },
+    };
     for await (const { chunks } of encodeDocument({ ...options, statistics: true })) {
       for (const chunk of chunks) {
         if (!chunk.kv || !chunk.statistics) continue;
