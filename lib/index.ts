@@ -21,6 +21,12 @@ export type {
   WarmReport,
   WeaveOptions,
 } from './weave/options.js';
+export type {
+  ShadowMeans,
+  ShadowOptions,
+  ShadowResult,
+  ShadowStats,
+} from './weave/shadow/options.js';
 export type { EncodedAfter, Warmup } from './weave/warmup/warmup.js';
 export type { PromptOptions } from './prompt.js';
 

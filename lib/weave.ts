@@ -28,6 +28,8 @@ import {
   sourcesOf,
 } from './weave/prepare.js';
 import type { KnownDocument } from './weave/registry.js';
+import { checkShadowOptions, type ShadowStats } from './weave/shadow/options.js';
+import { Shadow } from './weave/shadow/shadow.js';
 import { checkBudget, warmChunks } from './weave/warm.js';
 
 /**
@@ -68,6 +70,8 @@ export interface Weave extends AsyncDisposable {
   /** The prompt that a question gets, without answering it. */
   prompt(question: string, options?: PromptRequest): Promise<WovenPrompt>;
   stats(): Promise<WeaveStats>;
+  /** After shadow checks found woven answers too far off: weaves again, with no results held against it. */
+  resetShadow(): void;
   /**
    * Aborts what runs, waits until chunk KV is written, and gives the cells back. Engine and store stay,
    * unless the store was the weave's own.
@@ -106,6 +110,8 @@ export interface WeaveStats {
   /** Milliseconds that computing a token takes; absent while nothing was measured. */
   readonly msPerToken?: number;
   readonly store: StoreStats;
+  /** What checks of woven answers found; absent where none were asked for. */
+  readonly shadow?: ShadowStats;
 }
 
 /**
@@ -115,6 +121,7 @@ export interface WeaveStats {
  * long, ChatTemplateError, or InvalidArgumentError.
  */
 export async function createWeave(options: WeaveOptions): Promise<Weave> {
+  if (options.shadow) checkShadowOptions(options.shadow);
   const lifetime = new AbortController();
   const { kit, ownStore } = await makeKit(options, lifetime.signal);
   return new EngineWeave(kit, options, lifetime, ownStore);
@@ -123,6 +130,7 @@ export async function createWeave(options: WeaveOptions): Promise<Weave> {
 class EngineWeave implements Weave {
   readonly #kit: WeaveKit;
   readonly #defaults: AskDefaults;
+  readonly #shadow: Shadow | undefined;
   readonly #lifetime: AbortController;
   readonly #ownStore: AsyncDisposable | undefined;
   readonly #running = new Set<Promise<unknown>>();
@@ -132,12 +140,13 @@ class EngineWeave implements Weave {
 
   constructor(
     kit: WeaveKit,
-    defaults: AskDefaults,
+    defaults: WeaveOptions,
     lifetime: AbortController,
     ownStore: AsyncDisposable | undefined,
   ) {
     this.#kit = kit;
     this.#defaults = defaults;
+    this.#shadow = defaults.shadow && new Shadow(kit, defaults.shadow);
     this.#lifetime = lifetime;
     this.#ownStore = ownStore;
   }
@@ -150,7 +159,7 @@ class EngineWeave implements Weave {
     documents: Iterable<Document> | AsyncIterable<Document>,
     options: IngestOptions = {},
   ): Promise<IngestReport> {
-    return this.#run([options.signal], async (signal) => {
+    return this.#work([options.signal], async (signal) => {
       checkBudget(options.budget);
       const { indexed, forgotten } = await this.#changeDocuments(() =>
         this.#index(documents, signal, options.onProgress),
@@ -171,7 +180,7 @@ class EngineWeave implements Weave {
   }
 
   warm(options: WarmOptions = {}): Promise<WarmReport> {
-    return this.#run([options.signal], async (signal) => {
+    return this.#work([options.signal], async (signal) => {
       checkBudget(options.budget);
       return this.#warm([...this.#kit.registry.documents()], options, signal);
     });
@@ -193,17 +202,17 @@ class EngineWeave implements Weave {
   }
 
   ask(question: string, options: AskOptions = {}): Promise<Answer> {
-    return this.#run([options.signal], (signal) => this.#ask(question, options, signal, () => {}));
+    return this.#work([options.signal], (signal) => this.#ask(question, options, signal, () => {}));
   }
 
   stream(question: string, options: AskOptions = {}): AnswerStream {
     return startAnswerStream((emit, left) =>
-      this.#run([left, options.signal], (signal) => this.#ask(question, options, signal, emit)),
+      this.#work([left, options.signal], (signal) => this.#ask(question, options, signal, emit)),
     );
   }
 
   compare(question: string, options: Omit<AskOptions, 'reuse'> = {}): Promise<Comparison> {
-    return this.#run([options.signal], async (signal) => {
+    return this.#work([options.signal], async (signal) => {
       const prepared = await this.#prepare(question, options, signal);
       const answer = (reuse: 'woven' | 'full') =>
         this.#ask(question, { ...options, reuse }, signal, () => {}, prepared);
@@ -235,8 +244,13 @@ class EngineWeave implements Weave {
         cells: { total: cells.total, free: cells.free },
         ...(msPerToken !== undefined && { msPerToken }),
         store: await store.stats(),
+        ...(this.#shadow && { shadow: this.#shadow.stats }),
       };
     });
+  }
+
+  resetShadow(): void {
+    this.#shadow?.reset();
   }
 
   dispose(): Promise<void> {
@@ -251,6 +265,7 @@ class EngineWeave implements Weave {
   async #shutDown(): Promise<void> {
     this.#lifetime.abort(new DisposedError('weave'));
     await Promise.allSettled(this.#running);
+    await this.#shadow?.dispose();
     const { writer, encodings, prefix, arena } = this.#kit;
     await writer.idle();
     await encodings.dispose();
@@ -274,8 +289,14 @@ class EngineWeave implements Weave {
     emit: Parameters<typeof runAsk>[0]['emit'],
     prepared?: PreparedPrompt,
   ): Promise<Answer> {
-    const merged = { ...this.#defaults, ...options };
-    return runAsk({ kit: this.#kit, question, options: merged, signal, emit, prepared });
+    // Who says how to answer is obeyed.
+    const note = options.reuse === undefined ? this.#shadow?.note : undefined;
+    const turned = note === undefined ? {} : ({ reuse: 'full' } as const);
+    const merged = { ...this.#defaults, ...options, ...turned };
+    const notes = note === undefined ? [] : [note];
+    const run = { kit: this.#kit, question, options: merged, signal, emit, prepared, notes };
+    // What is compared already needs no check.
+    return runAsk({ ...run, shadow: prepared ? undefined : this.#shadow });
   }
 
   async #warm(
@@ -320,6 +341,19 @@ class EngineWeave implements Weave {
     const next = this.#documentsTurn.then(change);
     this.#documentsTurn = next.catch(() => {});
     return next;
+  }
+
+  /** Runs a call that computes, which no shadow check may delay. */
+  async #work<T>(
+    signals: readonly (AbortSignal | undefined)[],
+    call: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const leave = this.#shadow?.enter();
+    try {
+      return await this.#run(signals, call);
+    } finally {
+      leave?.();
+    }
   }
 
   /** Runs a call until it ends, a signal aborts it or the weave is disposed. */

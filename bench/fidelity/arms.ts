@@ -30,9 +30,17 @@ const makers: Readonly<Record<string, (ratio: number) => RecomputePolicy>> = {
   'q-wide': (ratio) => questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 }),
   'q-wide-24': (ratio) => questionPolicy({ ratio, layers: range(15, 25), lastTokens: 24 }),
   'q-wide-20': (ratio) => questionPolicy({ ratio, layers: range(15, 20), lastTokens: 4096 }),
-  'qw-shift': (ratio) => withShift(questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 })),
-  'qw-shift.5': (ratio) => withShift(questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 }), { strength: 0.5 }),
-  'qw-near': (ratio) => withShift(questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 }), { strength: 0.5, halfLife: 4 }),
+  'qw-shift': (ratio) =>
+    withShift(questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 })),
+  'qw-shift.5': (ratio) =>
+    withShift(questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 }), {
+      strength: 0.5,
+    }),
+  'qw-near': (ratio) =>
+    withShift(questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 }), {
+      strength: 0.5,
+      halfLife: 4,
+    }),
   'dual-stage': (ratio) => dualStagePolicy({ ratio }),
   shift: (ratio) => withShift(questionPolicy({ ratio })),
   'half-shift': (ratio) => withShift(questionPolicy({ ratio }), { strength: 0.5 }),

@@ -99,7 +99,7 @@ export class FidelityLab {
 
   async run(prepared: PreparedCase, arm: Arm, item: FidelityCase): Promise<ArmResult> {
     if (arm.policy === 'floor') return this.#floor(prepared, item);
-    const { arena, prefix, engine } = this.#options;
+    const { prefix, engine } = this.#options;
     const pieces = await this.encode(prepared, arm.warmup, item);
     const start = performance.now();
     const sequence = prefix.fork();
@@ -118,7 +118,6 @@ export class FidelityLab {
       });
     } finally {
       sequence.dispose();
-      if (arena.free < 0) throw new Error('cells were lost');
     }
   }
 
@@ -225,7 +224,7 @@ export function targetOf(
   { ask, pieces: asked }: FidelityCase,
 ): RefreshTarget {
   const passages = pieces.map((piece, i): PassageView => {
-    const { chunk } = (asked[i] as FidelityCase['pieces'][0]);
+    const { chunk } = asked[i] as FidelityCase['pieces'][0];
     return {
       chunkId: chunk.id,
       documentId: chunk.documentId,

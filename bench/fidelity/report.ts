@@ -4,8 +4,8 @@ import { type AreaTest, areaTests } from './report/area-tests.js';
 import { resultsByArm } from './report/results.js';
 import { type ArmSummary, summarize } from './report/summary.js';
 
-export { type FrontCost, frontPlot } from './report/front-plot.js';
-export { printReport, type PrintOptions } from './report/print.js';
+export { frontPlot } from './report/front-plot.js';
+export { printReport } from './report/print.js';
 
 /** What the fidelity bench found: plain data. */
 export interface FidelityReport {

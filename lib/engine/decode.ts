@@ -24,6 +24,11 @@ export interface DecodeOptions {
    * is one, else resolves when there is.
    */
   readonly reserve?: () => Promise<void> | undefined;
+  /**
+   * Called with the logits that each token was chosen from, `[vocabSize]`, while the next forward pass runs. They may
+   * change after the call.
+   */
+  readonly onLogits?: (logits: Float32Array) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -82,6 +87,7 @@ export async function* decode(
   let position = nextPosition(sequence);
   const step = (token: number, text: string): DecodeStep => {
     answer += text;
+    options.onLogits?.(logits);
     return { token, text, ...(options.logprobs && { logprob: logProbability(logits, token) }) };
   };
   const finish = (finishReason: DecodeResult['finishReason'], full = false): DecodeResult => ({
@@ -158,7 +164,8 @@ export function topTokens(
     .map((token) => ({ token, logprob: (logits[token] as number) - total }));
 }
 
-function logSumExp(logits: Float32Array): number {
+/** Logarithm of the sum of exponentials: what turns logits into logarithms of probabilities. */
+export function logSumExp(logits: Float32Array): number {
   let best = -Infinity;
   for (const logit of logits) if (logit > best) best = logit;
   let total = 0;

@@ -13,6 +13,7 @@ import type { Obtained } from './kv-library.js';
 import type { AskOptions } from './options.js';
 import { type Origin, type PreparedPrompt, preparePrompt, sourcesOf } from './prepare.js';
 import { refreshTarget, type Woven } from './refresh.js';
+import type { Shadow } from './shadow/shadow.js';
 
 export interface AskRun {
   readonly kit: WeaveKit;
@@ -24,6 +25,10 @@ export interface AskRun {
   readonly emit: (event: AnswerEvent) => void;
   /** A prompt laid out before, so that two runs answer the very same one. */
   readonly prepared?: PreparedPrompt | undefined;
+  /** Checks some of the answers that are woven; default: none are. */
+  readonly shadow?: Shadow | undefined;
+  /** What a person should know beforehand. */
+  readonly notes?: readonly string[];
 }
 
 /** What stands in the arena before the first token of the answer. */
@@ -53,7 +58,7 @@ export async function runAsk(run: AskRun): Promise<Answer> {
 
   const prompt = run.prepared ?? (await preparePrompt(kit, question, { ...options, signal }));
   times.retrieve = performance.now() - start;
-  const notes = [...prompt.notes];
+  const notes = [...(run.notes ?? []), ...prompt.notes];
   emit({ type: 'retrieved', sources: sourcesOf(kit, prompt.hits) });
   if (prompt.hits.length === 0) {
     notes.push(nothingFoundNote(kit, options));
@@ -74,6 +79,8 @@ export async function runAsk(run: AskRun): Promise<Answer> {
   times.wait = performance.now() - waiting;
   try {
     const compute = reuse === 'full' ? prefillAll : weaveAll;
+    const isRepaired = reuse === 'woven' && prompt.hits.length > 0;
+    const sample = isRepaired ? run.shadow?.sample() : undefined;
     return await compute(run, prompt, times, async (ready) => {
       const result = await generate(run, ready, {
         maxTokens: answerTokens,
@@ -81,7 +88,9 @@ export async function runAsk(run: AskRun): Promise<Answer> {
         onFirstToken: () => {
           times.firstToken = performance.now() - start;
         },
+        ...(sample && { onLogits: sample.onLogits }),
       });
+      sample?.finish(question, prompt.tokens, result.tokens);
       if (result.full) notes.push('The answer ends where the context is full.');
       times.total = performance.now() - start;
       const { sources, plan } = ready;
@@ -227,13 +236,14 @@ interface Generating {
   readonly maxTokens: number;
   readonly reserve: () => Promise<void> | undefined;
   readonly onFirstToken: () => void;
+  readonly onLogits?: (logits: Float32Array) => void;
 }
 
 /** Decodes, handing out text as it becomes certain. */
 async function generate(
   { kit, options, signal, emit }: AskRun,
   { sequence, logits }: Ready,
-  { maxTokens, reserve, onFirstToken }: Generating,
+  { maxTokens, reserve, onFirstToken, onLogits }: Generating,
 ): Promise<DecodeResult> {
   const { stop, sampling } = options;
   const steps = decode({
@@ -244,6 +254,7 @@ async function generate(
     reserve,
     ...(stop && { stop }),
     ...(sampling && { sampling }),
+    ...(onLogits && { onLogits }),
     signal,
   });
   try {

@@ -6,6 +6,7 @@ import type { Retriever } from '../retrieve/retriever.js';
 import type { CostModel } from '../reuse/cost/cost-model.js';
 import type { RecomputePolicy } from '../reuse/policy.js';
 import type { ChunkStore } from '../store/chunk-store.js';
+import type { ShadowOptions } from './shadow/options.js';
 import type { Warmup } from './warmup/warmup.js';
 
 export interface WeaveOptions extends AskDefaults {
@@ -46,6 +47,11 @@ export interface WeaveOptions extends AskDefaults {
    * a fixed text of up to half of the context.
    */
   readonly warmup?: Warmup;
+  /**
+   * Holds some of the woven answers against a full prefill of their prompts while the weave is idle, so that one knows
+   * how close weaving stays on the questions that are really asked. Default: none.
+   */
+  readonly shadow?: ShadowOptions;
 }
 
 /** What a weave's questions have in common unless they say otherwise. */
@@ -80,7 +86,7 @@ export interface AskDefaults {
 export interface AskOptions extends AskDefaults {
   /**
    * `woven` (default) from cached passages; `full` computes the same prompt from its first token, with
-   * nothing reused.
+   * nothing reused. Where shadow checks found woven answers too far off, `full` is the default.
    */
   readonly reuse?: 'woven' | 'full';
   readonly signal?: AbortSignal;

@@ -285,6 +285,28 @@ test('log probabilities', async () => {
   expect(top).toEqual([...top].sort((a, b) => b - a));
 });
 
+test('a listener gets the logits of each token once, that of the end of generation too', async () => {
+  const fake = new FakeEngine();
+  const tokens = [70, 71, END];
+  const { engine } = scripted(fake, tokens);
+  const { sequence, logits } = await prompt(fake);
+  const prompted = sequence.tokens;
+  const rows: Float32Array[] = [];
+  const onLogits = (row: Float32Array) => void rows.push(row.slice());
+  const { finishReason } = await decodeAll({ engine, sequence, logits, maxTokens: 9, onLogits });
+  expect(finishReason).toBe('stop');
+  expect(rows).toHaveLength(3);
+  const plain = await sequence.arena
+    .createSequence()
+    .append(Int32Array.from([...prompted, 70, 71]), { logits: 'all' });
+  const { values } = plain.logits!;
+  for (const [i, row] of rows.entries()) {
+    const start = (prompted.length - 1 + i) * logits.length;
+    for (const [token, value] of row.entries())
+      expect(value).toBeCloseTo(values[start + token]!, 5);
+  }
+});
+
 test('only the last row of logits counts', async () => {
   const engine = new FakeEngine();
   const { sequence, logits } = await prompt(engine);
