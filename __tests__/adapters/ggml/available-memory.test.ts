@@ -84,16 +84,18 @@ describe('on Linux', () => {
   });
 });
 
+/** Whether it is seen that 300 MB are taken. */
+function falls(): boolean {
+  const before = availableMemory();
+  const taken = Buffer.alloc(300 * MB, 1);
+  return before - availableMemory() > taken.length / 2;
+}
+
 test('on this machine it is some memory, and follows what is taken', () => {
   const found = availableMemory();
   expect(found).toBeGreaterThan(0);
   expect(found).toBeLessThanOrEqual(totalmem());
   if (platform() !== 'linux') return;
   // Others take and give back memory meanwhile, so that it is tried more than once.
-  const falls = (): boolean => {
-    const before = availableMemory();
-    const taken = Buffer.alloc(300 * MB, 1);
-    return before - availableMemory() > taken.length / 2;
-  };
   expect(Array.from({ length: 5 }).some(falls)).toBe(true);
 });
