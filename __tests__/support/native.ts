@@ -44,7 +44,8 @@ export async function compute(
     cells = 2048,
     threads = 2,
     embedOnHost,
-  }: { cells?: number; threads?: number; embedOnHost?: boolean } = {},
+    layersPerCompute,
+  }: { cells?: number; threads?: number; embedOnHost?: boolean; layersPerCompute?: number } = {},
 ): Promise<OwnCompute> {
   const loaded = runtime();
   const device = loaded.devices.find((pointer) => loaded.ggml.devName(pointer) === 'CPU');
@@ -54,6 +55,7 @@ export async function compute(
     path,
     backend,
     embedOnHost,
+    layersPerCompute,
     hashCache: join(scratch, 'hashes.json'),
   });
   const arena = await GgmlArena.create(model, cells, () => {});

@@ -26,6 +26,10 @@ interface PlainLayer {
   readonly key: Float32Array;
   readonly value: Float32Array;
   readonly output: Float32Array;
+  readonly queryNorm: Float32Array | undefined;
+  readonly keyNorm: Float32Array | undefined;
+  readonly attentionPostNorm: Float32Array | undefined;
+  readonly feedForwardPostNorm: Float32Array | undefined;
   readonly feedForwardNorm: Float32Array;
   readonly gate: Float32Array;
   readonly up: Float32Array;
@@ -33,12 +37,14 @@ interface PlainLayer {
 }
 
 /**
- * A llama-type model in float64 and nothing but loops: an independent reading of what the engine should do
- * with rows at any positions. Keys and values are rounded as cells hold them. Only float weights, plain RoPE,
- * no biases.
+ * A llama, qwen3 or gemma3 model in float64 and nothing but loops: an independent reading of what the engine
+ * should do with rows at any positions. Keys and values are rounded as cells hold them. Only float weights,
+ * plain RoPE, no biases, no soft cap.
  */
 export class PlainTransformer {
   readonly hp: Hyperparameters;
+  readonly #isLlama: boolean;
+  readonly #isGemma: boolean;
   readonly #embedding: Float32Array;
   readonly #output: Float32Array;
   readonly #outputNorm: Float32Array;
@@ -51,6 +57,9 @@ export class PlainTransformer {
 
   private constructor(header: GgufHeader, file: Buffer) {
     this.hp = describeArchitecture(header).hyperparameters;
+    const name = header.values.get('general.architecture');
+    this.#isLlama = name === 'llama';
+    this.#isGemma = name === 'gemma3';
     const find = (name: string): Float32Array | undefined => {
       const tensor = header.tensors.get(name);
       if (!tensor) return undefined;
@@ -72,6 +81,10 @@ export class PlainTransformer {
       key: weight(`blk.${layer}.attn_k`),
       value: weight(`blk.${layer}.attn_v`),
       output: weight(`blk.${layer}.attn_output`),
+      queryNorm: find(`blk.${layer}.attn_q_norm.weight`),
+      keyNorm: find(`blk.${layer}.attn_k_norm.weight`),
+      attentionPostNorm: find(`blk.${layer}.post_attention_norm.weight`),
+      feedForwardPostNorm: find(`blk.${layer}.post_ffw_norm.weight`),
       feedForwardNorm: weight(`blk.${layer}.ffn_norm`),
       gate: weight(`blk.${layer}.ffn_gate`),
       up: weight(`blk.${layer}.ffn_up`),
@@ -81,8 +94,9 @@ export class PlainTransformer {
 
   row(cell: PlainCell, world: readonly PlainCell[]): PlainRow {
     const at = cell.token * this.hp.width;
-    const x = Float64Array.from(this.#embedding.subarray(at, at + this.hp.width));
-    return { cell, world, x };
+    const scale = this.#isGemma ? Math.sqrt(this.hp.width) : 1;
+    const row = this.#embedding.subarray(at, at + this.hp.width);
+    return { cell, world, x: Float64Array.from(row, (value) => value * scale) };
   }
 
   /**
@@ -99,26 +113,27 @@ export class PlainTransformer {
       const w = this.#layers[layer] as PlainLayer;
       const normed = rows.map(({ x }) => this.#norm(x, w.attentionNorm));
       rows.forEach(({ cell }, i) => {
-        const key = multiply(w.key, normed[i] as Float64Array);
-        cell.keys[layer] = this.rotate(key, cell.position).map(roundToHalf);
+        const key = this.#normHeads(multiply(w.key, normed[i] as Float64Array), w.keyNorm);
+        cell.keys[layer] = this.#rotate(key, cell.position, layer).map(roundToHalf);
         cell.values[layer] = multiply(w.value, normed[i] as Float64Array).map(roundToHalf);
       });
       rows.forEach((row, i) => {
-        const query = this.rotate(multiply(w.query, normed[i] as Float64Array), row.cell.position);
+        const asked = this.#normHeads(multiply(w.query, normed[i] as Float64Array), w.queryNorm);
+        const query = this.#rotate(asked, row.cell.position, layer);
         const attended = this.#attend(
           query,
           row,
           layer,
           onAttention && ((cell, weight) => onAttention(layer, i, cell, weight)),
         );
-        add(row.x, multiply(w.output, attended));
+        add(row.x, this.#normed(multiply(w.output, attended), w.attentionPostNorm));
         const fed = this.#norm(row.x, w.feedForwardNorm);
         const gate = multiply(w.gate, fed);
         const gated = multiply(w.up, fed).map((value, j) => {
           const g = gate[j] as number;
-          return (value * g) / (1 + Math.exp(-g));
+          return value * (this.#isGemma ? gelu(g) : g / (1 + Math.exp(-g)));
         });
-        add(row.x, multiply(w.down, gated));
+        add(row.x, this.#normed(multiply(w.down, gated), w.feedForwardPostNorm));
       });
     }
   }
@@ -127,15 +142,21 @@ export class PlainTransformer {
     return Float32Array.from(multiply(this.#output, this.#norm(row.x, this.#outputNorm)));
   }
 
-  /** Rotates consecutive pairs of each head (Su et al. 2021, eq. 15). */
-  rotate(heads: Float64Array, position: number): Float64Array {
-    const { headDim, rope } = this.hp;
+  /** Rotates pairs of each head (Su et al. 2021, eq. 15): consecutive ones, or halves as in GPT-NeoX. */
+  #rotate(heads: Float64Array, position: number, layer: number): Float64Array {
+    const { headDim, rope, slidingLayers } = this.hp;
+    const { base } = slidingLayers[layer] ? rope.sliding : rope.full;
+    const half = headDim / 2;
     const out = new Float64Array(heads.length);
-    for (let at = 0; at < heads.length; at += 2) {
-      const angle = position * rope.full.base ** (-(at % headDim) / headDim);
-      const [a, b] = [heads[at] as number, heads[at + 1] as number];
-      out[at] = a * Math.cos(angle) - b * Math.sin(angle);
-      out[at + 1] = a * Math.sin(angle) + b * Math.cos(angle);
+    for (let head = 0; head < heads.length; head += headDim) {
+      for (let pair = 0; pair < half; pair++) {
+        const angle = position * base ** (-pair / half);
+        const first = head + (this.#isLlama ? 2 * pair : pair);
+        const second = first + (this.#isLlama ? 1 : half);
+        const [a, b] = [heads[first] as number, heads[second] as number];
+        out[first] = a * Math.cos(angle) - b * Math.sin(angle);
+        out[second] = a * Math.sin(angle) + b * Math.cos(angle);
+      }
     }
     return out;
   }
@@ -143,7 +164,7 @@ export class PlainTransformer {
   /** A cell at another position: its keys turned by the difference, and rounded as the arena rounds them. */
   moved(cell: PlainCell, position: number): PlainCell {
     const by = position - cell.position;
-    const keys = cell.keys.map((key) => this.rotate(key, by).map(roundToHalf));
+    const keys = cell.keys.map((key, layer) => this.#rotate(key, by, layer).map(roundToHalf));
     return { token: cell.token, position, keys, values: [...cell.values] };
   }
 
@@ -154,7 +175,12 @@ export class PlainTransformer {
     onWeight: ((cell: PlainCell, weight: number) => void) | undefined,
   ): Float64Array {
     const { heads, kvHeads, headDim } = this.hp;
-    const seen = row.world.filter((cell) => cell.position <= row.cell.position);
+    const { window, slidingLayers } = this.hp;
+    const reach = slidingLayers[layer] ? window : Infinity;
+    const seen = row.world.filter(({ position }) => {
+      const distance = row.cell.position - position;
+      return distance >= 0 && distance < reach;
+    });
     const out = new Float64Array(heads * headDim);
     const weights = new Float64Array(seen.length);
     for (let head = 0; head < heads; head++) {
@@ -187,11 +213,33 @@ export class PlainTransformer {
     return out;
   }
 
+  #normHeads(heads: Float64Array, weight: Float32Array | undefined): Float64Array {
+    if (!weight) return heads;
+    const { headDim } = this.hp;
+    const out = new Float64Array(heads.length);
+    for (let at = 0; at < heads.length; at += headDim) {
+      out.set(this.#norm(heads.subarray(at, at + headDim), weight), at);
+    }
+    return out;
+  }
+
+  /** Normed where the model does so after a block. */
+  #normed(x: Float64Array, weight: Float32Array | undefined): Float64Array {
+    return weight ? this.#norm(x, weight) : x;
+  }
+
   #norm(x: Float64Array, weight: Float32Array): Float64Array {
     const mean = x.reduce((sum, value) => sum + value * value, 0) / x.length;
     const scale = 1 / Math.sqrt(mean + this.hp.normEps);
     return x.map((value, i) => value * scale * (weight[i] as number));
   }
+}
+
+/** The approximation by tanh (Hendrycks and Gimpel 2016), which ggml looks up by halves. */
+function gelu(x: number): number {
+  if (Math.abs(x) >= 10) return Math.max(0, x);
+  const h = roundToHalf(x);
+  return roundToHalf(0.5 * h * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (h + 0.044715 * h ** 3))));
 }
 
 /** A cell that is about to be computed. */

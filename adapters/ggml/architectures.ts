@@ -193,15 +193,19 @@ function windowOf(
   if (!window || period === undefined) {
     return { window: 0, slidingLayers: Array.from({ length: layers }, () => false) };
   }
-  const pattern = values.perLayer('attention.sliding_window_pattern', layers);
-  const isArray = Array.isArray(pattern) && pattern.some((value) => value !== pattern[0]);
-  const every = isArray ? period : (values.number('attention.sliding_window_pattern') ?? period);
-  return {
-    window,
-    slidingLayers: Array.from({ length: layers }, (_, layer) =>
-      isArray ? pattern[layer] !== 0 : every === 0 || layer % every < every - 1,
-    ),
-  };
+  const key = 'attention.sliding_window_pattern';
+  // A number is a period, a list says of each layer whether it slides.
+  const every = values.number(key);
+  const listed = every === undefined ? values.perLayer(key, layers) : undefined;
+  const slidingLayers = Array.from({ length: layers }, (_, layer) =>
+    listed ? listed[layer] !== 0 : slides(layer, every ?? period),
+  );
+  return { window: slidingLayers.includes(true) ? window : 0, slidingLayers };
+}
+
+/** Whether a layer slides where the last one of each period does not; with a period of 0 all do. */
+function slides(layer: number, period: number): boolean {
+  return period === 0 || layer % period < period - 1;
 }
 
 function ropeOf(

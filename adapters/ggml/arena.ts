@@ -11,7 +11,7 @@ import { CellTable } from './cells.js';
 import { DecodeProgram } from './decode-program.js';
 import { GgmlPass } from './layer-pass.js';
 import { withLocks } from './lock.js';
-import { checkMemory } from './memory.js';
+import { withMemory } from './memory.js';
 import type { LoadedModel } from './model.js';
 import { callAsync, GgmlType } from './native/ggml.js';
 import type { BufferPtr, ContextPtr } from './native/pointer.js';
@@ -50,24 +50,25 @@ export class GgmlArena implements KvArena {
     const size = Math.ceil(cells / CELL_STEP) * CELL_STEP;
     const { layers, keyWidth, valueWidth } = model.info.kv;
     const bytes = size * layers * (keyWidth + valueWidth) * 2;
-    checkMemory(model.backend, bytes, 'cells');
-    const ctx = ggml.init({
-      mem_size: (2 * layers + 1) * Number(ggml.tensorOverhead()),
-      mem_buffer: null,
-      no_alloc: true,
+    return withMemory(model.backend, bytes, 'cells', async () => {
+      const ctx = ggml.init({
+        mem_size: (2 * layers + 1) * Number(ggml.tensorOverhead()),
+        mem_buffer: null,
+        no_alloc: true,
+      });
+      const tensors = Array.from({ length: layers }, () => ({
+        keys: ggml.newTensor2d(ctx, GgmlType.F16, keyWidth, size),
+        values: ggml.newTensor2d(ctx, GgmlType.F16, valueWidth, size),
+      }));
+      const buffer = await callAsync(ggml.allocContextTensors, ctx, model.backend.bufferType);
+      if (!buffer) {
+        ggml.free(ctx);
+        throw new OutOfMemoryError('cells', bytes, model.backend.info.name);
+      }
+      // A cell that was never written must not hold a NaN: masked or not, it would spread.
+      await callAsync(ggml.bufferClear, buffer, 0);
+      return new GgmlArena(model, size, tensors, { ctx, buffer }, onDispose);
     });
-    const tensors = Array.from({ length: layers }, () => ({
-      keys: ggml.newTensor2d(ctx, GgmlType.F16, keyWidth, size),
-      values: ggml.newTensor2d(ctx, GgmlType.F16, valueWidth, size),
-    }));
-    const buffer = await callAsync(ggml.allocContextTensors, ctx, model.backend.bufferType);
-    if (!buffer) {
-      ggml.free(ctx);
-      throw new OutOfMemoryError('cells', bytes, model.backend.info.name);
-    }
-    // A cell that was never written must not hold a NaN: masked or not, it would spread.
-    await callAsync(ggml.bufferClear, buffer, 0);
-    return new GgmlArena(model, size, tensors, { ctx, buffer }, onDispose);
   }
 
   private constructor(

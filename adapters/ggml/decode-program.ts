@@ -3,19 +3,23 @@ import type { ForwardOutputs, ForwardResult } from '../../lib/engine/forward.js'
 import { CELL_STEP, type GgmlArena } from './arena.js';
 import { Allocator } from './graph.js';
 import { fillMask, orderVisible, reachOf } from './mask.js';
-import { RowProgram } from './row-program.js';
+import { Residual } from './residual.js';
+import { type PieceData, type PieceResult, type PieceSpec, RowProgram } from './row-program.js';
 import { checkReach } from './rows.js';
 import type { GgmlSequence } from './sequence.js';
 import { assertReady } from './visibility.js';
 
 /**
- * The graph of one appended token, kept between decode steps: building it anew would cost a tenth of a
- * small model's step. It has compute memory of its own, so that other graphs leave its plan alone.
+ * The graphs of one appended token, one for each group of layers, kept between decode steps: building them
+ * anew would cost a tenth of a small model's step. Each has compute memory of its own, so that other graphs
+ * leave its plan alone.
  */
 export class DecodeProgram {
   readonly #arena: GgmlArena;
-  #allocator: Allocator | undefined;
-  #program: RowProgram | undefined;
+  readonly #allocators: Allocator[] = [];
+  #programs: readonly RowProgram[] = [];
+  /** Where the token rests between two groups of layers. */
+  #residual: Residual | undefined;
   #mask = new Uint16Array(0);
   #slidingMask = new Uint16Array(0);
 
@@ -35,7 +39,6 @@ export class DecodeProgram {
     if (options.attention || options.deviation || options.hidden || options.losses)
       return undefined;
     if (options.logits !== undefined && options.logits !== 'last') return undefined;
-    if (model.embed || model.layersPerCompute < model.hp.layers) return undefined;
 
     const sequence = group.sequence as GgmlSequence;
     options.signal?.throwIfAborted();
@@ -48,6 +51,7 @@ export class DecodeProgram {
     try {
       const state = sequence.state;
       assertReady(table, state, position, model.hp.layers);
+      // One turn for all groups of layers: another token must not come to rest where this one does.
       const values = await model.queue.run(() =>
         this.#run(group.tokens, positions, cells, sequence, options.signal),
       );
@@ -74,56 +78,71 @@ export class DecodeProgram {
     const visible = [orderVisible(state.positions, state.cells, { positions, cells })];
     const seeing = { positions, groups: [0], visible };
     const span = Math.ceil(reachOf(seeing) / CELL_STEP) * CELL_STEP;
-    const program = this.#programFor(span);
+    const programs = await this.#programsFor(span);
     const slides = model.hp.window > 0;
     const common = { ...seeing, span };
     fillMask({ ...common, mask: this.#mask, window: 0 });
     if (slides) fillMask({ ...common, mask: this.#slidingMask, window: model.hp.window });
-    const result = await program.run(
-      {
-        tokens,
-        positions,
-        cells,
-        mask: this.#mask,
-        ...(slides && { slidingMask: this.#slidingMask }),
-      },
-      signal,
-    );
-    return result.logits as Float32Array;
+    const data: PieceData = {
+      positions,
+      cells,
+      live: FIRST_ROW,
+      mask: this.#mask,
+      ...(slides && { slidingMask: this.#slidingMask }),
+      ...(model.embed ? { embeddings: await model.embed(tokens) } : { tokens }),
+    };
+    let result: PieceResult | undefined;
+    for (const program of programs) result = await program.run(data, signal);
+    return result?.logits as Float32Array;
   }
 
-  #programFor(span: number): RowProgram {
-    if (this.#program?.spec.span === span) return this.#program;
+  async #programsFor(span: number): Promise<readonly RowProgram[]> {
+    if (this.#programs[0]?.spec.span === span) return this.#programs;
     const { model, layers } = this.#arena;
-    this.#program?.free();
-    this.#program = undefined;
-    this.#allocator ??= new Allocator(model.backend);
-    this.#program = new RowProgram(
-      model.backend,
-      model,
-      layers,
-      {
-        rows: 1,
-        span,
-        from: 0,
-        to: model.hp.layers,
-        store: false,
-        embedded: false,
-        head: { rows: undefined, logits: true, targets: false },
-        probes: [],
-        hidden: [],
-      },
-      this.#allocator,
-    );
+    const step = model.layersPerCompute;
+    this.#free();
+    if (step < model.hp.layers) this.#residual ??= await Residual.create(model, 1);
+    const programs: RowProgram[] = [];
+    try {
+      for (let from = 0; from < model.hp.layers; from += step) {
+        const to = Math.min(model.hp.layers, from + step);
+        const isLast = to === model.hp.layers;
+        const allocator = (this.#allocators[programs.length] ??= new Allocator(model.backend));
+        const spec: PieceSpec = {
+          rows: 1,
+          span,
+          from,
+          to,
+          residual: this.#residual?.tensor,
+          store: !isLast,
+          embedded: from === 0 && model.embed !== undefined,
+          head: isLast ? { rows: undefined, logits: true, targets: false } : undefined,
+          probes: [],
+          hidden: [],
+        };
+        programs.push(new RowProgram(model.backend, model, layers, spec, allocator));
+      }
+    } catch (error) {
+      for (const program of programs) program.free();
+      throw error;
+    }
+    this.#programs = programs;
     this.#mask = new Uint16Array(span);
     this.#slidingMask = new Uint16Array(model.hp.window > 0 ? span : 0);
-    return this.#program;
+    return programs;
+  }
+
+  #free(): void {
+    for (const program of this.#programs) program.free();
+    this.#programs = [];
   }
 
   dispose(): void {
-    this.#program?.free();
-    this.#allocator?.dispose();
-    this.#program = undefined;
-    this.#allocator = undefined;
+    this.#free();
+    for (const allocator of this.#allocators.splice(0)) allocator.dispose();
+    this.#residual?.free();
+    this.#residual = undefined;
   }
 }
+
+const FIRST_ROW = Int32Array.of(0);

@@ -1,30 +1,30 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { cacheFolder } from '../models/cache-folder.js';
+import { Lock } from './lock.js';
 
 /** Changes whenever the graph computes other keys and values from the same file. */
 const MATHEMATICS = 1;
 
 /**
  * Hexadecimal hash of a model file's content, which holds weights, tokenizer and RoPE settings. Reading a
- * large file takes seconds, so the hash is remembered by path, size and time of change.
+ * large file takes seconds, so the hash is remembered by path, size and
+ * times: that of the content, which may be set to what it was, and that of the last change of any kind.
  * @param options.cacheFile where hashes are remembered; failing to write there is no error.
  */
 export async function modelFingerprint(
   path: string,
   options: { cacheFile?: string | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<string> {
-  const { size, mtimeMs } = await stat(path);
+  const { size, mtimeMs, ctimeMs } = await stat(path);
   const cacheFile = options.cacheFile ?? join(cacheFolder(), 'model-hashes.json');
-  const key = `${resolve(path)}\n${size}\n${mtimeMs}`;
-  const known = await readCache(cacheFile);
-  let content = known[key];
-  if (!content) {
-    content = await hashFile(path, options.signal);
-    await remember(cacheFile, key, content);
-  }
+  const key = `${resolve(path)}\n${size}\n${mtimeMs}\n${ctimeMs}`;
+  const known = (await readCache(cacheFile))[key];
+  const isHash = typeof known === 'string' && /^[0-9a-f]{64}$/.test(known);
+  const content = isHash ? known : await hashFile(path, options.signal);
+  if (!isHash) await remember(cacheFile, key, content);
   return createHash('sha256').update(`chunkweave kv ${MATHEMATICS}\n${content}`).digest('hex');
 }
 
@@ -38,23 +38,30 @@ async function hashFile(path: string, signal: AbortSignal | undefined): Promise<
   return hash.digest('hex');
 }
 
-async function readCache(file: string): Promise<Record<string, string>> {
+async function readCache(file: string): Promise<Record<string, unknown>> {
   try {
     const parsed: unknown = JSON.parse(await readFile(file, 'utf8'));
-    return typeof parsed === 'object' && parsed ? (parsed as Record<string, string>) : {};
+    return typeof parsed === 'object' && parsed ? (parsed as Record<string, unknown>) : {};
   } catch {
     return {};
   }
 }
 
+/** Two loads in one process would else each write what they read, and lose the other's. */
+const writing = new Lock();
+
 async function remember(file: string, key: string, hash: string): Promise<void> {
+  // A name of its own, since other processes and threads may write at the same time.
+  const temporary = `${file}.${randomUUID()}`;
   try {
-    await mkdir(dirname(file), { recursive: true });
-    const all = { ...(await readCache(file)), [key]: hash };
-    const temporary = `${file}.${process.pid}`;
-    await writeFile(temporary, JSON.stringify(all), { mode: 0o600 });
-    await rename(temporary, file);
+    await writing.run(async () => {
+      await mkdir(dirname(file), { recursive: true });
+      const all = { ...(await readCache(file)), [key]: hash };
+      await writeFile(temporary, JSON.stringify(all), { mode: 0o600 });
+      await rename(temporary, file);
+    });
   } catch {
     // Only speed is lost: the hash is computed again next time.
+    await rm(temporary, { force: true }).catch(() => {});
   }
 }

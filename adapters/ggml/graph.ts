@@ -1,5 +1,6 @@
 import { ComputeError, DeviceError, OutOfMemoryError } from '../../lib/errors.js';
 import type { Backend } from './backend.js';
+import { checkMemory } from './memory.js';
 import { type Ggml, GgmlType } from './native/ggml.js';
 import type { ContextPtr, GallocrPtr, GraphPtr, TensorPtr } from './native/pointer.js';
 
@@ -16,13 +17,26 @@ export class Allocator {
   /** @throws OutOfMemoryError */
   allocate(graph: GraphPtr): void {
     const { ggml } = this.#backend.runtime;
+    if (this.#backend.isCpu) this.#checkGrowth(graph);
     // Planned anew for each graph: left alone, the allocator takes the last plan for any graph with as many
     // nodes, and tensors that live at the same time may share memory.
     const planned = ggml.gallocrReserve(this.#pointer, graph);
     if (!planned || !ggml.gallocrAlloc(this.#pointer, graph)) {
-      const bytes = Number(ggml.gallocrSize(this.#pointer, 0));
-      throw new OutOfMemoryError('compute buffers', bytes, this.#backend.info.name);
+      throw new OutOfMemoryError('compute buffers', this.#held(), this.#backend.info.name);
     }
+  }
+
+  /** Asks for room when the graph needs more than is held. @throws OutOfMemoryError */
+  #checkGrowth(graph: GraphPtr): void {
+    const bytes = new BigUint64Array(1);
+    // Frees what is held and too small.
+    this.#backend.runtime.ggml.gallocrMeasure(this.#pointer, graph, null, null, bytes);
+    const more = Number(bytes[0]) - this.#held();
+    if (more > 0) checkMemory(this.#backend, more, 'compute buffers');
+  }
+
+  #held(): number {
+    return Number(this.#backend.runtime.ggml.gallocrSize(this.#pointer, 0));
   }
 
   dispose(): void {

@@ -1,4 +1,4 @@
-import { DisposedError, InvalidArgumentError, OutOfMemoryError } from '../../lib/errors.js';
+import { DisposedError, InvalidArgumentError } from '../../lib/errors.js';
 import type { RowGroup, RunOptions } from '../../lib/engine/arena.js';
 import type {
   ForwardOutputs,
@@ -11,9 +11,8 @@ import { CELL_STEP, type GgmlArena } from './arena.js';
 import { Lock } from './lock.js';
 import { fillMask, orderVisible, reachOf, type Seeing, type Visible } from './mask.js';
 import { HEAD_ROWS, PIECE_ROWS } from './model.js';
-import { callAsync, GgmlType } from './native/ggml.js';
-import type { BufferPtr, ContextPtr, TensorPtr } from './native/pointer.js';
 import { Collector, type HeadRequest } from './collector.js';
+import { Residual } from './residual.js';
 import { attentionRows, type PieceData, RowProgram } from './row-program.js';
 import { checkGroups, checkReach, type GroupRows, joiningRows, type Rows } from './rows.js';
 import type { GgmlSequence } from './sequence.js';
@@ -36,7 +35,7 @@ export class GgmlPass implements LayerPass {
   readonly #lock = new Lock();
   readonly #onProgress: ((share: number) => void) | undefined;
   readonly #signal: AbortSignal | undefined;
-  #residual: { tensor: TensorPtr; buffer: BufferPtr; ctx: ContextPtr } | undefined;
+  #residual: Residual | undefined;
   #state: 'open' | 'failed' | 'done' | 'disposed' = 'open';
 
   /** Takes cells for appended rows and copies shared ones; the caller holds the sequences' locks. */
@@ -116,7 +115,10 @@ export class GgmlPass implements LayerPass {
       const signal = options.signal ?? this.#signal;
       signal?.throwIfAborted();
       this.#checkVisible(to);
-      await this.#guarded(() => this.#run(to, collector, !this.#probing, signal));
+      await this.#guarded(async () => {
+        await this.#runUpTo(to, collector, signal);
+        await this.#run(to, collector, !this.#probing, signal);
+      });
       return collector.layerResult();
     });
   }
@@ -161,10 +163,7 @@ export class GgmlPass implements LayerPass {
         // Many rows of logits are too large for one graph: the rows rest, and go through the head in slices.
         const slices = head !== undefined && head.rows.length > HEAD_ROWS;
         if (this.#next < layers) {
-          const step = model.layersPerCompute;
-          while (this.#next + step < layers) {
-            await this.#run(this.#next + step, collector, true, signal);
-          }
+          await this.#runUpTo(layers, collector, signal);
           await this.#run(layers, collector, slices, signal, slices ? undefined : head);
           if (slices) await this.#runHead(head, collector, signal);
         } else if (head) {
@@ -174,6 +173,14 @@ export class GgmlPass implements LayerPass {
       this.#commit();
       return collector.forwardResult();
     });
+  }
+
+  /** Computes groups of layers until one is left before `to`: where a compute cannot be aborted, they can. */
+  async #runUpTo(to: number, collector: Collector, signal: AbortSignal | undefined): Promise<void> {
+    const step = this.#arena.model.layersPerCompute;
+    while (this.#next + step < to) {
+      await this.#run(this.#next + step, collector, true, signal);
+    }
   }
 
   /** Computes the live rows from the next layer up to `to`, piece by piece. */
@@ -345,22 +352,7 @@ export class GgmlPass implements LayerPass {
 
   /** Where rows rest between two groups of layers. */
   async #ensureResidual(): Promise<void> {
-    if (this.#residual) return;
-    const { model } = this.#arena;
-    const { ggml } = model.backend.runtime;
-    const ctx = ggml.init({
-      mem_size: 2 * Number(ggml.tensorOverhead()),
-      mem_buffer: null,
-      no_alloc: true,
-    });
-    const tensor = ggml.newTensor2d(ctx, GgmlType.F32, model.hp.width, this.#rows.count);
-    const buffer = await callAsync(ggml.allocContextTensors, ctx, model.backend.bufferType);
-    if (!buffer) {
-      ggml.free(ctx);
-      const bytes = model.hp.width * this.#rows.count * 4;
-      throw new OutOfMemoryError('hidden states', bytes, model.backend.info.name);
-    }
-    this.#residual = { tensor, buffer, ctx };
+    this.#residual ??= await Residual.create(this.#arena.model, this.#rows.count);
   }
 
   /** The pass leaves a cell alone: above `layer` it is valid as far as it was loaded. */
@@ -434,12 +426,8 @@ export class GgmlPass implements LayerPass {
         sequence.closePass();
       }
       this.#arena.forget(this);
-      const residual = this.#residual;
+      this.#residual?.free();
       this.#residual = undefined;
-      if (!residual) return;
-      const { ggml } = this.#arena.model.backend.runtime;
-      ggml.bufferFree(residual.buffer);
-      ggml.free(residual.ctx);
     })();
     return this.#closed;
   }

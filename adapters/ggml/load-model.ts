@@ -22,6 +22,8 @@ export interface LoadModelOptions {
   readonly embedOnHost?: boolean | undefined;
   /** Where hashes of model files are remembered. */
   readonly hashCache?: string | undefined;
+  /** Layers in one compute; default all of them on the CPU, whose computes can be aborted, and 8 elsewhere. */
+  readonly layersPerCompute?: number | undefined;
 }
 
 /** Layers in one compute on devices whose computes cannot be aborted. */
@@ -71,7 +73,7 @@ export async function loadModel(
     queue,
     scratch,
     embed: host?.lookUp.bind(host),
-    layersPerCompute: backend.isCpu ? hp.layers : GPU_LAYERS,
+    layersPerCompute: options.layersPerCompute ?? (backend.isCpu ? hp.layers : GPU_LAYERS),
     assertUsable() {
       if (disposed) throw new DisposedError('engine');
     },

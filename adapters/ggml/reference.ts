@@ -76,9 +76,19 @@ export async function openReference(
   }
   // libllama ends the process on some malformed files; these readers do not.
   const header = await readGguf(path);
-  const { architecture, hyperparameters: hp } = describeArchitecture(header);
+  const { architecture, hyperparameters: hp, values } = describeArchitecture(header);
   if (architecture.name === 'qwen2' && hp.heads * hp.headDim !== hp.width) {
     throw new ModelFileError(path, 'its heads do not add up to its width.');
+  }
+  if (
+    architecture.windowPeriod !== undefined &&
+    values.number('attention.sliding_window') &&
+    hp.window === 0
+  ) {
+    throw new ModelFileError(
+      path,
+      'it names a sliding window and no layer that has one, which llama.cpp does not compute.',
+    );
   }
   await readVocabulary(header);
   const { llama } = runtime;

@@ -29,7 +29,7 @@ export interface PieceSpec {
   readonly embedded: boolean;
   readonly head?: HeadSpec | undefined;
   readonly probes: readonly ProbeSpec[];
-  /** The rows are given up afterwards. */
+  /** The rows are given up when the pass has come to its end: by this piece, unless it stores them. */
   readonly probing?: boolean;
   readonly deviation?:
     | { readonly layers: readonly number[]; readonly rows: Int32Array }
@@ -181,7 +181,7 @@ export class RowProgram {
             ? (tap) => probes.forEach((probe) => probe.add(tap, layerCells, mask))
             : undefined,
           keep: last && !lastIsWhole ? this.#keep(inlineHead?.rows?.length ?? 0) : undefined,
-          stop: last && spec.probing === true,
+          stop: last && spec.probing === true && !spec.store,
         });
         if (spec.hidden.includes(layer)) this.#hidden.push(graph.output(x));
       }

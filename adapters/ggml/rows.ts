@@ -39,22 +39,36 @@ export function joiningRows(rows: Rows, sequence: GgmlSequence): Int32Array {
  */
 export function ownGroups(arena: GgmlArena, groups: readonly RowGroup[]): RowGroup[] {
   const { info } = arena.model;
-  if (groups.length === 0 || groups.length > 4096) {
-    throw new InvalidArgumentError(`A batch takes 1 to 4096 groups, not ${groups.length}.`);
+  if (!Array.isArray(groups) || groups.length === 0 || groups.length > 4096) {
+    throw new InvalidArgumentError(
+      `A batch takes a list of 1 to 4096 groups, not ${String(groups?.length)}.`,
+    );
   }
-  return groups.map((group) => {
-    const { sequence } = group;
+  return groups.map((group: RowGroup): RowGroup => {
+    const sequence = group?.sequence;
     if (!(sequence instanceof GgmlSequence) || sequence.arena !== arena) {
       throw new InvalidArgumentError('A batch takes sequences of its own arena only.');
     }
     sequence.assertUsable();
-    if (group.kind === 'refresh') return { ...group, entries: group.entries.slice() };
-    if (group.tokens.length === 0) throw new InvalidArgumentError('At least one token is needed.');
-    checkTokens(group.tokens, info.vocabSize);
-    if (!group.positions) return { ...group, tokens: group.tokens.slice() };
-    checkPositions(group.positions, group.tokens.length, info.contextLength);
-    return { ...group, tokens: group.tokens.slice(), positions: group.positions.slice() };
+    if (group.kind === 'refresh') return { ...group, entries: copy(group.entries, 'entries') };
+    if (group.kind !== 'append') {
+      throw new InvalidArgumentError('A group is of kind "append" or "refresh".');
+    }
+    const tokens = copy(group.tokens, 'tokens');
+    if (tokens.length === 0) throw new InvalidArgumentError('At least one token is needed.');
+    checkTokens(tokens, info.vocabSize);
+    if (group.positions === undefined) return { ...group, tokens };
+    const positions = copy(group.positions, 'positions');
+    checkPositions(positions, tokens.length, info.contextLength);
+    return { ...group, tokens, positions };
   });
+}
+
+function copy(numbers: Int32Array, what: string): Int32Array {
+  if (!ArrayBuffer.isView(numbers) || typeof numbers.slice !== 'function') {
+    throw new InvalidArgumentError(`The ${what} of a group must be an Int32Array.`);
+  }
+  return numbers.slice();
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Architecture } from './architectures.js';
 import type { Backend } from './backend.js';
 import type { GgufHeader, GgufTensor } from './gguf.js';
 import type { Hyperparameters } from './hyperparameters.js';
-import { checkMemory } from './memory.js';
+import { withMemory } from './memory.js';
 import { callAsync, GgmlType } from './native/ggml.js';
 import type { BufferPtr, BufferTypePtr, ContextPtr, TensorPtr } from './native/pointer.js';
 
@@ -85,8 +85,7 @@ export async function loadWeights(options: {
   );
   const store = new WeightStore(backend);
   try {
-    const placed = await store.place(wanted, header.path);
-    await readAll(placed, options);
+    const placed = await store.load(wanted, options);
     return assemble(placed, store, hp, header);
   } catch (error) {
     store.dispose();
@@ -117,8 +116,7 @@ export async function loadHostEmbedding(options: {
   const store = new WeightStore(host);
   try {
     const [embedding] = listWeights(header, architecture, hyperparameters, host);
-    const placed = await store.place([embedding as Wanted], header.path);
-    await readAll(placed, { backend: host, header, signal });
+    const placed = await store.load([embedding as Wanted], { header, signal });
     return { embedding: (placed[0] as Placed).pointer, dispose: () => store.dispose() };
   } catch (error) {
     store.dispose();
@@ -236,8 +234,27 @@ class WeightStore {
     this.#backend = backend;
   }
 
-  async place(wanted: readonly Wanted[], path: string): Promise<Placed[]> {
-    const { ggml } = this.#backend.runtime;
+  /** Takes memory for weights and reads them. @throws OutOfMemoryError, ModelFileError */
+  async load(wanted: readonly Wanted[], options: ReadOptions): Promise<Placed[]> {
+    const byType = this.#sort(wanted, options.header.path);
+    const bytes = this.#bytesOf([...byType.values()].flat());
+    // Repacking reads a tensor whole before it is written.
+    const repacked = [...byType].flatMap(([type, items]) =>
+      type === this.#backend.bufferType ? [] : items.map((item) => this.#bytesOf([item])),
+    );
+    const needed = repacked.reduce((a, b) => Math.max(a, b), 0) + bytes;
+    return withMemory(this.#backend, needed, 'weights', async (onWritten) => {
+      const placed = await this.#place(byType);
+      await readAll(placed, { ...options, backend: this.#backend, onWritten });
+      return placed;
+    });
+  }
+
+  #bytesOf(items: readonly Wanted[]): number {
+    return items.reduce((sum, item) => sum + tensorBytes(this.#backend, item.tensor), 0);
+  }
+
+  #sort(wanted: readonly Wanted[], path: string): Map<BufferTypePtr, Wanted[]> {
     const byType = new Map<BufferTypePtr, Wanted[]>();
     const placedAs = new Map<string, BufferTypePtr>();
     for (const item of wanted) {
@@ -247,6 +264,11 @@ class WeightStore {
       if (item.id !== item.tensor.name && type === placedAs.get(item.tensor.name)) continue;
       byType.set(type, [...(byType.get(type) ?? []), item]);
     }
+    return byType;
+  }
+
+  async #place(byType: ReadonlyMap<BufferTypePtr, readonly Wanted[]>): Promise<Placed[]> {
+    const { ggml } = this.#backend.runtime;
     const placed: Placed[] = [];
     for (const [bufferType, items] of byType) {
       const ctx = ggml.init({
@@ -258,8 +280,7 @@ class WeightStore {
       for (const item of items) {
         placed.push({ ...item, bufferType, pointer: this.#tensor(ctx, item.tensor) });
       }
-      const bytes = items.reduce((sum, item) => sum + tensorBytes(this.#backend, item.tensor), 0);
-      checkMemory(this.#backend, bytes, 'weights');
+      const bytes = this.#bytesOf(items);
       const buffer = await callAsync(ggml.allocContextTensors, ctx, bufferType);
       if (!buffer) throw new OutOfMemoryError('weights', bytes, this.#backend.info.name);
       ggml.bufferSetUsage(buffer, USAGE_WEIGHTS);
@@ -337,16 +358,17 @@ const TENSOR_BUFFER_OFFSET = 8;
 /** Offset of `data` in `struct ggml_tensor`. */
 const TENSOR_DATA_OFFSET = 248;
 
+interface ReadOptions {
+  readonly header: GgufHeader;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((share: number) => void) | undefined;
+}
+
 async function readAll(
   placed: readonly Placed[],
-  options: {
-    backend: Backend;
-    header: GgufHeader;
-    signal?: AbortSignal | undefined;
-    onProgress?: ((share: number) => void) | undefined;
-  },
+  options: ReadOptions & { backend: Backend; onWritten: (bytes: number) => void },
 ): Promise<void> {
-  const { backend, header, signal, onProgress } = options;
+  const { backend, header, signal, onProgress, onWritten } = options;
   const inOrder = [...placed].sort((a, b) => a.tensor.offset - b.tensor.offset);
   const total = inOrder.reduce((sum, item) => sum + tensorBytes(backend, item.tensor), 0);
   const file = await open(header.path, 'r');
@@ -355,7 +377,9 @@ async function readAll(
     for (const item of inOrder) {
       signal?.throwIfAborted();
       await readTensor(file, item, options);
-      done += tensorBytes(backend, item.tensor);
+      const bytes = tensorBytes(backend, item.tensor);
+      onWritten(bytes);
+      done += bytes;
       onProgress?.(done / total);
     }
   } finally {

@@ -10,6 +10,8 @@ describe.each(Object.entries(floatModels))('%s', (name, options) => {
   engineConformance(
     { test, afterAll },
     {
+      // A row alone is multiplied by other kernels, whose sums are of half precision in llama.cpp too.
+      tolerance: { divergence: 5e-6, divergenceAlone: 5e-5 },
       createEngine: async () =>
         loadEngine({
           model: await file,

@@ -393,16 +393,47 @@ test('calls made at once are answered in order', async () => {
   expect(await Promise.all(all.map((values) => other.sample(values)))).toEqual(serial);
 });
 
-test('a large vocabulary is sampled off the event loop', async () => {
+test('a large vocabulary is sampled off the event loop, and asked for a grammar in slices', async () => {
   const path = await vocabularyFile({ kind: 'spm', size: 100_000 });
   await using large = await createTokenizer(runtime(), path);
   const values = logits(3, 2, large.vocabSize);
   const options = { temperature: 1, topP: 0.99, seed: 2 };
   await using sampler = await open(options, large);
   await using again = await open(options, large);
-  for (let i = 0; i < 3; i++) expect(await again.sample(values)).toBe(await sampler.sample(values));
-  const grammar = 'root ::= "zz" "."';
-  expect((await generate({ grammar, temperature: 1 }, 10, 1, large)).text).toBe('zz.');
+  const { llama } = runtime();
+  const real = llama.samplerApply;
+  const calls = { here: 0, pool: 0 };
+  llama.samplerApply = Object.assign(
+    (...args: Parameters<typeof real>) => {
+      calls.here++;
+      return real(...args);
+    },
+    {
+      async: (...args: Parameters<typeof real.async>) => {
+        calls.pool++;
+        real.async(...args);
+      },
+    },
+  );
+  try {
+    for (let i = 0; i < 3; i++) {
+      expect(await again.sample(values)).toBe(await sampler.sample(values));
+    }
+    expect(calls).toEqual({ here: 0, pool: 6 });
+    // On this thread a turn of the event loop does not come before the result.
+    let turned = false;
+    setImmediate(() => (turned = true));
+    await sampler.sample(values);
+    expect(turned).toBe(true);
+
+    calls.here = 0;
+    const grammar = 'root ::= "zz" "."';
+    expect((await generate({ grammar, temperature: 1 }, 10, 1, large)).text).toBe('zz.');
+    // At most 2,048 candidates at once.
+    expect(calls.here).toBeGreaterThan(100_000 / 2048);
+  } finally {
+    llama.samplerApply = real;
+  }
 });
 
 test('a sampler outlives its tokenizer, and is gone when disposed', async () => {

@@ -130,7 +130,7 @@ describe('refuses', () => {
     ['a fractional head', { architecture: 'llama', width: 64, heads: 5, kvHeads: 5 }],
     ['rows of part blocks', { architecture: 'llama', weightType: 'q4_K' }],
     ['qwen2 with other heads', { architecture: 'qwen2', headDim: 32 }],
-    ['a window outside gemma3', { architecture: 'llama', window: 8 }],
+    ['a soft cap outside gemma3', { architecture: 'llama', logitSoftcap: 8 }],
     ['factors outside llama', { architecture: 'qwen3', rope: { factors: true } }],
     ['factors of another count', { architecture: 'llama', rope: { factors: [1, 2] } }],
     ['a small vocabulary', { architecture: 'llama', vocabulary: { kind: 'bpe', size: 100 } }],

@@ -162,6 +162,14 @@ export interface Ggml {
   gallocrNew(type: BufferTypePtr): GallocrPtr;
   gallocrFree(allocator: GallocrPtr): void;
   gallocrReserve(allocator: GallocrPtr, graph: GraphPtr): boolean;
+  /** Plans a graph and writes the bytes that it needs, without taking more than there is. */
+  gallocrMeasure(
+    allocator: GallocrPtr,
+    graph: GraphPtr,
+    nodeBuffers: null,
+    leafBuffers: null,
+    bytes: BigUint64Array,
+  ): void;
   gallocrAlloc(allocator: GallocrPtr, graph: GraphPtr): boolean;
   gallocrSize(allocator: GallocrPtr, index: number): number;
 
@@ -307,6 +315,7 @@ export function bindGgml(koffi: Koffi, set: BinarySet): Ggml {
     gallocrNew: b('ggml_gallocr_new', PTR, [PTR]),
     gallocrFree: b('ggml_gallocr_free', 'void', [PTR]),
     gallocrReserve: b('ggml_gallocr_reserve', 'bool', [PTR, PTR]),
+    gallocrMeasure: b('ggml_gallocr_reserve_n_size', 'void', pointers(5)),
     gallocrAlloc: b('ggml_gallocr_alloc_graph', 'bool', [PTR, PTR]),
     gallocrSize: b('ggml_gallocr_get_buffer_size', 'size_t', [PTR, 'int']),
     loadAllFromPath: r('ggml_backend_load_all_from_path', 'void', ['str']),

@@ -48,6 +48,15 @@ export function findBinaries(variant: BinaryVariant): BinarySet | undefined {
       `The package ${packageName} holds no libraries (${root}). Install it again: npm install ${packageName}@${BINARY_VERSION}`,
     );
   }
+  return binariesIn(directory, variant, packageName);
+}
+
+/** The libraries of a folder. @throws NativeLibraryError when one is missing. */
+export function binariesIn(
+  directory: string,
+  variant: BinaryVariant,
+  packageName: string,
+): BinarySet {
   const files = readdirSync(directory);
   return {
     variant,

@@ -3,11 +3,13 @@ import { bindGgml, type Ggml } from './ggml.js';
 import { loadKoffi, type Koffi } from './koffi.js';
 import {
   BINARY_VERSION,
+  binariesIn,
   binaryPackageName,
   type BinarySet,
   type BinaryVariant,
   findBinaries,
 } from './library.js';
+import { loadedDirectories, realDirectory } from './loaded-libraries.js';
 import { bindLlama, type Llama } from './llama.js';
 import type { DevicePtr } from './pointer.js';
 
@@ -48,12 +50,13 @@ export function loadRuntime(variant: BinaryVariant): Runtime {
       `There are no ${variant} libraries for ${process.platform}-${process.arch}. Supported: Linux, macOS and Windows on x64 and arm64.`,
     );
   }
-  const binaries = findBinaries(variant);
-  if (!binaries) {
+  const installed = findBinaries(variant);
+  if (!installed) {
     throw new NativeLibraryError(
       `The native libraries are not installed. Run: npm install ${packageName}@${BINARY_VERSION}`,
     );
   }
+  const binaries = alreadyLoaded(installed) ?? installed;
   const koffi = loadKoffi();
   let ggml: Ggml;
   let llama: Llama;
@@ -84,6 +87,25 @@ export function loadRuntime(variant: BinaryVariant): Runtime {
   llama.backendInit();
   runtime = { koffi, binaries, ggml, llama, devices };
   return runtime;
+}
+
+/**
+ * The libraries that another part of the process has loaded from another folder, node-llama-cpp for example. A
+ * second copy beside them would call into the first one here and there, and end the process.
+ * @throws NativeLibraryError when they are not all there.
+ */
+function alreadyLoaded(installed: BinarySet): BinarySet | undefined {
+  const { directory, packageName, variant } = installed;
+  const [other] = loadedDirectories().filter((path) => path !== realDirectory(directory));
+  if (other === undefined) return undefined;
+  try {
+    return binariesIn(other, variant, packageName);
+  } catch (cause) {
+    throw new NativeLibraryError(
+      `This process already runs another ggml, from ${other}, and a process can hold one only. Load the engine in a process of its own.`,
+      { cause },
+    );
+  }
 }
 
 function guardVersion(found: string, binaries: BinarySet): void {

@@ -7,6 +7,7 @@ export type GgufInput =
   | { readonly u32: number }
   | { readonly f32: number }
   | { readonly strings: readonly string[] }
+  | { readonly booleans: readonly boolean[] }
   | { readonly floats: ArrayLike<number> }
   | { readonly ints: ArrayLike<number> };
 
@@ -101,6 +102,9 @@ function writeValue(out: ByteWriter, value: GgufInput): void {
   } else if ('strings' in value) {
     out.array(TYPE.string, value.strings.length);
     for (const text of value.strings) out.string(text);
+  } else if ('booleans' in value) {
+    out.array(TYPE.bool, value.booleans.length);
+    for (const item of value.booleans) out.u8(item ? 1 : 0);
   } else if ('floats' in value) {
     out.array(TYPE.f32, value.floats.length);
     for (let i = 0; i < value.floats.length; i++) out.f32(value.floats[i] ?? 0);

@@ -28,10 +28,13 @@ export interface TinyModelOptions {
   /** Type of the matrices, default f32. Rows must be whole blocks: of 32 elements, q4_K's of 256. */
   readonly weightType?: TinyWeightType;
   readonly rope?: TinyRope;
-  /** Tokens that a sliding layer sees (gemma3 only); default 32, 0 for none. */
+  /** Tokens that a sliding layer sees, 0 for none; default 32 for gemma3. Others name it, and are read without. */
   readonly window?: number;
-  /** Every so manieth layer has full attention (gemma3 only); default 2. */
-  readonly windowPeriod?: number;
+  /**
+   * Every so manieth layer has full attention, or which layers slide (gemma3 only); default 2. With null the
+   * file does not say.
+   */
+  readonly windowPeriod?: number | readonly boolean[] | null;
   /** Whether the output matrix is the embedding; default true. */
   readonly tied?: boolean;
   /** Biases wherever libllama reads them for the architecture; default true for qwen2 only. */
@@ -125,7 +128,7 @@ function resolve(ggml: Ggml, options: TinyModelOptions): Shape {
     contextLength: options.contextLength ?? 2048,
     rope: options.rope ?? {},
     window: options.window ?? (isGemma ? 32 : 0),
-    windowPeriod: options.windowPeriod ?? 2,
+    windowPeriod: options.windowPeriod === undefined ? 2 : options.windowPeriod,
     tied: options.tied ?? true,
     biases: options.biases ?? architecture === 'qwen2',
     logitSoftcap: options.logitSoftcap ?? 0,
@@ -168,8 +171,8 @@ function check(ggml: Ggml, shape: Shape): void {
       refuse(`rows of ${length} elements are no whole blocks of ${block} (${shape.weightType})`);
     }
   }
-  if (architecture !== 'gemma3' && (shape.window || shape.logitSoftcap)) {
-    refuse(`window and logitSoftcap do nothing in ${architecture}`);
+  if (architecture !== 'gemma3' && shape.logitSoftcap) {
+    refuse(`logitSoftcap does nothing in ${architecture}`);
   }
   if (rope.factors && architecture !== 'llama') refuse('only llama reads rope factors');
   if (Array.isArray(rope.factors) && rope.factors.length !== headDim / 2) {
@@ -203,7 +206,11 @@ function header(shape: Shape, vocabSize: number): [string, GgufInput][] {
   }
   if (shape.window > 0) {
     own['attention.sliding_window'] = { u32: shape.window };
-    own['attention.sliding_window_pattern'] = { u32: shape.windowPeriod };
+    const { windowPeriod } = shape;
+    if (architecture === 'gemma3' && windowPeriod !== null) {
+      own['attention.sliding_window_pattern'] =
+        typeof windowPeriod === 'number' ? { u32: windowPeriod } : { booleans: windowPeriod };
+    }
   }
   if (shape.logitSoftcap > 0) own['final_logit_softcapping'] = { f32: shape.logitSoftcap };
   return [

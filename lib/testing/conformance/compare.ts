@@ -8,6 +8,8 @@ export interface Tolerance {
   readonly logits: number;
   /** Kullback-Leibler divergence of two next-token distributions, in nats. Default 1e-4. */
   readonly divergence: number;
+  /** The same of a row that was computed alone, for which kernels often sum in another way. Default 1e-4. */
+  readonly divergenceAlone: number;
   /** Keys, values and hidden states: length of the difference to length of the vector. Default 0.01. */
   readonly vectors: number;
   /** Attention: sum of absolute differences to the whole mass. Default 0.005. */
@@ -17,6 +19,7 @@ export interface Tolerance {
 export const DEFAULT_TOLERANCE: Tolerance = {
   logits: 0.02,
   divergence: 1e-4,
+  divergenceAlone: 1e-4,
   vectors: 0.01,
   attention: 0.005,
 };

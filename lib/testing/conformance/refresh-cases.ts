@@ -35,7 +35,12 @@ export const refreshCases: readonly ConformanceCase[] = [
       for (const part of parts) {
         const result = await sequence.refresh(Int32Array.from(part), { logits: 'all' });
         part.forEach((entry, row) =>
-          lab.sameLogits(lab.row(result, row), lab.row(full, entry), `row of entry ${entry}`),
+          lab.sameLogits(
+            lab.row(result, row),
+            lab.row(full, entry),
+            `row of entry ${entry}`,
+            part.length === 1,
+          ),
         );
         lab.sameKv(await lab.capture(sequence), exact, `after refreshing ${part.join()}`);
       }

@@ -1,4 +1,4 @@
-import type { RowGroup } from '../../engine/arena.js';
+import type { KvSequence, RowGroup } from '../../engine/arena.js';
 import { ContextOverflowError } from '../../errors.js';
 import { equal, fails, ok } from './assert.js';
 import { concat, type ConformanceCase, numbers, span } from './lab.js';
@@ -155,6 +155,10 @@ export const validationCases: readonly ConformanceCase[] = [
           ],
         ],
         ["another arena's", [good, { kind: 'append', sequence: stranger, tokens: good.tokens }]],
+        ...malformed(sequence).map(([what, group]): readonly [string, readonly RowGroup[]] => [
+          what,
+          [good, group],
+        ]),
       ];
       await lab.unchanged(sequence, async () => {
         for (const [what, groups] of bad) {
@@ -276,4 +280,24 @@ function name(pair: object): string {
 /** A span that is bad for 12 entries is bad for the 15 of a probe, if it ends beyond them. */
 function shifted({ start, end }: { start: number; end: number }): { start: number; end: number } {
   return end > 12 ? span(start, 16) : span(start, end);
+}
+
+/** Groups that only a caller without types can make. */
+function malformed(sequence: KvSequence): readonly (readonly [string, RowGroup])[] {
+  const tokens = [1, 2];
+  const groups: readonly (readonly [string, object | null])[] = [
+    ['no group', null],
+    ['a group of another kind', { kind: 'insert', sequence, tokens: Int32Array.from(tokens) }],
+    ['a group of no kind', { sequence, tokens: Int32Array.from(tokens) }],
+    ['a group without a sequence', { kind: 'append', tokens: Int32Array.from(tokens) }],
+    ['tokens that are missing', { kind: 'append', sequence }],
+    ['tokens in a plain list', { kind: 'append', sequence, tokens }],
+    [
+      'positions in a plain list',
+      { kind: 'append', sequence, tokens: Int32Array.from(tokens), positions: [90, 91] },
+    ],
+    ['entries that are missing', { kind: 'refresh', sequence }],
+    ['entries in a plain list', { kind: 'refresh', sequence, entries: [1] }],
+  ];
+  return groups.map(([what, group]) => [what, group as RowGroup]);
 }

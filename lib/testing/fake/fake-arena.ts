@@ -133,7 +133,7 @@ export class FakeArena implements KvArena {
   }
 
   /** The entries of a sequence of this arena that is not disposed. */
-  entriesOf(sequence: KvSequence): Entries {
+  entriesOf(sequence: KvSequence | undefined): Entries {
     if (!(sequence instanceof FakeSequence) || sequence.arena !== this) {
       throw new InvalidArgumentError('The sequence belongs to another arena.');
     }
@@ -143,7 +143,7 @@ export class FakeArena implements KvArena {
   #resolve(groups: readonly RowGroup[]): GroupSpec[] {
     this.assertAlive();
     return groups.map((group): GroupSpec => {
-      const entries = this.entriesOf(group.sequence);
+      const entries = this.entriesOf(group?.sequence);
       if (group.kind === 'append') {
         return {
           kind: 'append',
