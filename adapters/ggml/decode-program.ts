@@ -48,8 +48,9 @@ export class DecodeProgram {
     try {
       const state = sequence.state;
       assertReady(table, state, position, model.hp.layers);
-      const values = await model.queue.run(() =>
-        this.#run(group.tokens, positions, cells, sequence, options.signal),
+      const values = await model.queue.run(
+        () => this.#run(group.tokens, positions, cells, sequence, options.signal),
+        'step',
       );
       table.ready[cells[0] as number] = model.hp.layers;
       sequence.join(group.tokens, positions, cells);
