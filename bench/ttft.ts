@@ -22,7 +22,7 @@ import {
   medianRatio,
   round,
 } from './harness.js';
-import { bestSetting, type LlamaProcess, startLlama } from './llama-process.js';
+import { bestSetting, describeSetting, type LlamaProcess, startLlama } from './llama-process.js';
 import { passages, QUESTION } from './passages.js';
 
 const CELLS = 8192;
@@ -75,10 +75,10 @@ async function measure(run: {
   if (prompt.passages.length !== count)
     throw new Error(`${prompt.passages.length} passages were found`);
 
-  const start = { path, contextLength: CELLS, threads };
+  const start = { path, contextLength: CELLS, threads, device: options.device };
   const setting = await bestSetting(start, prompt.tokens);
   options.log(
-    `${count} passages, ${prompt.tokens.length} tokens; llama.cpp at its best with flash attention ${setting.flashAttention ? 'on' : 'off'}, ubatch ${setting.ubatch}`,
+    `${count} passages, ${prompt.tokens.length} tokens; llama.cpp at its best with ${describeSetting(setting)}`,
   );
   const llama = await startLlama({ ...start, ...setting });
   const bare = await bareCompute(engine, weave, prompt);
