@@ -12,6 +12,7 @@ function documentsOf(count: number): KnownDocument[] {
       start: 0,
       end: text.length,
       text,
+      tokenStart: 0,
       tokens: Int32Array.of(1),
     };
     return { id: `d${i}`, title: `Log ${i}`, chunks: [chunk] } as unknown as KnownDocument;
