@@ -4,6 +4,7 @@
  */
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { DeviceChoice } from '../adapters/ggml/index.js';
 
 export interface LlamaSetting {
   readonly flashAttention: boolean;
@@ -22,6 +23,8 @@ export interface LlamaStart extends LlamaSetting {
   readonly path: string;
   readonly contextLength: number;
   readonly threads: number;
+  /** Where it computes: with the same libraries, on the same device as the other side. */
+  readonly device: DeviceChoice;
 }
 
 export async function startLlama(start: LlamaStart): Promise<LlamaProcess> {
@@ -52,20 +55,40 @@ export async function startLlama(start: LlamaStart): Promise<LlamaProcess> {
   };
 }
 
-/** The setting in which llama.cpp prefills these tokens fastest, by one trial each after a warm-up. */
+const settings: readonly LlamaSetting[] = [true, false].flatMap((flashAttention) =>
+  [512, 2048].map((ubatch) => ({ flashAttention, ubatch })),
+);
+
+export const describeSetting = ({ flashAttention, ubatch }: LlamaSetting): string =>
+  `flash attention ${flashAttention ? 'on' : 'off'}, ubatch ${ubatch}`;
+
+/** The setting in which llama.cpp prefills these tokens fastest, by the better of two trials each after a warm-up. */
 export async function bestSetting(
   start: Omit<LlamaStart, keyof LlamaSetting>,
   tokens: Int32Array,
 ): Promise<LlamaSetting> {
-  let best: { setting: LlamaSetting; ms: number } | undefined;
-  for (const flashAttention of [true, false]) {
-    for (const ubatch of [512, 2048]) {
-      const llama = await startLlama({ ...start, flashAttention, ubatch });
-      await llama.prefill(tokens.slice(0, 256));
-      const ms = Math.min(await llama.prefill(tokens), await llama.prefill(tokens));
-      await llama.close();
-      if (!best || ms < best.ms) best = { setting: { flashAttention, ubatch }, ms };
-    }
-  }
-  return (best as { setting: LlamaSetting }).setting;
+  return (await bestSettings(start, tokens)).prefill;
 }
+
+/** The settings in which llama.cpp prefills these tokens fastest, and decodes fastest after them. */
+export async function bestSettings(
+  start: Omit<LlamaStart, keyof LlamaSetting>,
+  tokens: Int32Array,
+  decodeSteps = 0,
+): Promise<{ readonly prefill: LlamaSetting; readonly decode: LlamaSetting }> {
+  const trials: { setting: LlamaSetting; prefill: number; decode: number }[] = [];
+  for (const setting of settings) {
+    const llama = await startLlama({ ...start, ...setting });
+    await llama.prefill(tokens.slice(0, 256));
+    const prefill = await betterOfTwo(() => llama.prefill(tokens));
+    const decode = decodeSteps > 0 ? await betterOfTwo(() => llama.decode(tokens, decodeSteps)) : 0;
+    await llama.close();
+    trials.push({ setting, prefill, decode });
+  }
+  const bestOf = (what: 'prefill' | 'decode'): LlamaSetting =>
+    trials.reduce((best, trial) => (trial[what] < best[what] ? trial : best)).setting;
+  return { prefill: bestOf('prefill'), decode: bestOf('decode') };
+}
+
+const betterOfTwo = async (run: () => Promise<number>): Promise<number> =>
+  Math.min(await run(), await run());

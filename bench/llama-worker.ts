@@ -1,6 +1,7 @@
 /** The child process of {@link startLlama}. */
+import { describeDevice } from '../adapters/ggml/backend.js';
+import { pickDevice } from '../adapters/ggml/devices.js';
 import { openReference, type Reference } from '../adapters/ggml/reference.js';
-import { loadRuntime } from '../adapters/ggml/native/runtime.js';
 import type { LlamaStart } from './llama-process.js';
 import { argMax } from './tokens.js';
 
@@ -13,7 +14,10 @@ type Request =
 
 async function answer(request: Request): Promise<number> {
   if (request.do === 'open') {
-    reference = await openReference(loadRuntime('base'), {
+    const { runtime, device } = await pickDevice(request.device);
+    const isCpu = describeDevice(runtime, device).kind === 'cpu';
+    reference = await openReference(runtime, {
+      device: isCpu ? undefined : device,
       path: request.path,
       contextLength: request.contextLength,
       threads: request.threads,

@@ -8,6 +8,7 @@ import { defaultThreads } from '../adapters/ggml/backend.js';
 import { type GgmlEngine, loadEngine } from '../adapters/ggml/index.js';
 import { resolveModel } from '../adapters/models/index.js';
 import { createWeave, memoryStore, type Weave } from '../lib/index.js';
+import { beside } from './beside.js';
 import {
   atLeast,
   atMost,
@@ -20,11 +21,9 @@ import {
   median,
   medianRatio,
   round,
-  timed,
 } from './harness.js';
-import { bestSetting, type LlamaProcess, startLlama } from './llama-process.js';
+import { bestSetting, describeSetting, type LlamaProcess, startLlama } from './llama-process.js';
 import { passages, QUESTION } from './passages.js';
-import { someTokens } from './tokens.js';
 
 const CELLS = 8192;
 /** Passages in the prompt, and how much sooner the first token must come. */
@@ -46,6 +45,7 @@ export const ttft = bench(async (options) => {
       if (!isWanted(String(count), options, outcome)) continue;
       await measure({ count, goal, engine, path, directory, threads, options, outcome });
     }
+    if (isWanted('beside', options, outcome)) await beside(engine, options, outcome);
   } finally {
     await engine.dispose();
     await rm(directory, { recursive: true, force: true });
@@ -75,10 +75,10 @@ async function measure(run: {
   if (prompt.passages.length !== count)
     throw new Error(`${prompt.passages.length} passages were found`);
 
-  const start = { path, contextLength: CELLS, threads };
+  const start = { path, contextLength: CELLS, threads, device: options.device };
   const setting = await bestSetting(start, prompt.tokens);
   options.log(
-    `${count} passages, ${prompt.tokens.length} tokens; llama.cpp at its best with flash attention ${setting.flashAttention ? 'on' : 'off'}, ubatch ${setting.ubatch}`,
+    `${count} passages, ${prompt.tokens.length} tokens; llama.cpp at its best with ${describeSetting(setting)}`,
   );
   const llama = await startLlama({ ...start, ...setting });
   const bare = await bareCompute(engine, weave, prompt);
@@ -91,8 +91,6 @@ async function measure(run: {
       },
       bare: bare.run,
       full: async () => (await weave.ask(QUESTION, { reuse: 'full' })).timings.firstToken,
-      beside: () =>
-        besideAnother(engine, async () => (await weave.ask(QUESTION)).timings.firstToken),
       llama: () => llama.prefill(prompt.tokens),
     });
     for (const [side, values] of Object.entries(times)) {
@@ -109,10 +107,6 @@ async function measure(run: {
     goals[`${count}.overBare`] = atMost(
       medianRatio(times['woven'] as number[], times['bare'] as number[]),
       1.2,
-    );
-    goals[`${count}.besideAnother`] = atMost(
-      medianRatio(times['beside'] as number[], times['woven'] as number[]),
-      1.5,
     );
     options.log(
       `${count} passages in memory: woven ${median(times['woven'] as number[]).toFixed(0)} ms, llama.cpp ${median(times['llama'] as number[]).toFixed(0)} ms, ${sooner.toFixed(2)} times sooner`,
@@ -168,34 +162,6 @@ async function bareCompute(
     },
     dispose: () => arena.dispose(),
   };
-}
-
-/**
- * The time to first token while another answer is being decoded on the same engine. What is reported leaves out
- * one decode step: the one that a caller finds running.
- */
-async function besideAnother(engine: GgmlEngine, ask: () => Promise<number>): Promise<number> {
-  const arena = await engine.createArena({ cells: 2048 });
-  try {
-    const sequence = arena.createSequence();
-    await sequence.append(someTokens(1000, engine.model.vocabSize));
-    const stop = new AbortController();
-    const steps: number[] = [];
-    const decoding = (async () => {
-      while (!stop.signal.aborted && sequence.length < 2048) {
-        steps.push(await timed(() => sequence.append(Int32Array.of(steps.length + 1))));
-      }
-    })();
-    while (steps.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
-    const alone = Math.min(...steps);
-    const time = await ask();
-    if (sequence.length >= 2048) throw new Error('the other answer ended too early');
-    stop.abort();
-    await decoding;
-    return time - alone;
-  } finally {
-    await arena.dispose();
-  }
 }
 
 /** The same from a folder, each time in a fresh process that has loaded the model. */

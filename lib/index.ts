@@ -2,13 +2,22 @@
 
 export {
   createWeave,
+  type CompareOptions,
   type Comparison,
   type PromptRequest,
   type Weave,
   type WeaveStats,
   type WovenPrompt,
 } from './weave.js';
-export type { Answer, AnswerEvent, AnswerStream, Source, Timings, Usage } from './weave/answer.js';
+export type {
+  Answer,
+  AnswerEvent,
+  AnswerStream,
+  EncodingEvent,
+  Source,
+  Timings,
+  Usage,
+} from './weave/answer.js';
 export type {
   AskDefaults,
   AskOptions,

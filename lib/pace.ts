@@ -11,7 +11,7 @@ export interface PaceOptions {
 }
 
 /** Milliseconds of work between two pauses: low enough that a server's other requests don't notice. */
-const sliceMs = 6;
+export const sliceMs = 6;
 
 /**
  * Runs `steps` to the end, pausing every few milliseconds. Rejects with the signal's reason when aborted;

@@ -4,7 +4,7 @@ import type { ModelInfo } from './engine/model-info.js';
 import { DisposedError, StoreError } from './errors.js';
 import type { StoreStats } from './store/store-stats.js';
 import { runAsk } from './weave/ask.js';
-import type { Answer, AnswerStream, Source } from './weave/answer.js';
+import type { Answer, AnswerEvent, AnswerStream, Source } from './weave/answer.js';
 import { startAnswerStream } from './weave/answer-stream.js';
 import type { Forgotten } from './weave/forgetter.js';
 import { type Indexed, indexDocuments } from './weave/index-documents.js';
@@ -66,7 +66,7 @@ export interface Weave extends AsyncDisposable {
   /** Like {@link ask}, with the text as it comes. Work starts at once. */
   stream(question: string, options?: AskOptions): AnswerStream;
   /** Answers one prompt twice: woven, then by full prefill. */
-  compare(question: string, options?: Omit<AskOptions, 'reuse'>): Promise<Comparison>;
+  compare(question: string, options?: CompareOptions): Promise<Comparison>;
   /** The prompt that a question gets, without answering it. */
   prompt(question: string, options?: PromptRequest): Promise<WovenPrompt>;
   stats(): Promise<WeaveStats>;
@@ -93,6 +93,11 @@ export interface WovenPrompt {
   readonly question: Span;
   readonly sources: readonly Source[];
   readonly notes: readonly string[];
+}
+
+export interface CompareOptions extends Omit<AskOptions, 'reuse'> {
+  /** Hears of both answers as they come; what it throws ends the call. */
+  readonly onEvent?: (answer: 'woven' | 'full', event: AnswerEvent) => void;
 }
 
 export interface Comparison {
@@ -211,11 +216,14 @@ class EngineWeave implements Weave {
     );
   }
 
-  compare(question: string, options: Omit<AskOptions, 'reuse'> = {}): Promise<Comparison> {
+  compare(question: string, options: CompareOptions = {}): Promise<Comparison> {
+    const { onEvent, ...asked } = options;
     return this.#work([options.signal], async (signal) => {
-      const prepared = await this.#prepare(question, options, signal);
-      const answer = (reuse: 'woven' | 'full') =>
-        this.#ask(question, { ...options, reuse }, signal, () => {}, prepared);
+      const prepared = await this.#prepare(question, asked, signal);
+      const answer = (reuse: 'woven' | 'full') => {
+        const emit = (event: AnswerEvent): void => onEvent?.(reuse, event);
+        return this.#ask(question, { ...asked, reuse }, signal, emit, prepared);
+      };
       const woven = await answer('woven');
       const full = await answer('full');
       const speedup = full.timings.firstToken / woven.timings.firstToken;

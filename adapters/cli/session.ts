@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import {
+  type AnswerEvent,
   type AskDefaults,
   type ChunkStore,
   createWeave,
@@ -16,7 +17,7 @@ import type { GgmlEngine } from '../ggml/engine.js';
 import { cacheFolder } from '../models/index.js';
 import type { Io } from './command.js';
 import { share, wholeNumber } from './flags.js';
-import { counted, formatBytes, formatTime } from './report/format.js';
+import { counted, formatBytes, formatCount, formatTime } from './report/format.js';
 import type { Terminal } from './report/terminal.js';
 import { UsageError } from './usage-error.js';
 
@@ -81,6 +82,35 @@ export interface SessionParts {
 
 export function openWeave({ defaults, ...parts }: SessionParts): Promise<Weave> {
   return createWeave({ ...parts, ...defaults });
+}
+
+/** Shows how an answer comes about: what new passages will take before they are made, and what goes on. */
+export function answerReporter(terminal: Terminal): (event: AnswerEvent) => void {
+  let announced = false;
+  return (event) => {
+    switch (event.type) {
+      case 'retrieved':
+        terminal.status('Weaving the prompt');
+        return;
+      case 'encoding': {
+        const { done, total, bytes, milliseconds } = event;
+        if (!announced) {
+          announced = true;
+          const time = milliseconds === undefined ? '' : `, about ${formatTime(milliseconds)}`;
+          terminal.note(
+            `Making keys and values of new passages: ${counted(total, 'token')} (${formatBytes(bytes)}${time}).`,
+          );
+        }
+        terminal.progress(
+          'Prefilling',
+          done / Math.max(1, total),
+          `${formatCount(done)} of ${counted(total, 'token')}`,
+        );
+        return;
+      }
+      default:
+    }
+  };
 }
 
 /** Prints what making chunk KV will take before it starts, and a bar while it goes on. */

@@ -59,7 +59,7 @@ async function overLayers(
         await runGroup(from, to);
         from = to;
       } while (from < range.to && performance.now() - start < TURN_MS);
-    });
+    }, 'prompt');
   }
 }
 

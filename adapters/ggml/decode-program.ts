@@ -52,8 +52,9 @@ export class DecodeProgram {
       const state = sequence.state;
       assertReady(table, state, position, model.hp.layers);
       // One turn for all groups of layers: another token must not come to rest where this one does.
-      const values = await model.queue.run(() =>
-        this.#run(group.tokens, positions, cells, sequence, options.signal),
+      const values = await model.queue.run(
+        () => this.#run(group.tokens, positions, cells, sequence, options.signal),
+        'step',
       );
       table.ready[cells[0] as number] = model.hp.layers;
       sequence.join(group.tokens, positions, cells);

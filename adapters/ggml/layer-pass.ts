@@ -7,6 +7,7 @@ import type {
   LayerResult,
 } from '../../lib/engine/forward.js';
 import type { LayerPass } from '../../lib/engine/pass.js';
+import type { Turn } from './compute-queue.js';
 import { CELL_STEP, type GgmlArena } from './arena.js';
 import { Lock } from './lock.js';
 import { fillMask, orderVisible, reachOf, type Seeing, type Visible } from './mask.js';
@@ -183,6 +184,12 @@ export class GgmlPass implements LayerPass {
     }
   }
 
+  get #turn(): Turn {
+    const { groups } = this.#rows;
+    const isStep = groups.every(({ kind, count }) => kind === 'append' && count === 1);
+    return isStep ? 'step' : 'prompt';
+  }
+
   /** Computes the live rows from the next layer up to `to`, piece by piece. */
   async #run(
     to: number,
@@ -201,7 +208,10 @@ export class GgmlPass implements LayerPass {
     if (store && order.length > 0) await this.#ensureResidual();
     for (let start = 0; start < order.length; start += PIECE_ROWS) {
       const piece = order.subarray(start, Math.min(order.length, start + PIECE_ROWS));
-      await model.queue.run(() => this.#runPiece(piece, from, to, collector, store, signal, head));
+      await model.queue.run(
+        () => this.#runPiece(piece, from, to, collector, store, signal, head),
+        this.#turn,
+      );
       const share = (start + piece.length) / order.length;
       this.#onProgress?.((from + (to - from) * share) / model.hp.layers);
     }
@@ -346,7 +356,7 @@ export class GgmlPass implements LayerPass {
         } finally {
           program.free();
         }
-      });
+      }, this.#turn);
     }
   }
 

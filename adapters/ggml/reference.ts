@@ -12,7 +12,7 @@ import { readGguf } from './gguf.js';
 import { Lock } from './lock.js';
 import { bindCpu, callAsync, type CpuFunctions, GgmlDeviceType, GgmlType } from './native/ggml.js';
 import { type Batch, DecodeStatus, FlashAttention, NO_DEVICES } from './native/llama.js';
-import type { LlamaContextPtr, ModelPtr, ThreadpoolPtr } from './native/pointer.js';
+import type { DevicePtr, LlamaContextPtr, ModelPtr, ThreadpoolPtr } from './native/pointer.js';
 import type { Runtime } from './native/runtime.js';
 import { readVocabulary } from './vocabulary.js';
 
@@ -30,6 +30,8 @@ export interface ReferenceOptions {
   readonly ubatch?: number;
   /** Whether weights are repacked for this CPU; default true. */
   readonly repack?: boolean;
+  /** A GPU of the runtime that holds all layers, keys and values; default the CPU does. */
+  readonly device?: DevicePtr | undefined;
 }
 
 export interface ReferenceDecodeOptions {
@@ -40,8 +42,8 @@ export interface ReferenceDecodeOptions {
 }
 
 /**
- * llama.cpp's own computation of a model on the CPU, with f16 keys and values: what this engine is compared
- * with. It can only extend one sequence.
+ * llama.cpp's own computation of a model, on the CPU unless a device is given, with f16 keys and values: what this
+ * engine is compared with. It can only extend one sequence.
  */
 export interface Reference extends AsyncDisposable {
   readonly vocabSize: number;
@@ -59,6 +61,8 @@ export interface Reference extends AsyncDisposable {
 
 /** `llama_load_mode`: reads the file, since mapping it ends the process when the file is cut meanwhile. */
 const LOAD_BY_READING = 0;
+/** More than any model has. */
+const ALL_LAYERS = 1 << 20;
 
 /**
  * Loads a model into llama.cpp.
@@ -91,13 +95,17 @@ export async function openReference(
     );
   }
   await readVocabulary(header);
-  const { llama } = runtime;
+  const { llama, koffi } = runtime;
+  const onDevice = options.device !== undefined;
+  const devices = options.device
+    ? BigUint64Array.of(BigInt(koffi.address(options.device)), 0n)
+    : NO_DEVICES;
   const model = await callAsync(
     llama.modelLoad,
     path,
     llama.modelParams({
-      devices: NO_DEVICES,
-      n_gpu_layers: 0,
+      devices,
+      n_gpu_layers: onDevice ? ALL_LAYERS : 0,
       load_mode: LOAD_BY_READING,
       use_extra_bufts: options.repack ?? true,
     }),
@@ -116,8 +124,8 @@ export async function openReference(
       flash_attn_type: (options.flashAttention ?? true) ? FlashAttention.On : FlashAttention.Off,
       type_k: GgmlType.F16,
       type_v: GgmlType.F16,
-      offload_kqv: false,
-      op_offload: false,
+      offload_kqv: onDevice,
+      op_offload: onDevice,
     }),
   );
   if (!context) {

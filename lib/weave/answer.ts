@@ -84,14 +84,26 @@ export interface Timings {
 /** What happens while a question is answered, in this order; `encoding` and `delta` repeat. */
 export type AnswerEvent =
   | { readonly type: 'retrieved'; readonly sources: readonly Source[] }
-  /** Passages that were not cached are being computed: tokens done, of how many. */
-  | { readonly type: 'encoding'; readonly done: number; readonly total: number }
+  | EncodingEvent
   /** All passages are in place; `sources` now say whether they were cached. */
   | { readonly type: 'loaded'; readonly sources: readonly Source[] }
   | { readonly type: 'planned'; readonly plan: RefreshPlan }
   /** Text of the answer as it becomes certain. */
   | { readonly type: 'delta'; readonly text: string }
   | { readonly type: 'answer'; readonly answer: Answer };
+
+/** Passages that were not cached are being computed. The first of these events comes before any is. */
+export interface EncodingEvent {
+  readonly type: 'encoding';
+  /** Tokens computed so far. */
+  readonly done: number;
+  /** Tokens to compute. */
+  readonly total: number;
+  /** Of all the KV that is made and kept. */
+  readonly bytes: number;
+  /** What all of it is expected to take from its start; absent while nothing was measured. */
+  readonly milliseconds?: number;
+}
 
 /** A running answer: iterate for events, or await {@link answer}. Leaving the loop early aborts it. */
 export interface AnswerStream extends AsyncIterable<AnswerEvent> {

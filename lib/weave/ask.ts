@@ -1,13 +1,15 @@
 import type { KvSequence, Span } from '../engine/arena.js';
 import { decode, type DecodeResult } from '../engine/decode.js';
+import { kvBytesPerToken } from '../engine/model-info.js';
 import { ComputeError, InvalidArgumentError } from '../errors.js';
 import type { RecomputePolicy, RefreshPlan } from '../reuse/policy.js';
 import { questionPolicy } from '../reuse/policies/question.js';
 import { carryOut } from '../reuse/refresh/carry-out.js';
 import { type MadePlan, makePlan } from '../reuse/refresh/make-plan.js';
 import type { RefreshTarget } from '../reuse/refresh/target.js';
-import type { Answer, AnswerEvent, Source, Timings, Usage } from './answer.js';
+import type { Answer, AnswerEvent, EncodingEvent, Source, Timings, Usage } from './answer.js';
 import type { CellLease } from './cell-budget.js';
+import { encodingMs } from './encoding-ms.js';
 import type { WeaveKit } from './kit.js';
 import type { Obtained } from './kv-library.js';
 import type { AskOptions } from './options.js';
@@ -174,7 +176,7 @@ async function weaveAll(
   const sequence = prefix.sequence.fork();
   const obtaining = kit.library.obtain(prompt.wanted, {
     signal,
-    onEncoded: (done, total) => emit({ type: 'encoding', done, total }),
+    onEncoded: encodingReporter(kit, emit),
   });
   try {
     const woven = await splice(sequence, obtaining.items, prompt.passages, signal);
@@ -199,6 +201,22 @@ async function weaveAll(
     await obtaining.settled;
     sequence.dispose();
   }
+}
+
+/** Tells how far encoding is, with what all of it was expected to take before it began. */
+function encodingReporter(
+  { engine, costs, prefix }: WeaveKit,
+  emit: AskRun['emit'],
+): (done: number, total: number) => void {
+  let expected: Pick<EncodingEvent, 'bytes' | 'milliseconds'> | undefined;
+  return (done, total) => {
+    const milliseconds = encodingMs(costs, total, prefix.length);
+    expected ??= {
+      bytes: total * kvBytesPerToken(engine.model.kv),
+      ...(milliseconds !== undefined && { milliseconds }),
+    };
+    emit({ type: 'encoding', done, total, ...expected });
+  };
 }
 
 const nothingPlanned: RefreshPlan = { policy: 'none', passages: [] };

@@ -56,7 +56,7 @@ export interface Obtained {
 
 export interface ObtainOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Tokens encoded so far, of how many. */
+  /** Tokens encoded so far, of how many; called with 0 before any is. */
   readonly onEncoded?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -189,6 +189,7 @@ export class KvLibrary {
     const total = tokensOf(missing.values());
     let done = 0;
     const onEncoded = (tokens: number) => options.onEncoded?.((done += tokens), total);
+    if (total > 0) onEncoded(0);
     const start = performance.now();
     while (missing.size > 0) {
       const failed = new Map<string, Wanted>();

@@ -1,4 +1,5 @@
 import type { Chunk } from '../document.js';
+import { sliceMs } from '../pace.js';
 import type { Retriever } from '../retrieve/retriever.js';
 import type { KnownDocument } from './registry.js';
 
@@ -19,11 +20,18 @@ export async function likelyFirst(
 ): Promise<Chunk[]> {
   const rounds = inRounds(documents);
   const weights = new Map<string, number>();
+  const titles = new Map(documents.map(({ id, title }) => [id, title ?? '']));
   const step = Math.max(1, rounds.length / samples);
+  let sliceStart = performance.now();
   for (let at = 0; at < rounds.length; at += step) {
     const asking = rounds[Math.floor(at)] as Chunk;
+    if (performance.now() - sliceStart > sliceMs) {
+      // A search in memory never leaves the thread by itself.
+      await new Promise<void>((resolve) => setTimeout(resolve, 0));
+      sliceStart = performance.now();
+    }
     signal?.throwIfAborted();
-    const hits = await retriever.search(sampleQuestion(asking, documents), {
+    const hits = await retriever.search(sampleQuestion(asking, titles), {
       k: hitsPerSample,
       ...(signal && { signal }),
     });
@@ -36,8 +44,8 @@ export async function likelyFirst(
   return rounds.sort((a, b) => (weights.get(b.id) ?? 0) - (weights.get(a.id) ?? 0));
 }
 
-function sampleQuestion(chunk: Chunk, documents: readonly KnownDocument[]): string {
-  const title = documents.find(({ id }) => id === chunk.documentId)?.title ?? '';
+function sampleQuestion(chunk: Chunk, titles: ReadonlyMap<string, string>): string {
+  const title = titles.get(chunk.documentId) ?? '';
   const firstLine = chunk.text.trim().split(/\n|(?<=[.!?])\s/, 1)[0] ?? '';
   return `${title} ${firstLine.slice(0, 200)}`;
 }

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import type { AnswerEvent } from '../../../lib/index.js';
+import { type AnswerEvent, type EncodingEvent, kvBytesPerToken } from '../../../lib/index.js';
 import { disposeAll, indexedWeave, question } from './support.js';
 
 afterEach(disposeAll);
@@ -20,6 +20,42 @@ test('events come in order, and the deltas are the answer', async () => {
   const answer = await stream.answer;
   expect(text).toBe(answer.text);
   expect(events.at(-1)).toEqual({ type: 'answer', answer });
+});
+
+test('what encoding takes is told before any of it is done', async () => {
+  const { weave, engine } = await indexedWeave();
+  const events = await collect(weave.stream(question));
+  const encoding = events.filter(({ type }) => type === 'encoding') as EncodingEvent[];
+  const [first] = encoding;
+  const { passages, prefix } = await weave.prompt(question);
+  const total = passages.reduce((sum, { start, end }) => sum + end - start, 0);
+  expect(first).toMatchObject({ done: 0, total, bytes: total * kvBytesPerToken(engine.model.kv) });
+  // The prefix was computed before, so there is a measure.
+  expect(prefix.end).toBeGreaterThan(0);
+  expect(first?.milliseconds).toBeGreaterThan(0);
+  expect(encoding.at(-1)).toEqual({ ...first, done: total });
+  expect(encoding.map(({ done }) => done)).toEqual(
+    encoding.map(({ done }) => done).toSorted((a, b) => a - b),
+  );
+  const again = await collect(weave.stream(question));
+  expect(again.some(({ type }) => type === 'encoding')).toBe(false);
+});
+
+test('a comparison tells of both answers as they come', async () => {
+  const { weave } = await indexedWeave();
+  const log: string[] = [];
+  const texts = { woven: '', full: '' };
+  const { woven, full } = await weave.compare(question, {
+    onEvent: (answer, event) => {
+      log.push(`${answer} ${event.type}`);
+      if (event.type === 'delta') texts[answer] += event.text;
+    },
+  });
+  expect(texts).toEqual({ woven: woven.text, full: full.text });
+  expect(log[0]).toBe('woven retrieved');
+  expect(log.indexOf('woven answer')).toBeLessThan(log.indexOf('full retrieved'));
+  expect(log.at(-1)).toBe('full answer');
+  expect(log.filter((line) => line === 'full delta').length).toBeGreaterThan(1);
 });
 
 test('nothing is lost to who comes late', async () => {

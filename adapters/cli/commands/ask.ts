@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Answer, Comparison, Weave } from '../../../lib/index.js';
+import type { Answer, AnswerEvent, AnswerStream, Comparison, Weave } from '../../../lib/index.js';
 import {
   documentsOf,
   emptyIndex,
@@ -15,7 +15,14 @@ import { modelFlags, parseFlags, warmupChoice, warmupFlag } from '../flags.js';
 import { openEngine } from '../model.js';
 import { answerToJson, comparisonLine, reuseLine, sourceLines } from '../report/answer.js';
 import { Terminal } from '../report/terminal.js';
-import { askDefaults, askFlags, describeStore, openStore, openWeave } from '../session.js';
+import {
+  answerReporter,
+  askDefaults,
+  askFlags,
+  describeStore,
+  openStore,
+  openWeave,
+} from '../session.js';
 import { UsageError } from '../usage-error.js';
 
 export const ask: Command = {
@@ -116,33 +123,36 @@ async function readArguments(
 export async function streamAnswer(question: string, output: AskOutput): Promise<Answer> {
   const { weave, io, terminal } = output;
   const stream = weave.stream(question, { signal: io.signal });
-  for await (const event of stream) {
-    switch (event.type) {
-      case 'retrieved':
-        terminal.status('Weaving the prompt');
-        break;
-      case 'encoding':
-        terminal.progress('Prefilling new passages', event.done / Math.max(1, event.total));
-        break;
-      case 'delta':
-        terminal.clear();
-        io.stdout.write(event.text);
-        break;
-      default:
-    }
-  }
+  const show = answerWriter(output);
+  for await (const event of stream) show(event);
   const answer = await stream.answer;
-  terminal.clear();
-  if (answer.text !== '') io.stdout.write('\n');
   printSources(answer, output);
   terminal.line(reuseLine(answer, (await weave.stats()).msPerToken));
   return answer;
 }
 
+/** Writes the text of an answer as it comes, under a title where one is given, and ends its line. */
+function answerWriter({ io, terminal }: AskOutput, title?: string): (event: AnswerEvent) => void {
+  const report = answerReporter(terminal);
+  let isFirst = true;
+  return (event) => {
+    report(event);
+    if (event.type === 'delta') {
+      terminal.clear();
+      if (isFirst && title !== undefined) terminal.title(title);
+      isFirst = false;
+      io.stdout.write(event.text);
+    } else if (event.type === 'answer') {
+      terminal.clear();
+      if (!isFirst) io.stdout.write('\n');
+    }
+  };
+}
+
 /**
- * Prints both answers to one prompt and how much sooner the woven one began.
+ * Streams both answers to one prompt, each under its title, and prints how much sooner the woven one began.
  *
- * @param said the woven answer, where it was printed already: then only what differs is.
+ * @param said the woven answer, where it was printed already: then it is printed again only if it differs.
  */
 export async function compareAnswers(
   question: string,
@@ -150,23 +160,21 @@ export async function compareAnswers(
   said?: Answer,
 ): Promise<Comparison> {
   const { weave, io, terminal } = output;
-  terminal.status('Answering: woven, then by full prefill');
-  const comparison = await weave.compare(question, { signal: io.signal });
+  const show = {
+    woven: said ? answerReporter(terminal) : answerWriter(output, 'Woven from cached passages:'),
+    full: answerWriter(output, 'By full prefill:'),
+  };
+  const comparison = await weave.compare(question, {
+    signal: io.signal,
+    onEvent: (answer, event) => show[answer](event),
+  });
   const { woven, full, speedup } = comparison;
   terminal.clear();
-  if (woven.text === full.text) {
-    terminal.title(
-      said?.text === full.text ? 'By full prefill: the same answer.' : 'Both answers are the same:',
-    );
-    if (said?.text !== full.text) io.stdout.write(`${woven.text}\n`);
-  } else {
-    if (said?.text !== woven.text) {
-      terminal.title('Woven from cached passages:');
-      io.stdout.write(`${woven.text}\n`);
-    }
-    terminal.title('By full prefill:');
-    io.stdout.write(`${full.text}\n`);
+  if (said && woven.text !== said.text) {
+    terminal.title('Woven, all passages cached:');
+    io.stdout.write(`${woven.text}\n`);
   }
+  if (woven.text !== '' && woven.text === full.text) terminal.note('Both answers are the same.');
   if (!said) printSources(woven, output);
   terminal.line(comparisonLine(woven, full, speedup));
   return comparison;
@@ -182,12 +190,15 @@ function printSources(answer: Answer, { terminal }: AskOutput): void {
 async function printJson(
   about: { readonly question: string; readonly model: string; readonly device: string },
   compare: boolean,
-  { weave, io }: AskOutput,
+  { weave, io, terminal }: AskOutput,
 ): Promise<void> {
   const { question } = about;
+  const { signal } = io;
+  const report = answerReporter(terminal);
   const result = compare
-    ? await weave.compare(question, { signal: io.signal })
-    : { woven: await weave.ask(question, { signal: io.signal }) };
+    ? await weave.compare(question, { signal, onEvent: (_answer, event) => report(event) })
+    : { woven: await reported(weave.stream(question, { signal }), report) };
+  terminal.clear();
   io.stdout.write(
     `${JSON.stringify({
       ...about,
@@ -195,4 +206,12 @@ async function printJson(
       ...('full' in result && { full: answerToJson(result.full), speedup: result.speedup }),
     })}\n`,
   );
+}
+
+async function reported(
+  stream: AnswerStream,
+  report: (event: AnswerEvent) => void,
+): Promise<Answer> {
+  for await (const event of stream) report(event);
+  return stream.answer;
 }
