@@ -27,6 +27,8 @@ const exact = {
   gemma3: floatModels['gemma3'],
   'llama, YaRN': floatModels['llama, YaRN'],
   'qwen3 q4_K': quantisedModels['qwen3 q4_K'],
+  // More layers than one compute takes.
+  'llama, 10 layers': { architecture: 'llama', layers: 10 } as const,
 };
 
 /** Runs everything in one process, since shaders compile once a process where the driver keeps none. */
