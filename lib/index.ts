@@ -80,8 +80,8 @@ export { CostModel, type ComputeWork, type CostSnapshot } from './reuse/cost/cos
 export type { Observation } from './reuse/cost/fit.js';
 export { preloadDepth, type PreloadTimes } from './reuse/cost/preload-depth.js';
 export { describePlan, type DescribePlanOptions } from './reuse/describe-plan.js';
-export type { Carry, CarryView } from './reuse/carry/carry.js';
-export { shiftCarry, type ShiftOptions, withShift } from './reuse/carry/shift.js';
+export type { Carry } from './reuse/carry/carry.js';
+export { type ShiftOptions, withShift } from './reuse/carry/shift.js';
 export type { Deviation, Narrowing, NarrowingView } from './reuse/narrowing.js';
 export { boundaryPolicy, type BoundaryPolicyOptions } from './reuse/policies/boundary.js';
 export { contextPolicy, type ContextPolicyOptions } from './reuse/policies/context.js';
@@ -218,6 +218,8 @@ export type { EncodingStatistics, InterAttention } from './encode/statistics.js'
 export type { ArenaOptions, KvEngine } from './engine/engine.js';
 export type {
   AttentionRequest,
+  ChangeRequest,
+  ChangeResult,
   DeviationResult,
   ForwardOutputs,
   ForwardResult,

@@ -336,19 +336,29 @@ export async function copyCells(arena: GgmlArena, from: Int32Array, to: Int32Arr
 /** @throws InvalidArgumentError, StaleCellError */
 export function checkCorrection(
   sequence: GgmlSequence,
-  span: Span,
+  entries: Int32Array,
   correction: KvCorrection,
 ): void {
   const { info } = sequence.arena.model;
-  const { layers } = correction;
+  const { layers, of } = correction;
   checkRange(layers, info.layers);
-  const rows = span.end - span.start;
+  const count = layers.to - layers.from;
+  if (of && of.length !== entries.length) {
+    throw new InvalidArgumentError(
+      `The correction says of ${of.length} tokens which vector they get, not of ${entries.length}.`,
+    );
+  }
   const check = (list: Float32Array | undefined, width: number, what: string): void => {
     if (!list) return;
-    const count = layers.to - layers.from;
-    if (list.length !== count * width && list.length !== count * rows * width) {
+    const vectors = list.length / (count * width);
+    const fits = of
+      ? Number.isInteger(vectors) && of.every((vector) => vector >= 0 && vector < vectors)
+      : vectors === 1 || vectors === entries.length;
+    if (!fits) {
       throw new InvalidArgumentError(
-        `The ${what} of the correction have ${list.length} numbers instead of ${count * width} or ${count * rows * width}.`,
+        of
+          ? `The ${what} of the correction have ${list.length} numbers, which do not hold all vectors that are named.`
+          : `The ${what} of the correction have ${list.length} numbers instead of ${count * width} or ${count * entries.length * width}.`,
       );
     }
     // What overflows half precision would spread to every sequence of the arena.
@@ -361,43 +371,29 @@ export function checkCorrection(
   check(correction.keys, info.kv.keyWidth, 'keys');
   check(correction.values, info.kv.valueWidth, 'values');
   const { table } = sequence.arena;
-  const cells = sequence.state.cells.subarray(span.start, span.end);
-  if (cells.some((cell) => (table.ready[cell] as number) < layers.to)) {
-    throw new StaleCellError('Some entries of the span are not computed.');
+  const { cells } = sequence.state;
+  if (entries.some((entry) => (table.ready[cells[entry] as number] as number) < layers.to)) {
+    throw new StaleCellError('Some of the entries are not computed.');
   }
 }
 
-/** Adds a checked correction to a span's un-rotated keys and to its values. */
-export async function correctSpan(
+/** Adds a checked correction to the un-rotated keys and the values of entries. */
+export async function correctEntries(
   sequence: GgmlSequence,
-  span: Span,
+  entries: Int32Array,
   correction: KvCorrection,
   options: RunOptions,
 ): Promise<void> {
   const { arena } = sequence;
   const { layers, keys, values } = correction;
-  const rows = span.end - span.start;
+  const rows = entries.length;
   if (rows === 0 || (!keys && !values)) return;
   const { keyWidth, valueWidth } = arena.model.info.kv;
   const count = layers.to - layers.from;
-  const keysPerRow = keys?.length === count * rows * keyWidth;
-  const valuesPerRow = values?.length === count * rows * valueWidth;
   const state = sequence.state;
-  const cells = state.cells.slice(span.start, span.end);
-  const positions = state.positions.slice(span.start, span.end);
+  const cells = entries.map((entry) => state.cells[entry] as number);
+  const positions = entries.map((entry) => state.positions[entry] as number);
   const { table } = arena;
-  const spread = (
-    list: Float32Array,
-    width: number,
-    layer: number,
-    each: boolean,
-  ): Float32Array => {
-    const at = (layer - layers.from) * width * (each ? rows : 1);
-    if (each) return list.subarray(at, at + rows * width);
-    const all = new Float32Array(rows * width);
-    for (let row = 0; row < rows; row++) all.set(list.subarray(at, at + width), row * width);
-    return all;
-  };
   const before = cells.map((cell) => table.ready[cell] as number);
   for (const cell of cells) table.ready[cell] = layers.from;
   await overLayers(arena, layers, options, (graph, layer, held) => {
@@ -405,15 +401,29 @@ export async function correctSpan(
     const ids = graph.input('I32', rows);
     const wide = graph.input('I64', rows);
     const at = keys ? graph.input('I32', rows) : undefined;
-    const addKeys = keys ? graph.input('F32', keyWidth, rows) : undefined;
-    const addValues = values ? graph.input('F32', valueWidth, rows) : undefined;
+    const add = (list: Float32Array, width: number) => {
+      const vectors = list.length / (count * width);
+      // Each its own, or numbers of those that are shared.
+      const of = vectors === rows && !correction.of ? undefined : graph.input('I32', rows);
+      const data = graph.input('F32', width, vectors);
+      const from = (layer - layers.from) * vectors * width;
+      return {
+        tensor: of ? ggml.getRows(ctx, data, of) : data,
+        set() {
+          graph.set(data, list.subarray(from, from + vectors * width));
+          if (of) graph.set(of, correction.of ?? new Int32Array(rows));
+        },
+      };
+    };
+    const addKeys = keys && add(keys, keyWidth);
+    const addValues = values && add(values, valueWidth);
     if (addKeys && at) {
-      const turned = rotateRows(graph, arena, layer, addKeys, rows, at);
+      const turned = rotateRows(graph, arena, layer, addKeys.tensor, rows, at);
       const sum = ggml.add(ctx, rowsOf(graph, held.keys, ids), turned);
       graph.expand(ggml.setRows(ctx, held.keys, sum, wide));
     }
     if (addValues) {
-      const sum = ggml.add(ctx, rowsOf(graph, held.values, ids), addValues);
+      const sum = ggml.add(ctx, rowsOf(graph, held.values, ids), addValues.tensor);
       graph.expand(ggml.setRows(ctx, held.values, sum, wide));
     }
     return {
@@ -421,9 +431,8 @@ export async function correctSpan(
         graph.set(ids, cells);
         graph.set(wide, widen(cells));
         if (at) graph.set(at, positions);
-        if (addKeys && keys) graph.set(addKeys, spread(keys, keyWidth, layer, keysPerRow));
-        if (addValues && values)
-          graph.set(addValues, spread(values, valueWidth, layer, valuesPerRow));
+        addKeys?.set();
+        addValues?.set();
       },
     };
   });

@@ -8,6 +8,7 @@ import type {
   LayerOutputs,
   LayerResult,
 } from '../../lib/engine/forward.js';
+import { ChangeMeans } from './change-sums.js';
 import type { LoadedModel } from './model.js';
 import type { PieceData, PieceResult, PieceSpec, ProbeSpec } from './row-program.js';
 import { checkLayers, checkSpan, type GroupRows, joiningRows, type Rows } from './rows.js';
@@ -23,7 +24,7 @@ export interface HeadRequest {
 }
 
 interface PiecePlan {
-  readonly spec: Pick<PieceSpec, 'probes' | 'deviation' | 'hidden' | 'head'>;
+  readonly spec: Pick<PieceSpec, 'probes' | 'deviation' | 'hidden' | 'head' | 'change'>;
   readonly data: Pick<PieceData, 'targets' | 'spanCells'>;
   collect(result: PieceResult): void;
 }
@@ -52,6 +53,7 @@ export class Collector {
   readonly #hidden: HiddenResult | undefined;
   readonly #logits: { rows: Int32Array; values: Float32Array } | undefined;
   readonly #losses: Float32Array | undefined;
+  #change: ChangeMeans | undefined;
 
   constructor(
     model: LoadedModel,
@@ -99,7 +101,13 @@ export class Collector {
 
   /** Checks the request against the layers that are about to be computed, and lays out the sums. */
   checkLayers(from: number, to: number): void {
-    const { attention, deviation, hidden } = this.#outputs;
+    const { attention, deviation, hidden, change } = this.#outputs;
+    if (change) {
+      const { keyWidth, valueWidth } = this.#model.info.kv;
+      const widths = { key: keyWidth, value: valueWidth };
+      const live = at(this.#place, (place) => place >= 0);
+      this.#change = new ChangeMeans(change, this.#rows, live, { from, to }, widths);
+    }
     checkLayers(deviation ?? [], to, from);
     checkLayers(hidden?.layers ?? [], to, from);
     if (!attention) return;
@@ -171,6 +179,7 @@ export class Collector {
     const compared = (this.#deviation?.layers ?? []).filter(within);
     const refreshed = at(piece, (row) => (this.#rows.entry[row] as number) >= 0);
     const hidden = (this.#hidden?.layers ?? []).filter(within);
+    const change = this.#change?.specOf(piece);
     const wanted = new Set(head?.rows);
     const headRows = at(piece, (row) => wanted.has(row));
     const headNumbers = headRows.map((i) => piece[i] as number);
@@ -178,6 +187,7 @@ export class Collector {
       spec: {
         probes,
         hidden,
+        ...(change && { change }),
         ...(compared.length > 0 &&
           refreshed.length > 0 && { deviation: { layers: compared, rows: refreshed } }),
         ...(head &&
@@ -198,6 +208,7 @@ export class Collector {
           this.#collectAttention(ask, piece, rows, layers, i, result),
         );
         if (refreshed.length > 0) this.#collectDeviation(piece, refreshed, compared, result);
+        this.#change?.collect(from, result.change);
         hidden.forEach((layer, i) => this.#collectHidden(piece, layer, result.hidden[i]));
         if (headRows.length > 0) this.collectHead(headNumbers, result);
       },
@@ -329,6 +340,7 @@ export class Collector {
       }),
       ...(this.#deviation && { deviation: this.#deviation }),
       ...(this.#hidden && { hidden: this.#pooled(this.#hidden) }),
+      ...(this.#change && { change: this.#change.result }),
     };
   }
 

@@ -1,4 +1,5 @@
 import type { Backend } from './backend.js';
+import { changeNodes, ChangeNodes, type ChangeSpec, type ChangeSums } from './change-nodes.js';
 import { type Allocator, Graph } from './graph.js';
 import type { TensorPtr } from './native/pointer.js';
 import {
@@ -36,6 +37,7 @@ export interface PieceSpec {
     | undefined;
   /** Layers after which the rows are wanted. */
   readonly hidden: readonly number[];
+  readonly change?: ChangeSpec | undefined;
 }
 
 export interface HeadSpec {
@@ -87,6 +89,8 @@ export interface PieceResult {
   readonly deviation: readonly { readonly keys: Float32Array; readonly values: Float32Array }[];
   /** For each hidden layer: `[rows][width]`. */
   readonly hidden: readonly Float32Array[];
+  /** For each layer. */
+  readonly change: readonly ChangeSums[];
 }
 
 /**
@@ -122,6 +126,7 @@ export class RowProgram {
   #deviationCells: TensorPtr | undefined;
   #logits: TensorPtr | undefined;
   #probabilities: TensorPtr | undefined;
+  #change: ChangeNodes | undefined;
   readonly #probes: Probe[];
   readonly #deviation: { keys: TensorPtr; values: TensorPtr }[] = [];
   readonly #hidden: TensorPtr[] = [];
@@ -138,7 +143,10 @@ export class RowProgram {
     this.#backend = backend;
     const layers = spec.to - spec.from;
     const probeNodes = spec.probes.reduce((sum, probe) => sum + 24 + 16 * probe.layers.length, 0);
-    const graph = new Graph(backend, 128 + 64 * layers + probeNodes);
+    const graph = new Graph(
+      backend,
+      128 + (64 + (spec.change ? changeNodes : 0)) * layers + probeNodes,
+    );
     this.#graph = graph;
     try {
       const { hp } = model;
@@ -161,6 +169,7 @@ export class RowProgram {
         slidingMask: sliding,
         maskRows,
       };
+      if (spec.change && layers > 0) this.#change = new ChangeNodes(graph, model, spec.change);
       this.#probes = spec.probes.map((probe) => new Probe(graph, model, probe, spec));
 
       let x = this.#source();
@@ -174,9 +183,10 @@ export class RowProgram {
         const probes = this.#probes.filter((probe) => probe.spec.layers.includes(layer));
         const mask = (hp.slidingLayers[layer] ? sliding : full) as TensorPtr;
         x = buildLayer(graph, model, layer, x, inputs, layerCells, {
-          tap: spec.deviation?.layers.includes(layer)
-            ? (tap) => this.#compare(tap, layerCells)
-            : undefined,
+          tap: (tap) => {
+            if (spec.deviation?.layers.includes(layer)) this.#compare(tap, layerCells);
+            this.#change?.add(layer, tap, layerCells);
+          },
           probe: probes.length
             ? (tap) => probes.forEach((probe) => probe.add(tap, layerCells, mask))
             : undefined,
@@ -304,6 +314,7 @@ export class RowProgram {
         rows.map((row) => data.cells[row] as number),
       );
     }
+    this.#change?.set(data.cells, data.positions);
     this.#probes.forEach((probe, i) => probe.set(data.spanCells?.[i]));
     await this.#backend.compute(graph.pointer, signal);
     return this.#read();
@@ -328,6 +339,7 @@ export class RowProgram {
         };
       }),
       hidden: this.#hidden.map((tensor) => graph.floats(tensor, spec.rows * hp.width)),
+      change: this.#change?.read() ?? [],
     };
   }
 

@@ -19,12 +19,12 @@ import {
   checkCorrection,
   checkKv,
   copyCells,
-  correctSpan,
+  correctEntries,
   loadKv,
   rotateCells,
 } from './cell-io.js';
 import { Lock } from './lock.js';
-import { checkReach, checkSpan, checkTokens } from './rows.js';
+import { checkEntries, checkReach, checkSpan, checkTokens } from './rows.js';
 
 /** An ordered list of entries over an arena's cells. */
 export class GgmlSequence implements KvSequence {
@@ -239,13 +239,27 @@ export class GgmlSequence implements KvSequence {
     });
   }
 
-  async correct(span: Span, correction: KvCorrection, options: RunOptions = {}): Promise<void> {
+  async correct(
+    target: Span | Int32Array,
+    correction: KvCorrection,
+    options: RunOptions = {},
+  ): Promise<void> {
+    const own = ArrayBuffer.isView(target) ? target.slice() : { ...target };
     return this.#call(options, async () => {
-      checkSpan(span, this.#length);
-      checkCorrection(this, span, correction);
-      await this.unshare(range(span));
-      await correctSpan(this, span, correction, options);
+      const entries = this.#entriesOf(own);
+      checkCorrection(this, entries, correction);
+      await this.unshare(entries);
+      await correctEntries(this, entries, correction, options);
     });
+  }
+
+  #entriesOf(target: Span | Int32Array): Int32Array {
+    if (ArrayBuffer.isView(target)) {
+      checkEntries(target, this.#length);
+      return target;
+    }
+    checkSpan(target, this.#length);
+    return range(target);
   }
 
   async move(span: Span, by: number, options: RunOptions = {}): Promise<void> {

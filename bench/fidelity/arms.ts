@@ -27,24 +27,19 @@ const makers: Readonly<Record<string, (ratio: number) => RecomputePolicy>> = {
   deviation: (ratio) => deviationPolicy({ ratio }),
   context: (ratio) => contextPolicy({ ratio }),
   question: (ratio) => questionPolicy({ ratio }),
-  'q-wide': (ratio) => questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 }),
-  'q-wide-24': (ratio) => questionPolicy({ ratio, layers: range(15, 25), lastTokens: 24 }),
-  'q-wide-20': (ratio) => questionPolicy({ ratio, layers: range(15, 20), lastTokens: 4096 }),
-  'qw-shift': (ratio) =>
-    withShift(questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 })),
-  'qw-shift.5': (ratio) =>
-    withShift(questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 }), {
-      strength: 0.5,
-    }),
-  'qw-near': (ratio) =>
-    withShift(questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 }), {
-      strength: 0.5,
-      halfLife: 4,
-    }),
+  'q-wide': (ratio) => wide(ratio),
+  's.25': (ratio) => withShift(wide(ratio), { strength: 0.25 }),
+  's.5': (ratio) => withShift(wide(ratio), { strength: 0.5 }),
+  's.75': (ratio) => withShift(wide(ratio), { strength: 0.75 }),
+  's.5w32': (ratio) => withShift(wide(ratio), { strength: 0.5, window: 32, halfLife: 32 }),
+  's.5w16': (ratio) => withShift(wide(ratio), { strength: 0.5, window: 16, halfLife: 8 }),
+  's.3w16': (ratio) => withShift(wide(ratio), { strength: 0.3, window: 16, halfLife: 16 }),
   'dual-stage': (ratio) => dualStagePolicy({ ratio }),
   shift: (ratio) => withShift(questionPolicy({ ratio })),
   'half-shift': (ratio) => withShift(questionPolicy({ ratio }), { strength: 0.5 }),
 };
+
+const wide = (ratio: number) => questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 });
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 

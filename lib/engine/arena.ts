@@ -98,8 +98,8 @@ export interface KvSequence extends Disposable {
   splice(kv: ChunkKv, options?: RunOptions & { readonly position?: number }): Promise<Span>;
   /** Loads the layers that `kv` holds into entries that {@link splice} made. */
   load(span: Span, kv: ChunkKv, options?: RunOptions): Promise<void>;
-  /** Adds a correction to a span's un-rotated keys and to its values. */
-  correct(span: Span, correction: KvCorrection, options?: RunOptions): Promise<void>;
+  /** Adds a correction to the un-rotated keys and to the values of a span, or of entries, each named once. */
+  correct(target: Span | Int32Array, correction: KvCorrection, options?: RunOptions): Promise<void>;
 
   /** Moves a span by `by` positions, rotating its keys by the difference. */
   move(span: Span, by: number, options?: RunOptions): Promise<void>;
@@ -122,11 +122,13 @@ export interface AppendOptions extends ForwardOutputs, RunOptions {
   readonly positions?: Int32Array;
 }
 
-/** What is added to every token of a span, layer by layer. */
+/** What is added to every token of a span, or to entries, layer by layer. */
 export interface KvCorrection {
   readonly layers: LayerRange;
-  /** `[layers][keyWidth]`, or `[layers][tokens][keyWidth]`, un-rotated. */
+  /** `[layers][keyWidth]`, `[layers][tokens][keyWidth]` or, with {@link of}, `[layers][vectors][keyWidth]`, un-rotated. */
   readonly keys?: Float32Array;
-  /** `[layers][valueWidth]`, or `[layers][tokens][valueWidth]`. */
+  /** Likewise with `valueWidth`. */
   readonly values?: Float32Array;
+  /** `[tokens]`: which of the vectors each token gets. Default: one vector for all, or one for each. */
+  readonly of?: Int32Array;
 }

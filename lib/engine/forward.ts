@@ -1,4 +1,5 @@
 import type { Span } from './arena.js';
+import type { LayerRange } from './chunk-kv.js';
 
 /** What a run through the layers returns beside the cells it writes. Nothing unasked is computed. */
 export interface LayerOutputs {
@@ -11,6 +12,8 @@ export interface LayerOutputs {
   readonly deviation?: readonly number[];
   /** Residual stream after layers. */
   readonly hidden?: HiddenRequest;
+  /** How much refreshed rows differ from what their cells held before, on average over spans. */
+  readonly change?: ChangeRequest;
 }
 
 export interface ForwardOutputs extends LayerOutputs {
@@ -32,6 +35,13 @@ export interface AttentionRequest {
   readonly groups?: readonly number[];
   /** Spans of the asking group's sequence whose mass is wanted for each row. */
   readonly spans?: readonly Span[];
+}
+
+export interface ChangeRequest {
+  /** A group of refreshed rows, by number. */
+  readonly group: number;
+  /** Spans of entries of its sequence, in order, without overlap. */
+  readonly spans: readonly Span[];
 }
 
 /** Attention mass of one group: softmax weights summed over heads (and layers, unless kept apart). */
@@ -60,6 +70,7 @@ export interface LayerResult {
   readonly attention?: readonly GroupAttention[];
   readonly deviation?: DeviationResult;
   readonly hidden?: HiddenResult;
+  readonly change?: ChangeResult;
 }
 
 export interface ForwardResult extends LayerResult {
@@ -81,6 +92,17 @@ export interface LogitsResult {
  */
 export interface DeviationResult {
   readonly layers: readonly number[];
+  readonly keys: Float32Array;
+  readonly values: Float32Array;
+}
+
+/** What was computed minus what the cell held, keys un-rotated; zero for spans of which no row was computed. */
+export interface ChangeResult {
+  /** Those that the call computed. */
+  readonly layers: LayerRange;
+  /** `[spans]`: live rows of each. */
+  readonly rows: Int32Array;
+  /** `[layers][spans][keyWidth]` and `[layers][spans][valueWidth]`: means over rows. */
   readonly keys: Float32Array;
   readonly values: Float32Array;
 }

@@ -1,21 +1,17 @@
-import type { ChunkKv } from '../../engine/chunk-kv.js';
-import type { KvCorrection } from '../../engine/arena.js';
-
 /**
- * Guesses from the tokens of a passage that were computed again how the KV of the others would have changed, before
- * the question looks at it.
+ * How tokens that are not computed again move along with those of their passage that are, before the question looks at
+ * them: each layer's mean change of keys (un-rotated) and values is added to them, or a share of it.
  */
 export interface Carry {
-  /** How, in a few words. */
+  /** Share of the change that is added: above 0, at most 1. */
+  readonly strength: number;
+  /** Tokens of the windows that changes are averaged over; default the whole passage. */
+  readonly window?: number;
+  /**
+   * Tokens over which what a window counts for another one fades by half, by the distance of their middles. Default: all
+   * windows of a passage count for each other alike, by their tokens.
+   */
+  readonly halfLife?: number;
+  /** In a few words. */
   readonly reason: string;
-  /** Undefined where a passage is to be left as it is. */
-  correct(view: CarryView): KvCorrection | undefined;
-}
-
-/** One passage, before and after some of its tokens were computed again. */
-export interface CarryView {
-  readonly before: ChunkKv;
-  readonly after: ChunkKv;
-  /** Numbers of the tokens that were computed again through all layers, ascending. */
-  readonly refreshed: Int32Array;
 }

@@ -1,11 +1,11 @@
-import type { KvSequence, RowGroup, Span } from '../../engine/arena.js';
-import type { ForwardResult } from '../../engine/forward.js';
+import type { RowGroup } from '../../engine/arena.js';
+import type { ChangeRequest, ChangeResult, ForwardResult } from '../../engine/forward.js';
 import { ComputeError } from '../../errors.js';
-import type { Carry } from '../carry/carry.js';
+import { correctionOf, windowsOf } from '../carry/windows.js';
 import type { RefreshPlan } from '../policy.js';
-import { entriesOf, Rows } from './rows.js';
 import { narrow } from './narrow.js';
 import type { RefreshReport } from './report.js';
+import { entriesOf, Rows } from './rows.js';
 import type { RefreshTarget } from './target.js';
 
 export interface CarriedOut {
@@ -24,27 +24,33 @@ export interface CarryOutOptions {
  * Computes what a plan says again, and the question: in one batch, unless the plan carries the change of some tokens to
  * others, which must happen before the question looks at them.
  * After a failure the entries that were to be computed again are stale.
- * @throws PolicyError when a narrowing or a correction cannot be carried out; what the engine throws.
+ * @throws PolicyError when a narrowing cannot be carried out; what the engine throws.
  */
 export async function carryOut(
   target: RefreshTarget,
   plan: RefreshPlan,
   { probed = 0, signal }: CarryOutOptions = {},
 ): Promise<CarriedOut> {
-  const { model, sequence, question } = target;
-  const entries = entriesOf(plan, target.spans);
+  const { model, sequence, question, spans } = target;
+  const entries = entriesOf(plan, spans);
   const ask: RowGroup = { kind: 'append', sequence, tokens: question };
   const refresh: RowGroup[] = entries.length > 0 ? [{ kind: 'refresh', sequence, entries }] : [];
   const tokensByLayer = new Int32Array(model.layers);
   const rows = new Rows(target, entries);
+  const { carry } = plan;
   let result: ForwardResult;
-  if (plan.carry && entries.length > 0) {
-    const before = await captureAll(target, plan, signal);
-    await run(target, plan, rows, refresh, { tokensByLayer, signal });
-    await correctAll(target, plan.carry, before, rows, signal);
-    result = await run(target, { ...plan, narrowing: [] }, new Rows(target), [ask], { signal });
+  if (carry && entries.length > 0) {
+    const windows = windowsOf(carry, spans, entries);
+    const change = { group: 0, spans: windows.spans };
+    const { changes } = await run(target, plan, rows, refresh, { tokensByLayer, signal, change });
+    for (const part of windows.entries.length > 0 ? changes : []) {
+      const correction = correctionOf(carry, windows, part);
+      await sequence.correct(windows.entries, correction, signal ? { signal } : {});
+    }
+    result = await sequence.arena.forward([ask], signal ? { signal } : {});
   } else {
-    result = await run(target, plan, rows, [...refresh, ask], { tokensByLayer, signal });
+    const groups = [...refresh, ask];
+    ({ result } = await run(target, plan, rows, groups, { tokensByLayer, signal }));
   }
   if (!result.logits) throw new ComputeError('The engine gave no logits for the question.');
   const refreshed = tokensByLayer.reduce((sum, count) => sum + count, 0);
@@ -53,8 +59,15 @@ export async function carryOut(
 }
 
 interface Run {
-  readonly tokensByLayer?: Int32Array;
+  readonly tokensByLayer: Int32Array;
   readonly signal: AbortSignal | undefined;
+  readonly change?: ChangeRequest;
+}
+
+interface Ran {
+  readonly result: ForwardResult;
+  /** One for each range of layers in which the same rows were computed. */
+  readonly changes: readonly ChangeResult[];
 }
 
 async function run(
@@ -62,54 +75,26 @@ async function run(
   plan: RefreshPlan,
   rows: Rows,
   groups: readonly RowGroup[],
-  { tokensByLayer, signal }: Run,
-): Promise<ForwardResult> {
-  const options = signal ? { signal } : {};
+  { tokensByLayer, signal, change }: Run,
+): Promise<Ran> {
+  const options = { ...(change && { change }), ...(signal && { signal }) };
   const { arena } = sequence;
   const steps = rows.count > 0 ? (plan.narrowing ?? []) : [];
   if (steps.length === 0) {
-    tokensByLayer?.fill(rows.count);
-    return arena.forward(groups, options);
+    tokensByLayer.fill(rows.count);
+    const result = await arena.forward(groups, options);
+    return { result, changes: result.change ? [result.change] : [] };
   }
-  await using pass = await arena.begin(groups, options);
+  await using pass = await arena.begin(groups, signal ? { signal } : {});
   const asking = groups.findIndex(({ kind }) => kind === 'append');
+  const changes: ChangeResult[] = [];
   for (const step of steps) {
-    tokensByLayer?.fill(rows.count, pass.nextLayer, step.layer);
-    await narrow(plan.policy, step, pass, rows, { asking, signal });
+    tokensByLayer.fill(rows.count, pass.nextLayer, step.layer);
+    const seen = await narrow(plan.policy, step, pass, rows, { asking, signal, change });
+    if (seen.change) changes.push(seen.change);
   }
-  tokensByLayer?.fill(rows.count, pass.nextLayer);
-  return await pass.finish(options);
-}
-
-type Captured = ReadonlyMap<number, Awaited<ReturnType<KvSequence['capture']>>>;
-
-/** The passages of which tokens are computed again, as they came. */
-async function captureAll(
-  { sequence, spans }: RefreshTarget,
-  { passages }: RefreshPlan,
-  signal: AbortSignal | undefined,
-): Promise<Captured> {
-  const captured = new Map<number, Awaited<ReturnType<KvSequence['capture']>>>();
-  for (const { passage, tokens } of passages) {
-    if (tokens.length === 0) continue;
-    captured.set(passage, await sequence.capture(spans[passage] as Span, signal ? { signal } : {}));
-  }
-  return captured;
-}
-
-async function correctAll(
-  { sequence, spans }: RefreshTarget,
-  carry: Carry,
-  captured: Captured,
-  rows: Rows,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const options = signal ? { signal } : {};
-  for (const [passage, before] of captured) {
-    const span = spans[passage] as Span;
-    const refreshed = rows.live[passage] ?? new Int32Array(0);
-    const after = await sequence.capture(span, options);
-    const correction = carry.correct({ before, after, refreshed });
-    if (correction) await sequence.correct(span, correction, options);
-  }
+  tokensByLayer.fill(rows.count, pass.nextLayer);
+  const result = await pass.finish(options);
+  if (result.change) changes.push(result.change);
+  return { result, changes };
 }

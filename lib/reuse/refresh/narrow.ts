@@ -1,5 +1,5 @@
 import type { LayerPass } from '../../engine/pass.js';
-import type { GroupAttention, LayerResult } from '../../engine/forward.js';
+import type { ChangeRequest, GroupAttention, LayerResult } from '../../engine/forward.js';
 import type { Deviation, Narrowing, NarrowingView } from '../narrowing.js';
 import { PolicyError } from '../policy-error.js';
 import type { Rows } from './rows.js';
@@ -8,21 +8,23 @@ interface NarrowOptions {
   /** Number of the question's group. */
   readonly asking: number;
   readonly signal: AbortSignal | undefined;
+  readonly change?: ChangeRequest | undefined;
 }
 
-/** Runs a pass up to a narrowing's layer and leaves out what it leaves out. */
+/** Runs a pass up to a narrowing's layer and leaves out what it leaves out. Resolves to what was seen on the way. */
 export async function narrow(
   policy: string,
   step: Narrowing,
   pass: LayerPass,
   rows: Rows,
-  { asking, signal }: NarrowOptions,
-): Promise<void> {
+  { asking, signal, change }: NarrowOptions,
+): Promise<LayerResult> {
   const { layer, deviation = false, attention = false } = step;
   const below = [layer - 1];
   const seen = await pass.advance(layer, {
     ...(deviation && { deviation: below }),
     ...(attention && asking >= 0 && { attention: { layers: below, groups: [asking] } }),
+    ...(change && { change }),
     ...(signal && { signal }),
   });
   const { live } = rows;
@@ -41,9 +43,10 @@ export async function narrow(
   checkKept(policy, layer, kept, live);
   const dropped = rows.count;
   rows.keep(kept);
-  if (rows.count === dropped) return;
+  if (rows.count === dropped) return seen;
   const appended = pass.rows.filter((row) => row >= rows.all);
   pass.keep(Int32Array.of(...rows.rows, ...appended));
+  return seen;
 }
 
 function deviationOf({ deviation }: LayerResult, rows: Rows): Deviation {

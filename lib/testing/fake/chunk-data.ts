@@ -99,14 +99,21 @@ export function checkCorrection(
   const { keyWidth, valueWidth } = model.kv;
   const check = (values: Float32Array | undefined, width: number, what: string): void => {
     if (values === undefined) return;
+    if (!values.every(Number.isFinite)) {
+      throw new InvalidArgumentError(`A correction of ${what} must be finite.`);
+    }
     const shared = (to - from) * width;
+    const { of } = correction;
+    const vectors = values.length / shared;
+    if (of) {
+      const isWhole = Number.isInteger(vectors) && of.length === tokens;
+      if (isWhole && of.every((vector) => vector >= 0 && vector < vectors)) return;
+      throw new InvalidArgumentError(`A correction of ${what} does not hold all vectors that are named.`);
+    }
     if (values.length !== shared && values.length !== shared * tokens) {
       throw new InvalidArgumentError(
         `A correction of ${what} takes ${shared} or ${shared * tokens} numbers, not ${values.length}.`,
       );
-    }
-    if (!values.every(Number.isFinite)) {
-      throw new InvalidArgumentError(`A correction of ${what} must be finite.`);
     }
   };
   check(correction.keys, keyWidth, 'keys');
@@ -115,6 +122,7 @@ export function checkCorrection(
     layers: { from, to },
     ...(correction.keys && { keys: correction.keys.slice() }),
     ...(correction.values && { values: correction.values.slice() }),
+    ...(correction.of && { of: correction.of.slice() }),
   };
 }
 
@@ -131,10 +139,11 @@ export function addCorrection(
     target: (layer: number, cell: number) => Float32Array,
   ): void => {
     if (!values) return;
-    const perToken = values.length > (to - from) * width;
+    const vectors = values.length / ((to - from) * width);
     for (let layer = from; layer < to; layer++) {
       list.forEach((cell, row) => {
-        const at = perToken ? ((layer - from) * list.length + row) * width : (layer - from) * width;
+        const vector = correction.of?.[row] ?? (vectors > 1 ? row : 0);
+        const at = ((layer - from) * vectors + vector) * width;
         const held = target(layer, cell);
         for (let i = 0; i < width; i++) {
           held[i] = roundToHalf((held[i] as number) + (values[at + i] as number));

@@ -81,6 +81,8 @@ export class FakeRun {
       live: [...this.live],
       groups: this.#groups,
       width: this.#model.info.width,
+      keyWidth: this.#model.info.kv.keyWidth,
+      valueWidth: this.#model.info.kv.valueWidth,
       probeLayers: this.#model.info.probeLayers,
       from: this.layer,
       to,
@@ -233,6 +235,7 @@ export class FakeRun {
       const value = cells.value(layer, cell);
       if (!row.append && (cells.held[cell] as number) > layer) {
         collector.addDeviation(layer, number, distance(k, key), distance(v, value));
+        collector.addChange(layer, number, { keys: [k, key], values: [v, value] });
       }
       key.set(k);
       value.set(v);

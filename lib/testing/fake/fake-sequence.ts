@@ -206,14 +206,19 @@ export class FakeSequence implements KvSequence {
     });
   }
 
-  async correct(span: Span, correction: KvCorrection, options: RunOptions = {}): Promise<void> {
-    const asked = { ...span };
+  async correct(
+    target: Span | Int32Array,
+    correction: KvCorrection,
+    options: RunOptions = {},
+  ): Promise<void> {
+    const asked = ArrayBuffer.isView(target) ? target.slice() : { ...target };
     const model = this.arena.host.model.info;
     return this.#call(options, async (entries) => {
-      const { start, end } = checkSpan(asked, entries.length);
-      const checked = checkCorrection(correction, model, end - start);
-      this.#assertReady({ start, end }, checked.layers.to);
-      addCorrection(this.arena.storage, this.#own({ start, end }), checked);
+      const list = [...checkEntries(asked, entries.length)];
+      const checked = checkCorrection(correction, model, list.length);
+      for (const entry of list) this.#assertReady({ start: entry, end: entry + 1 }, checked.layers.to);
+      const cells = list.flatMap((entry) => this.#own({ start: entry, end: entry + 1 }));
+      addCorrection(this.arena.storage, cells, checked);
     });
   }
 

@@ -1,5 +1,7 @@
 import type {
   AttentionRequest,
+  ChangeRequest,
+  ChangeResult,
   DeviationResult,
   GroupAttention,
   HiddenRequest,
@@ -19,6 +21,8 @@ export interface OutputContext {
   readonly live: readonly number[];
   readonly groups: readonly { readonly append: boolean; readonly entries: number }[];
   readonly width: number;
+  readonly keyWidth: number;
+  readonly valueWidth: number;
   readonly probeLayers: readonly number[];
   /** Layers that will be computed. */
   readonly from: number;
@@ -30,12 +34,14 @@ export class OutputCollector {
   readonly #asks: readonly AttentionCollector[] | undefined;
   readonly #deviation: DeviationCollector | undefined;
   readonly #hidden: HiddenCollector | undefined;
+  readonly #change: ChangeCollector | undefined;
 
   constructor(outputs: LayerOutputs, context: OutputContext) {
-    const { attention, deviation, hidden } = outputs;
+    const { attention, deviation, hidden, change } = outputs;
     if (attention) this.#asks = attentionCollectors(attention, context);
     if (deviation) this.#deviation = new DeviationCollector(deviation, context);
     if (hidden) this.#hidden = new HiddenCollector(hidden, context);
+    if (change) this.#change = new ChangeCollector(change, context);
   }
 
   /** Attention of one head of one row over its sequence's entries. */
@@ -47,6 +53,11 @@ export class OutputCollector {
     this.#deviation?.add(layer, row, keys, values);
   }
 
+  /** What a refreshed row's cell held, and what takes its place. */
+  addChange(layer: number, row: number, change: KvChange): void {
+    this.#change?.add(layer, row, change);
+  }
+
   addHidden(layer: number, row: number, x: Float64Array): void {
     this.#hidden?.add(layer, row, x);
   }
@@ -56,6 +67,7 @@ export class OutputCollector {
       ...(this.#asks && { attention: this.#asks.map((ask) => ask.result()) }),
       ...(this.#deviation && { deviation: this.#deviation.result() }),
       ...(this.#hidden && { hidden: this.#hidden.result() }),
+      ...(this.#change && { change: this.#change.result() }),
     };
   }
 }
@@ -155,6 +167,73 @@ class DeviationCollector {
 
   result(): DeviationResult {
     return { layers: [...this.#layers], keys: this.#keys, values: this.#values };
+  }
+}
+
+/** Fresh and held keys (un-rotated) and values. */
+export interface KvChange {
+  readonly keys: readonly [fresh: ArrayLike<number>, held: ArrayLike<number>];
+  readonly values: readonly [fresh: ArrayLike<number>, held: ArrayLike<number>];
+}
+
+class ChangeCollector {
+  readonly #context: OutputContext;
+  /** Row number to its span. */
+  readonly #spanOf = new Map<number, number>();
+  readonly #counts: Int32Array;
+  readonly #keys: Float64Array;
+  readonly #values: Float64Array;
+
+  constructor(request: ChangeRequest, context: OutputContext) {
+    this.#context = context;
+    const group = context.groups[request.group];
+    if (!group || group.append) {
+      throw new InvalidArgumentError(`Group ${request.group} is not computed again.`);
+    }
+    let last = 0;
+    for (const span of request.spans) {
+      checkSpan(span, group.entries);
+      if (span.start < last) throw new InvalidArgumentError('Spans must be in order, and apart.');
+      last = span.end;
+    }
+    this.#counts = new Int32Array(request.spans.length);
+    for (const number of context.live) {
+      const row = context.rows[number] as Row;
+      if (row.group !== request.group) continue;
+      const span = request.spans.findIndex(
+        ({ start, end }) => row.entry >= start && row.entry < end,
+      );
+      if (span < 0) continue;
+      this.#spanOf.set(number, span);
+      this.#counts[span]!++;
+    }
+    const size = (context.to - context.from) * request.spans.length;
+    this.#keys = new Float64Array(size * context.keyWidth);
+    this.#values = new Float64Array(size * context.valueWidth);
+  }
+
+  add(layer: number, row: number, { keys, values }: KvChange): void {
+    const span = this.#spanOf.get(row);
+    if (span === undefined) return;
+    const place = (layer - this.#context.from) * this.#counts.length + span;
+    const sum = (target: Float64Array, [fresh, held]: KvChange['keys']): void => {
+      for (let i = 0; i < fresh.length; i++) {
+        const change = (fresh[i] as number) - (held[i] as number);
+        target[place * fresh.length + i]! += change / (this.#counts[span] as number);
+      }
+    };
+    sum(this.#keys, keys);
+    sum(this.#values, values);
+  }
+
+  result(): ChangeResult {
+    const { from, to } = this.#context;
+    return {
+      layers: { from, to },
+      rows: this.#counts,
+      keys: Float32Array.from(this.#keys),
+      values: Float32Array.from(this.#values),
+    };
   }
 }
 
