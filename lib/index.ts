@@ -95,6 +95,7 @@ export type {
   RecordInfo,
   RecordNotes,
   RecordSource,
+  RecordUse,
   StoreCallOptions,
 } from './store/chunk-store.js';
 export type {

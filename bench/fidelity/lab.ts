@@ -225,7 +225,7 @@ export function targetOf(
   { ask, pieces: asked }: FidelityCase,
 ): RefreshTarget {
   const passages = pieces.map((piece, i): PassageView => {
-    const { chunk } = (asked[i] as FidelityCase['pieces'][0]);
+    const { chunk } = asked[i] as FidelityCase['pieces'][0];
     return {
       chunkId: chunk.id,
       documentId: chunk.documentId,

@@ -8,6 +8,7 @@ import type {
   GetLayersOptions,
   ListOptions,
   RecordInfo,
+  RecordUse,
   StoreCallOptions,
   StoreStats,
 } from './chunk-store.js';
@@ -29,6 +30,7 @@ export interface MemoryStoreOptions {
 
 /** A store in this process's memory. */
 export interface MemoryStore extends ChunkStore {
+  used(key: string, use: RecordUse): Promise<void>;
   /**
    * Keeps a record from being evicted until the returned function is called; pins add up. A record that is
    * pinned may still be deleted or replaced.
@@ -124,6 +126,18 @@ class RecordsInMemory implements MemoryStore {
     if (found) this.#policy.remove(key);
     if (found && evictedFor) this.#meter.evict(key, bytes, evictedFor);
     return found;
+  }
+
+  async used(key: string, { unseen = 0, fixOverhead }: RecordUse): Promise<void> {
+    this.#check(key);
+    const held = this.#records.get(key);
+    if (!held) return;
+    if (unseen > 0) {
+      held.lastUsed = Date.now();
+      held.hits += unseen;
+      for (let use = 0; use < unseen; use++) this.#policy.touch(key);
+    }
+    if (fixOverhead !== undefined) this.#policy.touch(key, { fixOverhead, isCounted: true });
   }
 
   pin(key: string): () => void {

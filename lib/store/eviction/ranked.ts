@@ -54,8 +54,11 @@ export function rankedPolicy({ name, savedBy = () => 1, rank }: RankedOptions): 
     touch(key, use) {
       const entry = entries.get(key);
       if (!entry) return;
-      entry.uses++;
-      entry.saved += savedBy(use);
+      if (use?.isCounted) entry.saved += savedBy(use) - savedBy(undefined);
+      else {
+        entry.uses++;
+        entry.saved += savedBy(use);
+      }
       place(entry);
     },
     remove: (key) => void entries.delete(key),

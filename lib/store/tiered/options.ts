@@ -34,6 +34,11 @@ export interface QueueOptions {
 export interface TieredStoreOptions {
   /** Learns how long loads take, and says where reading pays. Default one of the store's own. */
   readonly costs?: CostModel;
+  /**
+   * A tier whose record a faster one gives out is told of such uses, so that it does not take the record for old: of
+   * each record once in so many milliseconds at most. Default 60,000; 0 for every use, Infinity for none.
+   */
+  readonly tellUsesMs?: number;
   /** Stands in stats and events of the whole; default `tiered`. */
   readonly name?: string;
   readonly onEvent?: StoreListener;
