@@ -135,6 +135,7 @@ export type {
   EvictionPolicyFactory,
   EvictionUse,
 } from './store/eviction/policy.js';
+export type { ByteSum } from './store/block-sums.js';
 export type { AdmissionOptions } from './store/eviction/ranked.js';
 export { reusePolicy } from './store/eviction/reuse.js';
 export { StoreMeter } from './store/meter.js';
