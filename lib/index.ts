@@ -201,7 +201,7 @@ export {
   unpackStatistics,
 } from './encode/packed-statistics.js';
 export { type Segment, type SegmentOptions, segmentsOf } from './encode/segments.js';
-export type { EncodingStatistics, InterAttention } from './encode/statistics.js';
+export type { EncodingStatistics, InterAttention, LayerStatistics } from './encode/statistics.js';
 export type { ArenaOptions, KvEngine } from './engine/engine.js';
 export type {
   AttentionRequest,
