@@ -1,4 +1,5 @@
 import type { KvArena } from '../engine/arena.js';
+import { packStatistics } from '../encode/packed-statistics.js';
 import { kvBytesPerToken, type ModelInfo } from '../engine/model-info.js';
 import { deferred } from '../deferred.js';
 import type { CostModel } from '../reuse/cost/cost-model.js';
@@ -26,6 +27,8 @@ export interface KvLibraryOptions {
   readonly costs: CostModel;
   /** What passages are encoded after that do not say otherwise. */
   readonly prefix: EncodingBase;
+  /** Whether attention statistics are kept with what is encoded after a warm-up; default false. */
+  readonly statistics?: boolean;
   /** Whether nothing that comes from a chunk is to be kept any more; default: all is. */
   readonly isForgotten?: (chunk: string) => boolean;
 }
@@ -331,12 +334,16 @@ export class KvLibrary {
   }
 
   async #encodeOne(batch: readonly Wanted[], { signal }: EncodeOptions): Promise<ChunkRecord[]> {
-    const { arena, costs, prefix } = this.#options;
+    const { arena, costs, prefix, model, statistics } = this.#options;
     const { sequence } = await (batch[0]?.after ?? prefix).use(signal);
     signal?.throwIfAborted();
     const runs = batch.map(({ tokens }) => tokens);
     const start = performance.now();
-    const kvs = await encodeBatch(arena, sequence, runs, signal ? { signal } : {});
+    const warmupTokens = sequence.length - prefix.length;
+    const encoded = await encodeBatch(arena, sequence, runs, {
+      ...(signal && { signal }),
+      ...(statistics && warmupTokens > 0 && { statisticsAfter: { model, warmupTokens } }),
+    });
     const ms = performance.now() - start;
     const before = sequence.length;
     costs.observeCompute(
@@ -345,10 +352,17 @@ export class KvLibrary {
     );
     const count = tokensOf(batch);
     const created = Date.now();
-    return kvs.map((kv, i) => {
+    return encoded.map(({ kv, statistics: seen }, i) => {
       const { tokens, source, context } = batch[i] as Wanted;
       const computeMs = (ms * tokens.length) / count;
-      return { kv, computeMs, created, ...(source && { source }), ...(context && { context }) };
+      return {
+        kv,
+        computeMs,
+        created,
+        ...(source && { source }),
+        ...(context && { context }),
+        ...(seen && { details: packStatistics(seen) }),
+      };
     });
   }
 }

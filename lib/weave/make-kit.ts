@@ -35,6 +35,7 @@ export interface MadeKit {
  */
 export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Promise<MadeKit> {
   const { engine, store: givenStore, costs = new CostModel(), system, warmup = 'prefix' } = options;
+  const { statistics = false } = options;
   const { retriever = bm25Retriever(), chunker = recursiveChunker() } = options;
   const { cells = Math.min(engine.model.contextLength, 4096) } = options;
   if (!Number.isSafeInteger(cells) || cells < 1) {
@@ -62,7 +63,7 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   const tokens = layout.prefix;
   const prefix = new CanonicalPrefix({ ...common, arena, tokens, key: prefixKey, lifetime });
   const isForgotten = (key: string) => wanted.isForgotten(key);
-  const library = new KvLibrary({ ...common, arena, prefix, isForgotten });
+  const library = new KvLibrary({ ...common, arena, prefix, statistics, isForgotten });
   const room = Math.max(0, Math.min(cells, model.contextLength - layout.prefix.length));
   const segments = segmentSize(room);
   const own = (chunk: Chunk) => wanted.of(chunk);
@@ -86,7 +87,7 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
     library,
     wanted,
     encodings,
-    segments: new SegmentMaker({ ...common, prefix, cells: budget, library, segments }),
+    segments: new SegmentMaker({ ...common, prefix, cells: budget, library, segments, statistics }),
     forgetter: new Forgetter({ store, writer, wanted, registry, neutral }),
     chunker,
     retriever,

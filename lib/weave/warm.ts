@@ -1,6 +1,7 @@
 import type { Chunk } from '../document.js';
 import { kvBytesPerToken } from '../engine/model-info.js';
 import { InvalidArgumentError } from '../errors.js';
+import type { StoreStats } from '../store/store-stats.js';
 import type { WeaveKit } from './kit.js';
 import type { KvBudget, WarmOptions, WarmReport } from './options.js';
 import { WarmPassages } from './warm-passages.js';
@@ -45,6 +46,11 @@ export function checkBudget(budget: KvBudget = {}): void {
 }
 
 async function limitsOf(kit: WeaveKit, budget: KvBudget = {}): Promise<WarmLimits> {
-  const { milliseconds = 10_000, bytes = (await kit.store.stats()).maxBytes } = budget;
+  const { milliseconds = 10_000, bytes = mostKept(await kit.store.stats()) } = budget;
   return { milliseconds, bytes };
+}
+
+/** Bytes that a store can hold without letting go of what it was just given: of several, what the largest holds. */
+function mostKept({ maxBytes, tiers = [] }: StoreStats): number {
+  return tiers.length > 0 ? Math.max(...tiers.map(mostKept)) : maxBytes;
 }

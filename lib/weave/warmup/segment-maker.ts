@@ -1,5 +1,6 @@
 import { deferred } from '../../deferred.js';
 import type { ModelInfo } from '../../engine/model-info.js';
+import { packStatistics } from '../../encode/packed-statistics.js';
 import { type EncodedDocumentChunk, encodeDocument } from '../../encode/encode-document.js';
 import type { SegmentOptions } from '../../encode/segments.js';
 import type { ChunkKv } from '../../engine/chunk-kv.js';
@@ -24,6 +25,8 @@ export interface SegmentMakerOptions {
   readonly costs: CostModel;
   /** As the documents were planned. */
   readonly segments: SegmentOptions;
+  /** Whether attention statistics are kept with each passage's KV; default false. */
+  readonly statistics?: boolean;
 }
 
 export interface MakeOptions {
@@ -132,7 +135,7 @@ export class SegmentMaker {
     missing: ReadonlySet<PlannedChunk>,
     signal: AbortSignal,
   ): Promise<[PlannedChunk, ChunkRecord][]> {
-    const { model, prefix, cells, costs, segments } = this.#options;
+    const { model, prefix, cells, costs, segments, statistics = false } = this.#options;
     const { tokens, spans } = segment.plan;
     const records: [PlannedChunk, ChunkRecord][] = [];
     const lease = await cells.acquire(segment.tokens, signal);
@@ -145,6 +148,7 @@ export class SegmentMaker {
         spans,
         segments,
         only: [segment.number],
+        statistics,
         signal,
       });
       for await (const { chunks, computeMs } of encoding) {
@@ -163,7 +167,7 @@ export class SegmentMaker {
 
 function recordOf(
   { own: { source }, context }: PlannedChunk,
-  { kv, computeMs }: EncodedDocumentChunk,
+  { kv, computeMs, statistics }: EncodedDocumentChunk,
 ): ChunkRecord {
   return {
     kv: kv as ChunkKv,
@@ -171,5 +175,6 @@ function recordOf(
     created: Date.now(),
     ...(source && { source }),
     ...(context && { context }),
+    ...(statistics && { details: packStatistics(statistics) }),
   };
 }
