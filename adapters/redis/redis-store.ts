@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ChunkKv } from '../../lib/engine/chunk-kv.js';
 import { DisposedError } from '../../lib/errors.js';
-import { assertKey } from '../../lib/store/chunk-key.js';
+import { type Access, accessOf, assertKey } from '../../lib/store/chunk-key.js';
 import type {
   ChunkRecord,
   ChunkStore,
@@ -56,6 +56,7 @@ const readAttempts = 3;
 const writingMs = 60_000;
 
 class RecordsInRedis implements RedisStore {
+  readonly access: Required<Access>;
   readonly #options: CheckedOptions;
   readonly #meter: StoreMeter;
   readonly #connection: Connection;
@@ -69,6 +70,7 @@ class RecordsInRedis implements RedisStore {
   #closing: Promise<void> | undefined;
 
   constructor(options: CheckedOptions) {
+    this.access = accessOf(options);
     this.#options = options;
     this.#meter = new StoreMeter(options.name, options.onEvent);
     this.#connection = new Connection({ ...options, client: options.client });

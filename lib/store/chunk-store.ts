@@ -1,5 +1,6 @@
 import type { ChunkKv, LayerRange } from '../engine/chunk-kv.js';
 import type { KvLayout } from '../engine/model-info.js';
+import type { Access } from './chunk-key.js';
 import type { EvictionReason, StoreStats } from './store-stats.js';
 
 export type { StoreStats } from './store-stats.js';
@@ -13,6 +14,8 @@ export type { StoreStats } from './store-stats.js';
  * {@link close}, and with the signal's reason when it aborts.
  */
 export interface ChunkStore extends AsyncDisposable {
+  /** Whose records these are. A weave of another tenant or label refuses the store; absent where it cannot tell. */
+  readonly access?: Required<Access>;
   get(key: string, options?: GetOptions): Promise<ChunkRecord | undefined>;
   /**
    * Reads layers one after another, each as KV of that layer alone, to be spliced while later ones are still being

@@ -1,7 +1,7 @@
 import type { ChunkKv } from '../engine/chunk-kv.js';
 import { DisposedError, InvalidArgumentError } from '../errors.js';
 import { BlockSums, type ByteSum, wordSum } from './block-sums.js';
-import { assertKey, chunkOf } from './chunk-key.js';
+import { type Access, accessOf, assertKey, chunkOf } from './chunk-key.js';
 import type {
   ChunkRecord,
   ChunkStore,
@@ -19,7 +19,7 @@ import { StoreMeter } from './meter.js';
 import { assertRecord, infoOf, layerOf, layersToRead, recordBytes } from './record.js';
 import type { StoreListener } from './store-stats.js';
 
-export interface MemoryStoreOptions {
+export interface MemoryStoreOptions extends Access {
   /** Bound in bytes. Default 512 MiB. */
   readonly maxBytes?: number;
   /** Which records go first when the store is full; default {@link lruPolicy}. */
@@ -37,7 +37,7 @@ export interface MemoryStoreOptions {
   readonly onEvent?: StoreListener;
 }
 
-/** A store in this process's memory. */
+/** A store in this process's memory, of one tenant and label: who has it can list, clear and evict all it holds. */
 export interface MemoryStore extends ChunkStore {
   used(key: string, use: RecordUse): Promise<void>;
   /**
@@ -65,7 +65,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     );
   }
   return new RecordsInMemory(
-    { maxBytes, checkEvery, sum },
+    { maxBytes, checkEvery, sum, access: accessOf(options) },
     eviction(),
     new StoreMeter(name, onEvent),
   );
@@ -82,9 +82,12 @@ interface Held {
   untilCheck: number;
 }
 
-type Settings = Required<Pick<MemoryStoreOptions, 'maxBytes' | 'checkEvery' | 'sum'>>;
+interface Settings extends Required<Pick<MemoryStoreOptions, 'maxBytes' | 'checkEvery' | 'sum'>> {
+  readonly access: Required<Access>;
+}
 
 class RecordsInMemory implements MemoryStore {
+  readonly access: Required<Access>;
   readonly #records = new Map<string, Held>();
   readonly #pins = new Map<string, number>();
   readonly #settings: Settings;
@@ -94,6 +97,7 @@ class RecordsInMemory implements MemoryStore {
   #closed = false;
 
   constructor(settings: Settings, policy: EvictionPolicy, meter: StoreMeter) {
+    this.access = settings.access;
     this.#settings = settings;
     this.#policy = policy;
     this.#meter = meter;

@@ -4,7 +4,7 @@ import { InvalidArgumentError } from '../errors.js';
 import { createPromptLayout } from '../prompt.js';
 import { CostModel } from '../reuse/cost/cost-model.js';
 import { bm25Retriever } from '../retrieve/bm25.js';
-import { keyScope } from '../store/chunk-key.js';
+import { accessOf, describeAccess, isSameAccess, keyScope } from '../store/chunk-key.js';
 import { memoryStore } from '../store/memory-store.js';
 import { BackgroundWriter } from './background-writer.js';
 import { CellBudget } from './cell-budget.js';
@@ -41,6 +41,7 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   if (!Number.isSafeInteger(cells) || cells < 1) {
     throw new InvalidArgumentError(`cells is ${cells}; give a whole number of at least 1.`);
   }
+  assertAccess(options);
   const { model } = engine;
   const layout = await createPromptLayout(engine, {
     ...options.prompt,
@@ -52,7 +53,7 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   // Prefix and warm-up text are shared by all, so their cells come on top of those that were asked for.
   const shared = layout.prefix.length + (text?.length ?? 0);
   const arena = await engine.createArena({ cells: cells + shared });
-  const ownStore = givenStore ? undefined : memoryStore();
+  const ownStore = givenStore ? undefined : memoryStore(accessOf(options));
   const store = givenStore ?? (ownStore as NonNullable<typeof ownStore>);
   const writer = new BackgroundWriter(store);
   const wanted = new WantedPassages(layout, keys);
@@ -94,6 +95,17 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
     registry,
   };
   return { kit, ...(ownStore && { ownStore }) };
+}
+
+/** A store of others would be listed, and its records evicted, by those who must not know of them. */
+function assertAccess({ store, ...options }: WeaveOptions): void {
+  if (!store?.access) return;
+  const own = accessOf(options);
+  if (isSameAccess(store.access, own)) return;
+  throw new InvalidArgumentError(
+    `The store was opened for ${describeAccess(store.access)}, the weave is for ${describeAccess(own)}; ` +
+      'give both the same tenant and label.',
+  );
 }
 
 async function keysOf({ engine, tenant, label }: WeaveOptions, prefix: Int32Array) {

@@ -1,7 +1,7 @@
 import { lstat, unlink } from 'node:fs/promises';
 import { DisposedError, StoreError } from '../../../lib/errors.js';
 import type { ChunkKv } from '../../../lib/engine/chunk-kv.js';
-import { assertKey, chunkOf } from '../../../lib/store/chunk-key.js';
+import { type Access, accessOf, assertKey, chunkOf } from '../../../lib/store/chunk-key.js';
 import type {
   ChunkRecord,
   ChunkStore,
@@ -72,6 +72,7 @@ export function folderStore(options: FolderStoreOptions): FolderStore {
 }
 
 class RecordsInFolder implements FolderStore {
+  readonly access: Required<Access>;
   readonly #options: CheckedOptions;
   readonly #meter: StoreMeter;
   readonly #folder: Promise<OpenFolder>;
@@ -82,6 +83,7 @@ class RecordsInFolder implements FolderStore {
   #closed = false;
 
   constructor(options: CheckedOptions) {
+    this.access = accessOf(options);
     this.#options = options;
     this.#meter = new StoreMeter(options.name, options.onEvent);
     this.#folder = openFolder(options, this.#meter);

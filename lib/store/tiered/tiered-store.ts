@@ -1,7 +1,7 @@
 import type { ChunkKv } from '../../engine/chunk-kv.js';
 import { DisposedError, InvalidArgumentError, StoreError } from '../../errors.js';
 import { CostModel } from '../../reuse/cost/cost-model.js';
-import { assertKey } from '../chunk-key.js';
+import { type Access, assertKey } from '../chunk-key.js';
 import type {
   ChunkRecord,
   ChunkStore,
@@ -22,7 +22,12 @@ import { assertRecord, layersToRead, recordBytes } from '../record.js';
 import type { EvictionReason, MissReason } from '../store-stats.js';
 import { Flights } from './flights.js';
 import { joinLayers, type LayersProgress, noLayers, readLayers } from './layers.js';
-import { type TieredStoreOptions, type TierOptions, tierSettings } from './options.js';
+import {
+  commonAccess,
+  type TieredStoreOptions,
+  type TierOptions,
+  tierSettings,
+} from './options.js';
 import { Tier, type TierBacklog } from './tier.js';
 
 /** Several stores used as one. */
@@ -97,6 +102,7 @@ interface Reading {
 class Tiers implements TieredStore {
   readonly tiers: readonly ChunkStore[];
   readonly costs: CostModel;
+  readonly access?: Required<Access>;
   readonly lease?: NonNullable<ChunkStore['lease']>;
   readonly #tiers: readonly Tier[];
   readonly #meter: StoreMeter;
@@ -123,6 +129,8 @@ class Tiers implements TieredStore {
         ),
     );
     this.tiers = settings.map(({ store }) => store);
+    const access = commonAccess(settings);
+    if (access) this.access = access;
     const shared = this.#tiers.find(({ store }) => store.lease);
     if (shared) this.lease = (key, leasing) => this.#lease(shared, key, leasing);
   }
