@@ -46,7 +46,15 @@ export function saveCosts(
     writeFileSync(beside, JSON.stringify(costs.snapshot()), { mode: 0o600, flag: 'wx' });
     renameSync(beside, path);
   } catch (error) {
-    rmSync(beside, { force: true });
+    removeQuietly(beside);
     onProblem(`What this run measured is not kept: ${(error as Error).message}`);
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Where its folder is none, it was not made.
   }
 }

@@ -53,6 +53,11 @@ async function survives(
   return stays;
 }
 
+const get = (store: ChunkStore) => store.get(hot);
+const layers = async (store: ChunkStore) => {
+  for await (const kv of store.getLayers(hot)) expect(kv.tokens.length).toBe(5);
+};
+
 async function bytesOf(store: ChunkStore, record: ChunkRecord): Promise<number> {
   await store.put(hot, record);
   const { bytes } = await store.stats();
@@ -73,10 +78,6 @@ describe.each([
 ])('over %s', (_, create) => {
   test('what a faster tier gives out all the time is not evicted from a slower one', async () => {
     const maxBytes = Math.floor(3.5 * (await bytesOf(create(), sampleRecord())));
-    const get = (store: ChunkStore) => store.get(hot);
-    const layers = async (store: ChunkStore) => {
-      for await (const kv of store.getLayers(hot)) expect(kv.tokens.length).toBe(5);
-    };
     expect(await survives(create(maxBytes), get, 0)).toBe(true);
     expect(await survives(create(maxBytes), layers, 0)).toBe(true);
     // So it is being told of uses that keeps it.
