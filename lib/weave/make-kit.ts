@@ -35,11 +35,16 @@ export interface MadeKit {
  */
 export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Promise<MadeKit> {
   const { engine, store: givenStore, costs = new CostModel(), system, warmup = 'prefix' } = options;
-  const { statistics = false } = options;
+  const { statistics = false, maxVariants = 8 } = options;
   const { retriever = bm25Retriever(), chunker = recursiveChunker() } = options;
   const { cells = Math.min(engine.model.contextLength, 4096) } = options;
   if (!Number.isSafeInteger(cells) || cells < 1) {
     throw new InvalidArgumentError(`cells is ${cells}; give a whole number of at least 1.`);
+  }
+  if (!Number.isSafeInteger(maxVariants) || maxVariants < 1) {
+    throw new InvalidArgumentError(
+      `maxVariants is ${maxVariants}; give a whole number of at least 1.`,
+    );
   }
   assertAccess(options);
   const { model } = engine;
@@ -55,7 +60,7 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   const arena = await engine.createArena({ cells: cells + shared });
   const ownStore = givenStore ? undefined : memoryStore(accessOf(options));
   const store = givenStore ?? (ownStore as NonNullable<typeof ownStore>);
-  const writer = new BackgroundWriter(store);
+  const writer = new BackgroundWriter(store, { maxVariants });
   const wanted = new WantedPassages(layout, keys);
   const registry = new Registry();
   const budget = new CellBudget(cells);
@@ -88,7 +93,15 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
     library,
     wanted,
     encodings,
-    segments: new SegmentMaker({ ...common, prefix, cells: budget, library, segments, statistics }),
+    segments: new SegmentMaker({
+      ...common,
+      prefix,
+      cells: budget,
+      library,
+      segments,
+      statistics,
+      maxVariants,
+    }),
     forgetter: new Forgetter({ store, writer, wanted, registry, neutral }),
     chunker,
     retriever,

@@ -41,6 +41,11 @@ export interface WeaveOptions extends AskDefaults {
    */
   readonly warmup?: Warmup;
   /**
+   * Most variants that are kept of a passage whose text occurs again and again, each made in the sight of other text; the
+   * one used least often goes. Default 8.
+   */
+  readonly maxVariants?: number;
+  /**
    * Keep with each passage's KV whom its tokens attended to when it was made in the sight of other text (see
    * `EncodingStatistics`), which {@link contextPolicy} and other policies go by. Making KV takes longer by about a tenth;
    * records grow by less than 1%. KV that is there already is not made anew for it. Default false.

@@ -25,6 +25,8 @@ export interface SegmentMakerOptions {
   readonly costs: CostModel;
   /** As the documents were planned. */
   readonly segments: SegmentOptions;
+  /** Most variants of a passage that are kept. */
+  readonly maxVariants: number;
   /** Whether attention statistics are kept with each passage's KV; default false. */
   readonly statistics?: boolean;
 }
@@ -57,11 +59,15 @@ export class SegmentMaker {
     return costs.predictCompute({ tokens, before: prefix.length });
   }
 
-  /** The passages whose KV is not there as the segment gives it. */
+  /**
+   * The passages whose KV is not there as the segment gives it. Of those that have as many variants as are kept none is
+   * missing: another would push out one of them, which would be missing then, for ever.
+   */
   async missing({ chunks }: PlannedSegment): Promise<ReadonlySet<PlannedChunk>> {
     const missing = new Set(chunks.values());
     await inParallel(parallel, [...missing], async (chunk) => {
-      if (await this.#options.library.has(chunk.key)) missing.delete(chunk);
+      const { library } = this.#options;
+      if ((await library.has(chunk.key)) || (await this.#hasEnough(chunk))) missing.delete(chunk);
     });
     return missing;
   }
@@ -97,6 +103,20 @@ export class SegmentMaker {
     }
     await this.#options.writer.room();
     return made;
+  }
+
+  async #hasEnough({ own, key }: PlannedChunk): Promise<boolean> {
+    if (key === own.key) return false;
+    const { store, maxVariants } = this.#options;
+    let count = 0;
+    try {
+      for await (const variant of store.list({ chunk: own.key })) {
+        if (variant !== own.key && ++count >= maxVariants) return true;
+      }
+    } catch {
+      // Whoever cannot be asked has none.
+    }
+    return false;
   }
 
   /** False while another process computes the segment and nobody wants to wait for that. */
