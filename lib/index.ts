@@ -110,6 +110,7 @@ export type {
   RecordInfo,
   RecordNotes,
   RecordSource,
+  RecordUse,
   StoreCallOptions,
 } from './store/chunk-store.js';
 export type {
@@ -149,6 +150,8 @@ export type {
   EvictionPolicyFactory,
   EvictionUse,
 } from './store/eviction/policy.js';
+export type { ByteSum } from './store/block-sums.js';
+export type { AdmissionOptions } from './store/eviction/ranked.js';
 export { reusePolicy } from './store/eviction/reuse.js';
 export { StoreMeter } from './store/meter.js';
 export { memoryStore, type MemoryStore, type MemoryStoreOptions } from './store/memory-store.js';
@@ -214,7 +217,7 @@ export {
 } from './encode/packed-statistics.js';
 export { type Segment, type SegmentOptions, segmentsOf } from './encode/segments.js';
 export { meanKv } from './encode/mean-kv.js';
-export type { EncodingStatistics, InterAttention } from './encode/statistics.js';
+export type { EncodingStatistics, InterAttention, LayerStatistics } from './encode/statistics.js';
 export type { ArenaOptions, KvEngine } from './engine/engine.js';
 export type {
   AttentionRequest,

@@ -8,6 +8,7 @@ import {
   memoryStore,
   questionPolicy,
   type Retriever,
+  type TieredStore,
   tieredStore,
   type Warmup,
   type Weave,
@@ -19,6 +20,7 @@ import type { Io } from './command.js';
 import { share, wholeNumber } from './flags.js';
 import { counted, formatBytes, formatCount, formatTime } from './report/format.js';
 import type { Terminal } from './report/terminal.js';
+import { costsFile, loadCosts, saveCosts } from './saved-costs.js';
 import { UsageError } from './usage-error.js';
 
 /** What the user's folder of chunk KV may hold unless CHUNKWEAVE_KV_BYTES says otherwise. */
@@ -37,9 +39,39 @@ export function openFolderStore(
   return folderStore({ directory: join(cacheFolder(env, cwd), 'kv'), maxBytes, ...options });
 }
 
-/** Chunk KV in memory, and in the user's cache folder for the next run. */
-export function openStore(io: Io): ChunkStore {
-  return tieredStore([memoryStore(), openFolderStore(io)]);
+/** Chunk KV, and what loading and computing it takes here. */
+export interface SessionStore extends TieredStore {
+  /** Keeps what was measured for the next run, then closes as any store does. */
+  close(): Promise<void>;
+}
+
+/**
+ * Chunk KV in memory, and in the user's cache folder for the next run. Its cost model is that of the weave as well, and
+ * knows what earlier runs with this model on this device have measured.
+ */
+export function openStore(
+  io: Io,
+  { model, device }: Pick<GgmlEngine, 'model' | 'device'>,
+  terminal: Terminal,
+): SessionStore {
+  const path = costsFile(cacheFolder(io.env, io.cwd), model, device.name);
+  const note = (problem: string) => terminal.note(problem);
+  const costs = loadCosts(path, note);
+  const store = tieredStore(
+    [
+      { store: memoryStore(), name: 'memory' },
+      { store: openFolderStore(io), name: 'disk' },
+    ],
+    {
+      costs,
+    },
+  );
+  const close = store.close.bind(store);
+  store.close = () => {
+    saveCosts(path, costs, note);
+    return close();
+  };
+  return store;
 }
 
 /** What is kept, of how much may be, in a few words. */
@@ -74,14 +106,14 @@ export function askDefaults(values: Partial<Record<keyof typeof askFlags, string
 
 export interface SessionParts {
   readonly engine: GgmlEngine;
-  readonly store: ChunkStore;
+  readonly store: TieredStore;
   readonly retriever: Retriever;
   readonly warmup: Warmup;
   readonly defaults?: AskDefaults;
 }
 
 export function openWeave({ defaults, ...parts }: SessionParts): Promise<Weave> {
-  return createWeave({ ...parts, ...defaults });
+  return createWeave({ ...parts, costs: parts.store.costs, ...defaults });
 }
 
 /** Shows how an answer comes about: what new passages will take before they are made, and what goes on. */

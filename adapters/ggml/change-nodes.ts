@@ -1,6 +1,12 @@
 import type { Graph } from './graph.js';
 import type { TensorPtr } from './native/pointer.js';
-import { keyMagnitude, type LayerCells, type LayerTap, type ModelParts, rotate } from './transformer.js';
+import {
+  keyMagnitude,
+  type LayerCells,
+  type LayerTap,
+  type ModelParts,
+  rotate,
+} from './transformer.js';
 
 /** Which rows of a piece are compared with their cells, and which spans they are summed over. */
 export interface ChangeSpec {
@@ -52,13 +58,7 @@ export class ChangeNodes {
       const columns = ggml.cont(ctx, ggml.transpose(ctx, rows));
       return this.#graph.output(ggml.mulMat(ctx, columns, this.#members));
     };
-    const heads = ggml.reshape3d(
-      ctx,
-      change(tap.key, cells.keys),
-      hp.headDim,
-      hp.kvHeads,
-      count,
-    );
+    const heads = ggml.reshape3d(ctx, change(tap.key, cells.keys), hp.headDim, hp.kvHeads, count);
     const magnitude = 1 / keyMagnitude(hp, layer);
     const turned = rotate(this.#graph, this.#model, layer, heads, this.#back, magnitude);
     this.#sums.push({

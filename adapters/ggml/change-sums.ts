@@ -72,7 +72,8 @@ export class ChangeMeans {
       const offset = (layer - layers.from) * values.length;
       for (let i = 0; i < values.length; i++) {
         const count = rows[Math.floor(i / width)] as number;
-        if (count > 0) target[offset + i] = (target[offset + i] as number) + (values[i] as number) / count;
+        if (count > 0)
+          target[offset + i] = (target[offset + i] as number) + (values[i] as number) / count;
       }
     };
     for (const [i, { keys, values }] of sums.entries()) {

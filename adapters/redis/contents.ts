@@ -73,8 +73,8 @@ export class Contents {
   }
 
   /** @throws ServerFailure */
-  async touch(key: string): Promise<void> {
-    await this.#run(touchScript, [key]);
+  async touch(key: string, uses: number): Promise<void> {
+    await this.#run(touchScript, [key, String(uses)]);
   }
 
   /** How often a record was used, and when last, in milliseconds since the epoch. @throws ServerFailure */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ChunkKv } from '../../lib/engine/chunk-kv.js';
 import { DisposedError } from '../../lib/errors.js';
-import { assertKey } from '../../lib/store/chunk-key.js';
+import { type Access, accessOf, assertKey } from '../../lib/store/chunk-key.js';
 import type {
   ChunkRecord,
   ChunkStore,
@@ -11,6 +11,7 @@ import type {
   LeaseOptions,
   ListOptions,
   RecordInfo,
+  RecordUse,
   StoreCallOptions,
 } from '../../lib/store/chunk-store.js';
 import { StoreMeter } from '../../lib/store/meter.js';
@@ -30,6 +31,7 @@ import type { OpenRecord } from '../record/server-records.js';
 /** Chunk KV in Redis or Valkey. */
 export interface RedisStore extends ChunkStore {
   lease(key: string, options: LeaseOptions): Promise<Lease | undefined>;
+  used(key: string, use: RecordUse): Promise<void>;
 }
 
 /**
@@ -54,6 +56,7 @@ const readAttempts = 3;
 const writingMs = 60_000;
 
 class RecordsInRedis implements RedisStore {
+  readonly access: Required<Access>;
   readonly #options: CheckedOptions;
   readonly #meter: StoreMeter;
   readonly #connection: Connection;
@@ -67,6 +70,7 @@ class RecordsInRedis implements RedisStore {
   #closing: Promise<void> | undefined;
 
   constructor(options: CheckedOptions) {
+    this.access = accessOf(options);
     this.#options = options;
     this.#meter = new StoreMeter(options.name, options.onEvent);
     this.#connection = new Connection({ ...options, client: options.client });
@@ -182,6 +186,11 @@ class RecordsInRedis implements RedisStore {
     return leases.take(key, ttlMs, { signal });
   }
 
+  async used(key: string, { unseen = 0 }: RecordUse): Promise<void> {
+    this.#check(key);
+    if (unseen >= 1) this.#touch(key, Math.floor(unseen));
+  }
+
   close(): Promise<void> {
     this.#closed = true;
     this.#closing ??= this.#close();
@@ -247,9 +256,9 @@ class RecordsInRedis implements RedisStore {
     for (const { key, bytes } of evicted) this.#meter.evict(key, bytes, 'space');
   }
 
-  /** Counts a use, after the record was given out. */
-  #touch(key: string): void {
-    const touching = this.#server.then(({ contents }) => ifServed(contents.touch(key)));
+  /** Counts uses, after the record was given out. */
+  #touch(key: string, uses = 1): void {
+    const touching = this.#server.then(({ contents }) => ifServed(contents.touch(key, uses)));
     track(this.#uses, touching).catch(() => {});
   }
 

@@ -125,12 +125,12 @@ end
 return { 1, isWhole() and 1 or 0, evicted, expired }
 `);
 
-/** Counts a use. ARGV: key. */
+/** Counts uses. ARGV: key, how many. */
 export const touchScript = script(`
 local key = ARGV[2]
 if redis.call('HEXISTS', sizes, key) == 0 and not adopt(key) then return 0 end
 redis.call('ZADD', used, now(), key)
-return redis.call('HINCRBY', hits, key, 1)
+return redis.call('HINCRBY', hits, key, ARGV[3])
 `);
 
 /** Forgets a record that is gone. ARGV: key. */

@@ -1,6 +1,6 @@
 import type { ChunkKv } from '../../lib/engine/chunk-kv.js';
 import { DisposedError } from '../../lib/errors.js';
-import { accessName, assertKey } from '../../lib/store/chunk-key.js';
+import { type Access, accessName, accessOf, assertKey } from '../../lib/store/chunk-key.js';
 import type {
   ChunkRecord,
   ChunkStore,
@@ -64,6 +64,7 @@ interface Parts {
 }
 
 class RecordsInBucket implements S3Store {
+  readonly access: Required<Access>;
   readonly #options: CheckedOptions;
   readonly #meter: StoreMeter;
   readonly #bucket: Bucket;
@@ -76,6 +77,7 @@ class RecordsInBucket implements S3Store {
   #closing: Promise<void> | undefined;
 
   constructor(options: CheckedOptions) {
+    this.access = accessOf(options);
     this.#options = options;
     this.#meter = new StoreMeter(options.name, options.onEvent);
     this.#bucket = new Bucket({ ...options, client: options.client });

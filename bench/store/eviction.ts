@@ -17,6 +17,7 @@ const CAPACITY = 0.1;
 const policies: Readonly<Record<string, EvictionPolicyFactory>> = {
   lru: lruPolicy,
   gdsf: gdsfPolicy,
+  gdsfAdmission: () => gdsfPolicy({ admission: true }),
   reuse: reusePolicy,
 };
 

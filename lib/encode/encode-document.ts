@@ -134,6 +134,7 @@ function outputsOf(
     ...(statistics && {
       attention: {
         layers: model.probeLayers,
+        perLayer: true,
         groups: [0],
         spans: seenBy(spans, segment).map(({ span }) => moved(span, prefix.length - start)),
       },

@@ -10,19 +10,30 @@ export interface PackedStatistics {
   readonly intra: number;
   /** Half precision, `[tokens]`: mass of at most the number of heads. */
   readonly byToken: Uint8Array;
+  /** Half precision, `[2][layers][tokens]`: {@link EncodingStatistics.byLayer}, inter before intra. */
+  readonly byLayer?: Uint8Array;
 }
 
 export function packStatistics(statistics: EncodingStatistics): PackedStatistics {
-  const { layers, inter, intra, interByToken } = statistics;
-  const byToken = new Uint8Array(2 * interByToken.length);
-  writeFloats(interByToken, byToken);
+  const { layers, inter, intra, interByToken, byLayer } = statistics;
   return {
     kind: 'encoding-statistics',
     layers: [...layers],
     inter: inter.flatMap(({ chunk, tokens, mass }) => [chunk, tokens, mass]),
     intra,
-    byToken,
+    byToken: halvesOf(interByToken),
+    ...(byLayer && { byLayer: halvesOf(byLayer.inter, byLayer.intra) }),
   };
+}
+
+function halvesOf(...lists: readonly Float32Array[]): Uint8Array {
+  const bytes = new Uint8Array(lists.reduce((sum, list) => sum + 2 * list.length, 0));
+  let at = 0;
+  for (const list of lists) {
+    writeFloats(list, bytes.subarray(at));
+    at += 2 * list.length;
+  }
+  return bytes;
 }
 
 /** What {@link packStatistics} made; undefined for anything else, such as the details of an older record. */
@@ -39,12 +50,19 @@ export function unpackStatistics(details: unknown): EncodingStatistics | undefin
     a += mass / (tokens * count);
   }
   const b = intra / tokens ** 2;
-  return { tokens, layers, inter, intra, interByToken, a, b, cci: 1 / (1 + Math.exp(-a / b)) };
+  const cci = 1 / (1 + Math.exp(-a / b));
+  const values = details.byLayer && floatsOf(details.byLayer);
+  const half = layers.length * tokens;
+  const byLayer = values?.length === 2 * half && {
+    inter: values.subarray(0, half),
+    intra: values.subarray(half),
+  };
+  return { tokens, layers, inter, intra, interByToken, ...(byLayer && { byLayer }), a, b, cci };
 }
 
 function isPacked(details: unknown): details is PackedStatistics {
   if (typeof details !== 'object' || details === null) return false;
-  const { kind, layers, inter, intra, byToken } = details as Partial<PackedStatistics>;
+  const { kind, layers, inter, intra, byToken, byLayer } = details as Partial<PackedStatistics>;
   return (
     kind === 'encoding-statistics' &&
     isNumbers(layers) &&
@@ -54,7 +72,8 @@ function isPacked(details: unknown): details is PackedStatistics {
     intra > 0 &&
     ArrayBuffer.isView(byToken) &&
     byToken.byteLength > 0 &&
-    byToken.byteLength % 2 === 0
+    byToken.byteLength % 2 === 0 &&
+    (byLayer === undefined || ArrayBuffer.isView(byLayer))
   );
 }
 

@@ -13,12 +13,22 @@ export interface EncodingStatistics {
   readonly intra: number;
   /** Of each token, the mass on all earlier chunks: `[tokens]`. */
   readonly interByToken: Float32Array;
+  /** The same and that on the chunk itself, layer by layer; absent in older records. */
+  readonly byLayer?: LayerStatistics;
   /** Equation 9. */
   readonly a: number;
   /** Equation 10. */
   readonly b: number;
   /** Cache context impact (equation 11), in [0.5, 1): how much the chunk leans on what came before it. */
   readonly cci: number;
+}
+
+/** Mass of each token in each of the layers, summed over heads: `[layers][tokens]`. */
+export interface LayerStatistics {
+  /** On all earlier chunks. */
+  readonly inter: Float32Array;
+  /** On the chunk's own tokens. */
+  readonly intra: Float32Array;
 }
 
 export interface InterAttention {
@@ -28,7 +38,7 @@ export interface InterAttention {
 }
 
 export interface StatisticsInput {
-  /** `[rows][seen]`, summed over heads and layers. */
+  /** `[layers][rows][seen]`, summed over heads. */
   readonly bySpan: Float32Array;
   readonly layers: readonly number[];
   /** The chunk's rows. */
@@ -48,15 +58,26 @@ export function statisticsOf({
   const tokens = rows.end - rows.start;
   const columns = seen.length;
   const share = 1 / Math.max(1, layers.length);
+  const allRows = bySpan.length / Math.max(1, layers.length * columns);
   const masses = new Float64Array(columns);
   const interByToken = new Float32Array(tokens);
-  for (let row = rows.start; row < rows.end; row++) {
-    for (let column = 0; column < columns; column++) {
-      const other = seen[column]?.chunk as number;
-      if (other > chunk) break;
-      const mass = (bySpan[row * columns + column] as number) * share;
-      (masses[column] as number) += mass;
-      if (other < chunk) (interByToken[row - rows.start] as number) += mass;
+  const byLayer = {
+    inter: new Float32Array(layers.length * tokens),
+    intra: new Float32Array(layers.length * tokens),
+  };
+  for (let layer = 0; layer < layers.length; layer++) {
+    for (let token = 0; token < tokens; token++) {
+      const at = (layer * allRows + rows.start + token) * columns;
+      const place = layer * tokens + token;
+      for (let column = 0; column < columns; column++) {
+        const other = seen[column]?.chunk as number;
+        if (other > chunk) break;
+        const mass = bySpan[at + column] as number;
+        (masses[column] as number) += mass * share;
+        if (other < chunk) (byLayer.inter[place] as number) += mass;
+        else (byLayer.intra[place] as number) += mass;
+      }
+      (interByToken[token] as number) += (byLayer.inter[place] as number) * share;
     }
   }
   const inter: InterAttention[] = [];
@@ -70,5 +91,6 @@ export function statisticsOf({
     a += mass / (tokens * count);
   }
   const b = intra / tokens ** 2;
-  return { tokens, layers, inter, intra, interByToken, a, b, cci: 1 / (1 + Math.exp(-a / b)) };
+  const cci = 1 / (1 + Math.exp(-a / b));
+  return { tokens, layers, inter, intra, interByToken, byLayer, a, b, cci };
 }

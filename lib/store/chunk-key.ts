@@ -25,6 +25,21 @@ export interface Access {
   readonly label?: string;
 }
 
+/** Names and defaults filled in. */
+export function accessOf({ tenant = publicTenant, label = noLabel }: Access): Required<Access> {
+  return { tenant, label };
+}
+
+export function isSameAccess(a: Required<Access>, b: Required<Access>): boolean {
+  return a.tenant === b.tenant && a.label === b.label;
+}
+
+/** For messages. */
+export function describeAccess({ tenant, label }: Required<Access>): string {
+  const of = `tenant ${JSON.stringify(tenant)}`;
+  return label === noLabel ? of : `${of} and label ${JSON.stringify(label)}`;
+}
+
 /** What all chunks of a weave have in common: where their KV may be used. */
 export interface KeyScopeParts extends Access {
   readonly model: Pick<ModelInfo, 'fingerprint' | 'kv'>;

@@ -1,5 +1,6 @@
 import type { ChunkKv, LayerRange } from '../engine/chunk-kv.js';
 import type { KvLayout } from '../engine/model-info.js';
+import type { Access } from './chunk-key.js';
 import type { EvictionReason, StoreStats } from './store-stats.js';
 
 export type { StoreStats } from './store-stats.js';
@@ -13,6 +14,8 @@ export type { StoreStats } from './store-stats.js';
  * {@link close}, and with the signal's reason when it aborts.
  */
 export interface ChunkStore extends AsyncDisposable {
+  /** Whose records these are. A weave of another tenant or label refuses the store; absent where it cannot tell. */
+  readonly access?: Required<Access>;
   get(key: string, options?: GetOptions): Promise<ChunkRecord | undefined>;
   /**
    * Reads layers one after another, each as KV of that layer alone, to be spliced while later ones are still being
@@ -37,6 +40,21 @@ export interface ChunkStore extends AsyncDisposable {
    * holder that died loses it after `ttlMs`. Stores that are not shared do without.
    */
   lease?(key: string, options: LeaseOptions): Promise<Lease | undefined>;
+  /**
+   * Told of uses that the store did not see, or of what is known of one only afterwards, so that what is popular does
+   * not look old to whoever evicts. Of a record that is not there it does nothing. Stores that do not evict by use, or
+   * count by themselves, do without; a failure is nobody's concern.
+   */
+  used?(key: string, use: RecordUse): Promise<void>;
+}
+
+export interface RecordUse {
+  /** Uses that were not seen here, for example because a faster tier had the record; default 0. */
+  readonly unseen?: number;
+  /**
+   * Share of the record's tokens that had to be computed again for a use that was counted already, in [0, 1].
+   */
+  readonly fixOverhead?: number;
 }
 
 export interface StoreCallOptions {

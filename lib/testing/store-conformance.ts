@@ -184,6 +184,21 @@ const cases: Readonly<Record<string, Case>> = {
     ok(used.lastUsed > record.created, 'the last use');
     equal((await store.stats()).misses, 0, 'misses');
   },
+  'uses that it did not see count as uses, and are no hits': async (open) => {
+    const store = await open();
+    if (!store.used) return;
+    await store.put(sampleKey(1), { ...sampleRecord(), created: Date.now() - 60_000 });
+    await store.used(sampleKey(1), { unseen: 3 });
+    await store.used(sampleKey(1), { fixOverhead: 0.25 });
+    await store.used(sampleKey(2), { unseen: 1, fixOverhead: 1 });
+    await tick();
+    const info = defined(await store.info(sampleKey(1)), 'info');
+    equal(info.hits, 3, 'hits');
+    ok(Date.now() - info.lastUsed < 30_000, 'the last use');
+    equal(await store.has(sampleKey(2)), false, 'a record that is not there');
+    const { hits, misses, records } = await store.stats();
+    equal([hits, misses, records].join(), '0,0,1', 'hits, misses and records');
+  },
   'what was never put is a miss': async (open) => {
     const store = await open();
     equal(await store.get(sampleKey(1)), undefined, 'get');
@@ -350,7 +365,26 @@ const evictionCases: Readonly<Record<string, Case>> = {
   },
 };
 
-const allCases = { ...cases, ...evictionCases };
+const toldCases: Readonly<Record<string, Case>> = {
+  'a record whose uses it is told of does not go first': async (open) => {
+    const probe = await open();
+    if (!probe.used) return;
+    await probe.put(sampleKey(1), sampleRecord());
+    const { bytes } = await probe.stats();
+    await probe.clear();
+    const store = await open(Math.floor(3.5 * bytes));
+    for (let number = 1; number < 20; number++) {
+      await store.put(sampleKey(number), sampleRecord({ seed: number }));
+      await tick();
+      await store.used?.(sampleKey(1), { unseen: 1 });
+      await tick();
+      equal(await store.has(sampleKey(1)), true, `the record in use after ${number}`);
+    }
+    equal((await store.stats()).records, 3, 'records');
+  },
+};
+
+const allCases = { ...cases, ...evictionCases, ...toldCases };
 
 function sameRecord(actual: ChunkRecord | undefined, expected: ChunkRecord): void {
   const record = defined(actual, 'the record');

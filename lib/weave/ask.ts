@@ -15,6 +15,7 @@ import type { Obtained } from './kv-library.js';
 import type { AskOptions } from './options.js';
 import { type Origin, type PreparedPrompt, preparePrompt, sourcesOf } from './prepare.js';
 import { refreshTarget, type Woven } from './refresh.js';
+import { reportUses } from './report-uses.js';
 import type { Shadow } from './shadow/shadow.js';
 
 export interface AskRun {
@@ -194,6 +195,7 @@ async function weaveAll(
     const start = performance.now();
     const { logits } = await carryOut(target, plan, { probed, signal });
     times.refresh = performance.now() - start;
+    reportUses(kit.store, target.passages, woven.obtained, plan);
     const usage = usageOf(prompt, woven, plan, prefix.cached);
     return await use({ sequence, logits, usage, sources, ...(made && { plan }) });
   } finally {

@@ -1,5 +1,7 @@
 import { recordBytes } from '../store/record.js';
-import type { ChunkRecord, ChunkStore } from '../store/chunk-store.js';
+import { chunkOf } from '../store/chunk-key.js';
+import type { ChunkRecord, ChunkStore, RecordInfo } from '../store/chunk-store.js';
+import { putVariant } from '../store/variants.js';
 
 /** Records that wait to be written may take this many bytes before makers of new ones have to wait. */
 const maxPendingBytes = 256 * 2 ** 20;
@@ -12,13 +14,16 @@ interface Pending {
 /** Puts records into a store while answers go on. A record is found here until it is in the store. */
 export class BackgroundWriter {
   readonly #store: ChunkStore;
+  readonly #maxVariants: number;
   readonly #pending = new Map<string, Pending>();
   #bytes = 0;
   /** Records that the store did not keep. */
   refused = 0;
 
-  constructor(store: ChunkStore) {
+  /** @param maxVariants of a chunk that are kept; default any number. */
+  constructor(store: ChunkStore, { maxVariants = Infinity }: { maxVariants?: number } = {}) {
     this.#store = store;
+    this.#maxVariants = maxVariants;
   }
 
   find(key: string): ChunkRecord | undefined {
@@ -54,9 +59,19 @@ export class BackgroundWriter {
 
   async #write(key: string, record: ChunkRecord): Promise<void> {
     try {
-      if (!(await this.#store.put(key, record))) this.refused++;
+      const maxVariants = this.#maxVariants;
+      const isBounded = key !== chunkOf(key) && maxVariants < Infinity;
+      const kept = isBounded
+        ? await putVariant(this.#store, key, record, { maxVariants, usefulness })
+        : await this.#store.put(key, record);
+      if (!kept) this.refused++;
     } catch {
       this.refused++;
     }
   }
+}
+
+/** Of those used as often, the one used longest ago goes first. */
+function usefulness({ hits }: RecordInfo): number {
+  return hits;
 }

@@ -1,4 +1,5 @@
 import type { KvArena } from '../engine/arena.js';
+import { packStatistics } from '../encode/packed-statistics.js';
 import { kvBytesPerToken, type ModelInfo } from '../engine/model-info.js';
 import { deferred } from '../deferred.js';
 import type { CostModel } from '../reuse/cost/cost-model.js';
@@ -8,8 +9,10 @@ import type {
   ChunkStore,
   EncodingContext,
   LoadWorth,
+  RecordInfo,
   RecordSource,
 } from '../store/chunk-store.js';
+import { bestVariant } from '../store/variants.js';
 import { abortable } from './abortable.js';
 import type { BackgroundWriter } from './background-writer.js';
 import { Claims } from './claims.js';
@@ -26,6 +29,8 @@ export interface KvLibraryOptions {
   readonly costs: CostModel;
   /** What passages are encoded after that do not say otherwise. */
   readonly prefix: EncodingBase;
+  /** Whether attention statistics are kept with what is encoded after a warm-up; default false. */
+  readonly statistics?: boolean;
   /** Whether nothing that comes from a chunk is to be kept any more; default: all is. */
   readonly isForgotten?: (chunk: string) => boolean;
 }
@@ -38,13 +43,19 @@ export interface Wanted {
   readonly tokens: Int32Array;
   /** Where the text comes from; of texts that occur more than once, one place. */
   readonly source?: RecordSource;
-  /** Keys of the records that will do, best first; default the key alone. */
-  readonly lookup?: readonly string[];
+  /**
+   * The records that will do, best first, by their keys or by how well each of the chunk's variants suits (undefined
+   * where it does not fit); default the key alone.
+   */
+  readonly lookup?: readonly (string | RankVariant)[];
   /** What it is encoded after; default the prefix. */
   readonly after?: EncodingBase;
   /** What it sees there beside the prefix. */
   readonly context?: EncodingContext;
 }
+
+/** See {@link bestVariant}. */
+export type RankVariant = (info: RecordInfo) => number | undefined;
 
 export interface Obtained {
   /** Key of the record: one of those that would do. */
@@ -68,6 +79,11 @@ export interface Obtaining {
   readonly spent: { readonly encodeMs: number };
 }
 
+/** Milliseconds until variants of a chunk are looked for again that had none. */
+const lookAgainMs = 60_000;
+/** Chunks of which that is remembered. */
+const mostLooks = 10_000;
+
 /** Records read at once: enough to keep a disk busy. */
 const parallelReads = 4;
 
@@ -78,6 +94,8 @@ const parallelReads = 4;
 export class KvLibrary {
   readonly #options: KvLibraryOptions;
   readonly #flights = new Map<string, Promise<ChunkRecord>>();
+  /** When variants of a chunk were looked for and none fitted. */
+  readonly #noVariants = new Map<string, number>();
   /** Records of the store that turned out to be of other tokens or cut short. */
   misfits = 0;
 
@@ -92,6 +110,7 @@ export class KvLibrary {
    */
   keep(key: string, record: ChunkRecord, then: () => Promise<void>): void {
     const { writer, isForgotten } = this.#options;
+    if (key !== chunkOf(key)) this.#noVariants.delete(chunkOf(key));
     const from = [key, ...(record.context?.chunks ?? [])];
     if (isForgotten && from.some((name) => isForgotten(chunkOf(name)))) void then();
     else writer.put(key, record, then);
@@ -133,6 +152,11 @@ export class KvLibrary {
   async #find(item: Wanted, { signal }: ObtainOptions): Promise<Found | undefined> {
     for (const key of item.lookup ?? [item.key]) {
       signal?.throwIfAborted();
+      if (typeof key !== 'string') {
+        const found = await this.#readVariant(key, item, signal);
+        if (found) return found;
+        continue;
+      }
       const pending = await this.#pending(key, signal);
       const record = pending ?? (await this.#read(key, item, signal));
       if (record) return { key, record };
@@ -161,6 +185,33 @@ export class KvLibrary {
     if (fitsTokens(record.kv, model, item.tokens)) return record;
     this.misfits++;
     await store.delete(key).catch(() => false);
+    return undefined;
+  }
+
+  /** The variant that suits best, if one fits. That there is none is remembered for a while: looking means listing. */
+  async #readVariant(
+    rank: RankVariant,
+    item: Wanted,
+    signal?: AbortSignal,
+  ): Promise<Found | undefined> {
+    const { model, store } = this.#options;
+    const chunk = chunkOf(item.key);
+    const now = performance.now();
+    const lookedAt = this.#noVariants.get(chunk);
+    if (lookedAt !== undefined && now - lookedAt < lookAgainMs) return undefined;
+    const worth = this.#worth(item);
+    const found = await bestVariant(store, chunk, rank, {
+      ...(signal && { signal }),
+      ...(worth && { worth }),
+    }).catch(() => undefined);
+    signal?.throwIfAborted();
+    if (found && fitsTokens(found.record.kv, model, item.tokens)) {
+      return { key: found.info.key, record: found.record };
+    }
+    this.#noVariants.delete(chunk);
+    this.#noVariants.set(chunk, now);
+    const [oldest] = this.#noVariants.keys();
+    if (this.#noVariants.size > mostLooks && oldest !== undefined) this.#noVariants.delete(oldest);
     return undefined;
   }
 
@@ -332,12 +383,16 @@ export class KvLibrary {
   }
 
   async #encodeOne(batch: readonly Wanted[], { signal }: EncodeOptions): Promise<ChunkRecord[]> {
-    const { arena, costs, prefix } = this.#options;
+    const { arena, costs, prefix, model, statistics } = this.#options;
     const { sequence } = await (batch[0]?.after ?? prefix).use(signal);
     signal?.throwIfAborted();
     const runs = batch.map(({ tokens }) => tokens);
     const start = performance.now();
-    const kvs = await encodeBatch(arena, sequence, runs, signal ? { signal } : {});
+    const warmupTokens = sequence.length - prefix.length;
+    const encoded = await encodeBatch(arena, sequence, runs, {
+      ...(signal && { signal }),
+      ...(statistics && warmupTokens > 0 && { statisticsAfter: { model, warmupTokens } }),
+    });
     const ms = performance.now() - start;
     const before = sequence.length;
     costs.observeCompute(
@@ -346,10 +401,17 @@ export class KvLibrary {
     );
     const count = tokensOf(batch);
     const created = Date.now();
-    return kvs.map((kv, i) => {
+    return encoded.map(({ kv, statistics: seen }, i) => {
       const { tokens, source, context } = batch[i] as Wanted;
       const computeMs = (ms * tokens.length) / count;
-      return { kv, computeMs, created, ...(source && { source }), ...(context && { context }) };
+      return {
+        kv,
+        computeMs,
+        created,
+        ...(source && { source }),
+        ...(context && { context }),
+        ...(seen && { details: packStatistics(seen) }),
+      };
     });
   }
 }

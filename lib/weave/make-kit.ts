@@ -4,7 +4,7 @@ import { InvalidArgumentError } from '../errors.js';
 import { createPromptLayout } from '../prompt.js';
 import { CostModel } from '../reuse/cost/cost-model.js';
 import { bm25Retriever } from '../retrieve/bm25.js';
-import { keyScope } from '../store/chunk-key.js';
+import { accessOf, describeAccess, isSameAccess, keyScope } from '../store/chunk-key.js';
 import { memoryStore } from '../store/memory-store.js';
 import { BackgroundWriter } from './background-writer.js';
 import { CellBudget } from './cell-budget.js';
@@ -36,11 +36,18 @@ export interface MadeKit {
  */
 export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Promise<MadeKit> {
   const { engine, store: givenStore, costs = new CostModel(), system, warmup = 'prefix' } = options;
+  const { statistics = false, maxVariants = 8 } = options;
   const { retriever = bm25Retriever(), chunker = recursiveChunker() } = options;
   const { cells = defaultCells(engine) } = options;
   if (!Number.isSafeInteger(cells) || cells < 1) {
     throw new InvalidArgumentError(`cells is ${cells}; give a whole number of at least 1.`);
   }
+  if (!Number.isSafeInteger(maxVariants) || maxVariants < 1) {
+    throw new InvalidArgumentError(
+      `maxVariants is ${maxVariants}; give a whole number of at least 1.`,
+    );
+  }
+  assertAccess(options);
   const { model } = engine;
   const layout = await createPromptLayout(engine, {
     ...options.prompt,
@@ -52,9 +59,9 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   // Prefix and warm-up text are shared by all, so their cells come on top of those that were asked for.
   const shared = layout.prefix.length + (text?.length ?? 0);
   const arena = await engine.createArena({ cells: cells + shared });
-  const ownStore = givenStore ? undefined : memoryStore();
+  const ownStore = givenStore ? undefined : memoryStore(accessOf(options));
   const store = givenStore ?? (ownStore as NonNullable<typeof ownStore>);
-  const writer = new BackgroundWriter(store);
+  const writer = new BackgroundWriter(store, { maxVariants });
   const wanted = new WantedPassages(layout, keys);
   const registry = new Registry();
   const budget = new CellBudget(cells);
@@ -63,7 +70,7 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   const tokens = layout.prefix;
   const prefix = new CanonicalPrefix({ ...common, arena, tokens, key: prefixKey, lifetime });
   const isForgotten = (key: string) => wanted.isForgotten(key);
-  const library = new KvLibrary({ ...common, arena, prefix, isForgotten });
+  const library = new KvLibrary({ ...common, arena, prefix, statistics, isForgotten });
   const room = Math.max(0, Math.min(cells, model.contextLength - layout.prefix.length));
   const segments = segmentSize(room);
   const own = (chunk: Chunk) => wanted.of(chunk);
@@ -87,13 +94,32 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
     library,
     wanted,
     encodings,
-    segments: new SegmentMaker({ ...common, prefix, cells: budget, library, segments }),
+    segments: new SegmentMaker({
+      ...common,
+      prefix,
+      cells: budget,
+      library,
+      segments,
+      statistics,
+      maxVariants,
+    }),
     forgetter: new Forgetter({ store, writer, wanted, registry, neutral }),
     chunker,
     retriever,
     registry,
   };
   return { kit, ...(ownStore && { ownStore }) };
+}
+
+/** A store of others would be listed, and its records evicted, by those who must not know of them. */
+function assertAccess({ store, ...options }: WeaveOptions): void {
+  if (!store?.access) return;
+  const own = accessOf(options);
+  if (isSameAccess(store.access, own)) return;
+  throw new InvalidArgumentError(
+    `The store was opened for ${describeAccess(store.access)}, the weave is for ${describeAccess(own)}; ` +
+      'give both the same tenant and label.',
+  );
 }
 
 async function keysOf({ engine, tenant, label }: WeaveOptions, prefix: Int32Array) {

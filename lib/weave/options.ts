@@ -52,6 +52,17 @@ export interface WeaveOptions extends AskDefaults {
    * how close weaving stays on the questions that are really asked. Default: none.
    */
   readonly shadow?: ShadowOptions;
+  /**
+   * Most variants that are kept of a passage whose text occurs again and again, each made in the sight of other text; the
+   * one used least often goes. Default 8.
+   */
+  readonly maxVariants?: number;
+  /**
+   * Keep with each passage's KV whom its tokens attended to when it was made in the sight of other text (see
+   * `EncodingStatistics`), which {@link contextPolicy} and other policies go by. Making KV takes longer by about a tenth;
+   * records grow by less than 1%. KV that is there already is not made anew for it. Default false.
+   */
+  readonly statistics?: boolean;
 }
 
 /** What a weave's questions have in common unless they say otherwise. */
@@ -95,7 +106,7 @@ export interface AskOptions extends AskDefaults {
 export interface KvBudget {
   /** Time that making chunk KV may take; default 10,000. 0 makes none. */
   readonly milliseconds?: number;
-  /** Bytes of chunk KV to make; default what the store may hold. */
+  /** Bytes of chunk KV to make; default what the store may hold, of one with tiers its largest tier. */
   readonly bytes?: number;
 }
 

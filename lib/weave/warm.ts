@@ -1,11 +1,15 @@
 import type { Chunk } from '../document.js';
 import { kvBytesPerToken } from '../engine/model-info.js';
 import { InvalidArgumentError } from '../errors.js';
+import type { StoreStats } from '../store/store-stats.js';
 import type { WeaveKit } from './kit.js';
 import type { KvBudget, WarmOptions, WarmReport } from './options.js';
 import { WarmPassages } from './warm-passages.js';
 import { type WarmLimits, WarmTally } from './warm-tally.js';
 import { inSegments, WarmSegments } from './warmup/warm-segments.js';
+
+/** Bytes of a record that are not KV, for each of its tokens: ids, sums, notes. */
+const aroundPerToken = 32;
 
 /**
  * Makes chunk KV that is not there yet, what comes first in the order given first, until the budget is used up:
@@ -45,6 +49,13 @@ export function checkBudget(budget: KvBudget = {}): void {
 }
 
 async function limitsOf(kit: WeaveKit, budget: KvBudget = {}): Promise<WarmLimits> {
-  const { milliseconds = 10_000, bytes = (await kit.store.stats()).maxBytes } = budget;
+  const perToken = kvBytesPerToken(kit.engine.model.kv);
+  const share = perToken / (perToken + aroundPerToken);
+  const { milliseconds = 10_000, bytes = share * boundOf(await kit.store.stats()) } = budget;
   return { milliseconds, bytes };
+}
+
+/** Bytes that a store can hold without letting go of what it was just given: of several, what the largest holds. */
+function boundOf({ maxBytes, tiers = [] }: StoreStats): number {
+  return tiers.length > 0 ? Math.max(...tiers.map(boundOf)) : maxBytes;
 }

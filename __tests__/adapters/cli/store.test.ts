@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { folderStore } from '../../../adapters/fs/index.js';
 import type { ChunkRecord } from '../../../lib/index.js';
 import { sampleKey, sampleRecord } from '../../../lib/testing/store-conformance.js';
+import { store as storeCommand } from '../../../adapters/cli/commands/store.js';
 import { chunkweave } from '../../support/cli.js';
 
 jest.setTimeout(60_000);
@@ -103,12 +104,49 @@ test('verify finds a flipped bit, fails, and finds nothing the second time', asy
   expect(await run('verify', '--dir', directory)).toMatchObject({ code: 0 });
 });
 
+test('on a terminal verify shows how far it is, and leaves nothing of that behind', async () => {
+  const directory = join(cache, 'many');
+  const store = folderStore({ directory });
+  for (let number = 0; number < 40; number++) {
+    await store.put(sampleKey(number), sampleRecord({ seed: number }));
+  }
+  const { bytes } = await store.stats();
+  await store.close();
+  for (const isTTY of [true, false]) {
+    let [shown, printed] = ['', ''];
+    const output = (write: (text: string) => void) => ({ write, isTTY, columns: 100 });
+    const code = await storeCommand.run(['verify', '--dir', directory, '--json'], {
+      stdout: output((text) => (printed += text)),
+      stderr: output((text) => (shown += text)),
+      env: { NO_COLOR: '1' },
+      cwd: cache,
+      signal: new AbortController().signal,
+    });
+    expect(code).toBe(0);
+    expect(JSON.parse(printed)).toMatchObject({ records: 40, bad: [] });
+    if (!isTTY) expect(shown).toBe('');
+    else {
+      const clear = '\r\u001B[2K';
+      const [, first = ''] = shown.split(clear);
+      expect(first).toMatch(/^Checking [█░]{24} \d+% \d+ of 40 records, /);
+      // What is taken away last is not painted again.
+      expect(shown.endsWith(clear)).toBe(true);
+    }
+  }
+  expect(bytes).toBeGreaterThan(0);
+});
+
 test('compact and clear; clear asks first', async () => {
   expect((await run('compact')).stdout).toMatch(/^Removed 0 files /);
   const asked = await run('clear');
   expect(asked.code).toBe(2);
   expect(asked.stderr).toMatch(/This deletes 2 records .*--yes/);
-  expect((await run('clear', '--yes')).stdout).toMatch(/^Deleted 2 records /);
+  const refused = await run('clear', '--json');
+  expect([refused.code, refused.stdout]).toEqual([2, '']);
+  const { bytes } = JSON.parse((await run('stats', '--json')).stdout) as { bytes: number };
+  const cleared = await run('clear', '--yes', '--json');
+  expect(JSON.parse(cleared.stdout)).toEqual({ records: 2, bytes });
+  expect((await run('clear', '--yes')).stdout).toMatch(/^Deleted 0 records /);
   expect(JSON.parse((await run('stats', '--json')).stdout)).toMatchObject({ records: 0 });
 });
 

@@ -5,7 +5,9 @@ import {
   type EncodedDocumentChunk,
   type EncodedSegment,
   type EncodeDocumentOptions,
+  packStatistics,
   segmentsOf,
+  unpackStatistics,
 } from '../../../lib/index.js';
 import type { Span } from '../../../lib/engine/arena.js';
 import { seededInteger, seededRandom } from '../../../lib/random.js';
@@ -118,8 +120,12 @@ test('statistics are the attention of each chunk’s tokens on what they saw', a
       const seen = tokens.slice(warmup.start, warmup.end);
       if (seen.length > 0) await sequence.append(seen, { logits: 'none' });
       const asked = tokens.slice(span.start, span.end);
-      const { byEntry } = await sequence.probe(asked, { layers });
+      const apart = await sequence.probe(asked, { layers, perLayer: true });
       sequence.dispose();
+      const entries = apart.byEntry.length / layers.length;
+      const byEntry = Float64Array.from({ length: entries }, (_, entry) =>
+        layers.reduce((sum, _layer, at) => sum + apart.byEntry[at * entries + entry]!, 0),
+      );
       const mass = (from: number, to: number): number => {
         let sum = 0;
         for (let i = from; i < to; i++) sum += byEntry[i]!;
@@ -147,6 +153,33 @@ test('statistics are the attention of each chunk’s tokens on what they saw', a
         3,
       );
       expect(statistics!.interByToken).toHaveLength(asked.length);
+      const { inter, intra } = statistics!.byLayer!;
+      expect(inter).toHaveLength(layers.length * asked.length);
+      const total = (list: Float32Array, layer: number): number =>
+        list
+          .slice(layer * asked.length, (layer + 1) * asked.length)
+          .reduce((sum, value) => sum + value, 0);
+      for (const layer of layers.keys()) {
+        const own = apart.byEntry.slice(layer * entries, (layer + 1) * entries);
+        const sum = (from: number, to: number) => own.slice(from, to).reduce((x, y) => x + y, 0);
+        expect(total(inter, layer)).toBeCloseTo(sum(prefix.length, at(span.start)), 3);
+        expect(total(intra, layer)).toBeCloseTo(sum(at(span.start), at(span.end)), 3);
+      }
+      const off = [...statistics!.interByToken].map((got, token) => {
+        let mean = 0;
+        for (const layer of layers.keys())
+          mean += inter[layer * asked.length + token]! / layers.length;
+        return Math.abs(got - mean);
+      });
+      expect(Math.max(...off)).toBeLessThan(1e-5);
+      const kept = unpackStatistics(packStatistics(statistics!))!;
+      for (const name of ['inter', 'intra'] as const) {
+        const rounded = kept.byLayer![name];
+        // Half precision: 11 bits.
+        const isOff = (mass: number, i: number) =>
+          !(Math.abs(rounded[i]! - mass) <= mass / 2048 + 1e-7);
+        expect([...statistics!.byLayer![name]].filter(isOff)).toEqual([]);
+      }
     }
   }
 });

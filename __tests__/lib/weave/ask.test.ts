@@ -152,6 +152,8 @@ describe('KV is not used', () => {
     ['with other words around passages', { prompt: { instructions: 'Read:\n' } }],
   ])('%s', async (_, options) => {
     const store = memoryStore();
+    // One that does not know whose records it keeps is not refused: keys alone must tell them apart.
+    (store as { access?: unknown }).access = undefined;
     const { weave } = await indexedWeave({ store });
     await weave.ask(question);
     const { weave: other } = await indexedWeave({ store, ...options });

@@ -56,7 +56,7 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
     const { directory, question } = await readArguments(positionals, io);
     const terminal = new Terminal(io);
     const { engine, modelName } = await openEngine(values, io, terminal);
-    const store = openStore(io);
+    const store = openStore(io, engine, terminal);
     try {
       const collection = await openCollection(directory, engine.model.fingerprint, io);
       const restored = await restoreIndex(collection);

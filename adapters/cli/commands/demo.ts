@@ -34,7 +34,7 @@ woven from cached passages, then the same prompt by full prefill. On a terminal 
     const warmup = warmupChoice(values.warmup);
     const terminal = new Terminal(io);
     const { engine, modelName } = await openEngine(values, io, terminal);
-    const store = openStore(io);
+    const store = openStore(io, engine, terminal);
     try {
       const folder = join(packageFolder(), 'examples', 'documents');
       const collection = await openCollection(folder, engine.model.fingerprint, io);

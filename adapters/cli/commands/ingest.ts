@@ -80,7 +80,7 @@ async function ingestFolder(
 ): Promise<IngestReport> {
   const { engine, budget, warmup, io, terminal } = parts;
   const collection = await openCollection(directory, engine.model.fingerprint, io);
-  const store = openStore(io);
+  const store = openStore(io, engine, terminal);
   const retriever = emptyIndex();
   try {
     const weave = await openWeave({ engine, store, retriever, warmup });

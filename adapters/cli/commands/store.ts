@@ -18,7 +18,7 @@ chunkweave store verify [--json]
 chunkweave store compact [--json]
 chunkweave store export FOLDER [--json]
 chunkweave store import FOLDER [--json]
-chunkweave store clear --yes
+chunkweave store clear --yes [--json]
 
 ls lists the records, those used last first. verify reads every byte of every record and puts damaged ones aside; it
 fails when there are any. compact removes what processes that died left behind. export copies all records to a folder,
@@ -190,7 +190,7 @@ const actions: Readonly<Record<string, (run: Run) => Promise<number>>> = {
     );
   },
 
-  async clear({ store: records, io, yes }) {
+  async clear({ store: records, io, json, yes }) {
     const { records: count, bytes } = await records.stats();
     if (!yes) {
       throw new UsageError(
@@ -198,7 +198,11 @@ const actions: Readonly<Record<string, (run: Run) => Promise<number>>> = {
       );
     }
     await records.clear();
-    io.stdout.write(`Deleted ${counted(count, 'record')} (${formatBytes(bytes)}).\n`);
+    io.stdout.write(
+      json
+        ? `${JSON.stringify({ records: count, bytes })}\n`
+        : `Deleted ${counted(count, 'record')} (${formatBytes(bytes)}).\n`,
+    );
     return 0;
   },
 };

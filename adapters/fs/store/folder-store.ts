@@ -1,7 +1,7 @@
 import { lstat, unlink } from 'node:fs/promises';
 import { DisposedError, StoreError } from '../../../lib/errors.js';
 import type { ChunkKv } from '../../../lib/engine/chunk-kv.js';
-import { assertKey, chunkOf } from '../../../lib/store/chunk-key.js';
+import { type Access, accessOf, assertKey, chunkOf } from '../../../lib/store/chunk-key.js';
 import type {
   ChunkRecord,
   ChunkStore,
@@ -11,6 +11,7 @@ import type {
   LeaseOptions,
   ListOptions,
   RecordInfo,
+  RecordUse,
   StoreCallOptions,
 } from '../../../lib/store/chunk-store.js';
 import { StoreMeter } from '../../../lib/store/meter.js';
@@ -33,6 +34,7 @@ import { verifyRecords, type VerifyReport } from './verify.js';
 /** Chunk KV in a folder, and what its operator may do with it. */
 export interface FolderStore extends ChunkStore {
   lease(key: string, options: LeaseOptions): Promise<Lease | undefined>;
+  used(key: string, use: RecordUse): Promise<void>;
   /** Reads every byte of every record and puts those aside that are damaged. Counts no uses. */
   verify(options?: FolderTaskOptions): Promise<VerifyReport>;
   /**
@@ -70,6 +72,7 @@ export function folderStore(options: FolderStoreOptions): FolderStore {
 }
 
 class RecordsInFolder implements FolderStore {
+  readonly access: Required<Access>;
   readonly #options: CheckedOptions;
   readonly #meter: StoreMeter;
   readonly #folder: Promise<OpenFolder>;
@@ -80,6 +83,7 @@ class RecordsInFolder implements FolderStore {
   #closed = false;
 
   constructor(options: CheckedOptions) {
+    this.access = accessOf(options);
     this.#options = options;
     this.#meter = new StoreMeter(options.name, options.onEvent);
     this.#folder = openFolder(options, this.#meter);
@@ -211,6 +215,17 @@ class RecordsInFolder implements FolderStore {
   async lease(key: string, { ttlMs, signal }: LeaseOptions): Promise<Lease | undefined> {
     this.#check(key, signal);
     return (await this.#folder).leases.take(key, ttlMs);
+  }
+
+  async used(key: string, { unseen = 0 }: RecordUse): Promise<void> {
+    this.#check(key);
+    if (unseen < 1) return;
+    const { records } = await this.#folder;
+    const opened = await records.open(key);
+    if (!('reason' in opened)) {
+      const { file, reader } = opened;
+      this.#uses.note(key, file.handle, reader.hits, unseen);
+    }
   }
 
   async verify(options: FolderTaskOptions = {}): Promise<VerifyReport> {

@@ -16,9 +16,9 @@ export class UseCounter {
    * Takes a record's file over and closes it. `hits` is what was read of its count. The file only, not what was read
    * of it: that must be free to go as soon as its reader is done with it.
    */
-  note(key: string, handle: FileHandle, hits: number): void {
+  note(key: string, handle: FileHandle, hits: number, uses = 1): void {
     const writing = this.#counts.get(key);
-    this.#counts.set(key, Math.max(hits, writing ?? 0) + 1);
+    this.#counts.set(key, Math.max(hits, writing ?? 0) + uses);
     const work = writing === undefined ? this.#write(key, handle) : close(handle);
     const tracked = work.finally(() => this.#work.delete(tracked));
     this.#work.add(tracked);

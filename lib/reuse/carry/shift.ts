@@ -20,7 +20,11 @@ export interface ShiftOptions {
 export function withShift(policy: RecomputePolicy, options: ShiftOptions = {}): RecomputePolicy {
   const carry = shiftCarry(options);
   const { strength, window, halfLife } = carry;
-  const settings = [strength, window && `windows of ${window}`, halfLife && `half-life ${halfLife}`];
+  const settings = [
+    strength,
+    window && `windows of ${window}`,
+    halfLife && `half-life ${halfLife}`,
+  ];
   const name = `${policy.name} + shift(${settings.filter(Boolean).join(', ')})`;
   return {
     name,

@@ -13,6 +13,8 @@ export interface EvictionUse {
    * nobody measured it.
    */
   readonly fixOverhead?: number;
+  /** The use was told of before, without its overhead; default false. */
+  readonly isCounted?: boolean;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../../errors.js';
 import type { CostModel } from '../../reuse/cost/cost-model.js';
+import { type Access, describeAccess, isSameAccess } from '../chunk-key.js';
 import type { ChunkStore } from '../chunk-store.js';
 import type { StoreListener } from '../store-stats.js';
 import type { CircuitOptions } from './circuit.js';
@@ -34,6 +35,11 @@ export interface QueueOptions {
 export interface TieredStoreOptions {
   /** Learns how long loads take, and says where reading pays. Default one of the store's own. */
   readonly costs?: CostModel;
+  /**
+   * A tier whose record a faster one gives out is told of such uses, so that it does not take the record for old: of
+   * each record once in so many milliseconds at most. Default 60,000; 0 for every use, Infinity for none.
+   */
+  readonly tellUsesMs?: number;
   /** Stands in stats and events of the whole; default `tiered`. */
   readonly name?: string;
   readonly onEvent?: StoreListener;
@@ -59,6 +65,26 @@ export function tierSettings(tiers: readonly (ChunkStore | TierOptions)[]): Tier
     throw new InvalidArgumentError('tieredStore: two tiers have the same name; give each its own.');
   }
   return all;
+}
+
+/**
+ * Whose records all tiers keep; undefined where none can tell.
+ * @throws InvalidArgumentError where they are of different tenants or labels.
+ */
+export function commonAccess(tiers: readonly TierSettings[]): Required<Access> | undefined {
+  let first: TierSettings | undefined;
+  for (const tier of tiers) {
+    const { access } = tier.store;
+    if (!access) continue;
+    first ??= tier;
+    const other = first.store.access as Required<Access>;
+    if (isSameAccess(access, other)) continue;
+    throw new InvalidArgumentError(
+      `tieredStore: ${first.name} was opened for ${describeAccess(other)}, ${tier.name} for ${describeAccess(access)}; ` +
+        'open all tiers with the same tenant and label.',
+    );
+  }
+  return first?.store.access;
 }
 
 function settingsOf(options: TierOptions, index: number): TierSettings {

@@ -7,6 +7,7 @@ import type {
   LeaseOptions,
   ListOptions,
   RecordInfo,
+  RecordUse,
 } from '../chunk-store.js';
 import { chunkOf } from '../chunk-key.js';
 import { StoreMeter } from '../meter.js';
@@ -16,6 +17,7 @@ import type { Outcome } from './attempt.js';
 import { Circuit } from './circuit.js';
 import { Guard } from './guard.js';
 import type { TierSettings } from './options.js';
+import { UnseenUses } from './unseen-uses.js';
 import { Payoff } from './worth.js';
 import type { Write } from './write.js';
 import { TierWrites } from './writes.js';
@@ -43,11 +45,12 @@ export class Tier {
   readonly writes: TierWrites;
   readonly payoff: Payoff;
   readonly #settings: TierSettings;
+  readonly #uses: UnseenUses;
   #stats: StoreStats | undefined;
 
   constructor(
     settings: TierSettings,
-    costs: CostModel,
+    { costs, tellUsesMs }: { readonly costs: CostModel; readonly tellUsesMs: number },
     onEvent: StoreListener | undefined,
     onLost: (write: Write) => void,
   ) {
@@ -65,6 +68,7 @@ export class Tier {
     this.guard = new Guard(circuit);
     this.writes = new TierWrites(settings, this.guard, onLost);
     this.payoff = new Payoff(costs, settings.name);
+    this.#uses = new UnseenUses(this.store.used ? tellUsesMs : Infinity);
   }
 
   get backlog(): TierBacklog {
@@ -107,6 +111,7 @@ export class Tier {
     const record = outcome.value;
     if (record) {
       this.payoff.loaded(record.kv.data.byteLength, performance.now() - start, worth);
+      this.#uses.seen(key);
       return { record };
     }
     const copy = this.writes.find(key)?.record;
@@ -133,9 +138,26 @@ export class Tier {
 
   /** Whether it was kept, or will be written later. */
   async put(key: string, record: ChunkRecord, signal?: AbortSignal): Promise<boolean> {
+    this.#uses.seen(key);
     if (this.#settings.write === 'behind') return this.writes.putBehind(key, record, signal);
     const outcome = await this.writes.put(key, record, signal);
     return outcome.ok && outcome.value;
+  }
+
+  /** A faster tier gave the record out. Now and then the store is told of it. */
+  async usedElsewhere(key: string): Promise<void> {
+    const unseen = this.#uses.add(key);
+    if (unseen > 0) await this.used(key, { unseen });
+  }
+
+  /** Tells the store of a use, if it wants to know. */
+  async used(key: string, use: RecordUse): Promise<void> {
+    if (this.store.used) await this.ask(async () => this.store.used?.(key, use));
+  }
+
+  /** The store has just read it without this being asked. */
+  noteRead(key: string): void {
+    this.#uses.seen(key);
   }
 
   /** Keys that are there or on their way. Returns what went wrong, if anything did. */

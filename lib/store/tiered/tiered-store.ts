@@ -1,7 +1,7 @@
 import type { ChunkKv } from '../../engine/chunk-kv.js';
-import { DisposedError, StoreError } from '../../errors.js';
+import { DisposedError, InvalidArgumentError, StoreError } from '../../errors.js';
 import { CostModel } from '../../reuse/cost/cost-model.js';
-import { assertKey } from '../chunk-key.js';
+import { type Access, assertKey } from '../chunk-key.js';
 import type {
   ChunkRecord,
   ChunkStore,
@@ -13,6 +13,7 @@ import type {
   ListOptions,
   LoadWorth,
   RecordInfo,
+  RecordUse,
   StoreCallOptions,
   StoreStats,
 } from '../chunk-store.js';
@@ -21,7 +22,12 @@ import { assertRecord, layersToRead, recordBytes } from '../record.js';
 import type { EvictionReason, MissReason } from '../store-stats.js';
 import { Flights } from './flights.js';
 import { joinLayers, type LayersProgress, noLayers, readLayers } from './layers.js';
-import { type TieredStoreOptions, type TierOptions, tierSettings } from './options.js';
+import {
+  commonAccess,
+  type TieredStoreOptions,
+  type TierOptions,
+  tierSettings,
+} from './options.js';
 import { Tier, type TierBacklog } from './tier.js';
 
 /** Several stores used as one. */
@@ -30,6 +36,8 @@ export interface TieredStore extends ChunkStore {
   readonly tiers: readonly ChunkStore[];
   /** What is known of how long loads from each tier take, by the tier's name. */
   readonly costs: CostModel;
+  /** Tells all tiers. */
+  used(key: string, use: RecordUse): Promise<void>;
   /** What waits to reach each tier. */
   backlog(): readonly TierBacklog[];
   /** Waits until everything that is queued or being copied was written, or could not be. */
@@ -64,7 +72,8 @@ export interface TieredStore extends ChunkStore {
  * one record at once load it once. A tier that fails, or does not answer within its deadline, is passed over,
  * and after some failures in a row left alone for a while. With {@link GetOptions.worth}, a tier is read only
  * where that is expected to take less time than computing; now and then it is read all the same, to find out.
- * Closing closes the tiers.
+ * Slower tiers hear now and then of the uses of records that a faster one gave out, so that they do not evict what is
+ * popular. Closing closes the tiers.
  *
  * @param tiers fastest first, at least one, for example
  * `[memoryStore(), folderStore({ directory }), { store: remote, deadlineMs: 300, write: 'behind' }]`.
@@ -93,6 +102,7 @@ interface Reading {
 class Tiers implements TieredStore {
   readonly tiers: readonly ChunkStore[];
   readonly costs: CostModel;
+  readonly access?: Required<Access>;
   readonly lease?: NonNullable<ChunkStore['lease']>;
   readonly #tiers: readonly Tier[];
   readonly #meter: StoreMeter;
@@ -103,15 +113,24 @@ class Tiers implements TieredStore {
   #closing: Promise<void> | undefined;
 
   constructor(tiers: readonly (ChunkStore | TierOptions)[], options: TieredStoreOptions) {
-    const { costs = new CostModel(), name = 'tiered', onEvent } = options;
+    const { costs = new CostModel(), name = 'tiered', tellUsesMs = 60_000, onEvent } = options;
+    if (!(tellUsesMs >= 0)) {
+      throw new InvalidArgumentError(
+        `tieredStore: tellUsesMs is ${tellUsesMs}; give a number of at least 0.`,
+      );
+    }
     const settings = tierSettings(tiers);
     this.costs = costs;
     this.#meter = new StoreMeter(name, onEvent);
     this.#tiers = settings.map(
       (tier) =>
-        new Tier(tier, costs, onEvent, ({ key, bytes }) => this.#meter.put(key, bytes, false)),
+        new Tier(tier, { costs, tellUsesMs }, onEvent, ({ key, bytes }) =>
+          this.#meter.put(key, bytes, false),
+        ),
     );
     this.tiers = settings.map(({ store }) => store);
+    const access = commonAccess(settings);
+    if (access) this.access = access;
     const shared = this.#tiers.find(({ store }) => store.lease);
     if (shared) this.lease = (key, leasing) => this.#lease(shared, key, leasing);
   }
@@ -148,6 +167,8 @@ class Tiers implements TieredStore {
       isOver = true;
       if (reason) return this.#meter.miss(key, reason);
       void this.#track(() => this.#promoteLayers(reading, progress));
+      this.#tiers[progress.depth]?.noteRead(key);
+      if (reading.isCurrent) this.#tellSlower(key, progress.depth);
       await this.#count(key, progress);
     } catch (error) {
       isOver = true;
@@ -158,6 +179,11 @@ class Tiers implements TieredStore {
       if (!isOver && progress.layers.length > 0) void this.#count(key, progress);
       this.#readings.delete(reading);
     }
+  }
+
+  async used(key: string, use: RecordUse): Promise<void> {
+    this.#check(key);
+    await this.#track(() => Promise.all(this.#tiers.map((tier) => tier.used(key, use))));
   }
 
   async info(key: string): Promise<RecordInfo | undefined> {
@@ -309,7 +335,10 @@ class Tiers implements TieredStore {
       const found = await tier.get(key, { signal, ...(worth && { worth }) });
       if ('record' in found) {
         const { record } = found;
-        if (isCurrent()) this.#promote(key, record, depth);
+        if (isCurrent()) {
+          this.#promote(key, record, depth);
+          this.#tellSlower(key, depth);
+        }
         return { record, reason, worth };
       }
       // The first tier that may have had it says why there is none.
@@ -321,6 +350,14 @@ class Tiers implements TieredStore {
   #promote(key: string, record: ChunkRecord, depth: number): void {
     if (this.#clearing > 0 || this.#closing) return;
     for (const { writes } of this.#tiers.slice(0, depth)) writes.promote(key, record);
+  }
+
+  /** Lets the tiers behind the one that had a record know that it is in use; nobody waits for that. */
+  #tellSlower(key: string, depth: number): void {
+    if (this.#closing) return;
+    for (const tier of this.#tiers.slice(depth + 1)) {
+      void this.#track(() => tier.usedElsewhere(key));
+    }
   }
 
   /** Counts a reading of layers as a hit. */

@@ -108,7 +108,9 @@ export function checkCorrection(
     if (of) {
       const isWhole = Number.isInteger(vectors) && of.length === tokens;
       if (isWhole && of.every((vector) => vector >= 0 && vector < vectors)) return;
-      throw new InvalidArgumentError(`A correction of ${what} does not hold all vectors that are named.`);
+      throw new InvalidArgumentError(
+        `A correction of ${what} does not hold all vectors that are named.`,
+      );
     }
     if (values.length !== shared && values.length !== shared * tokens) {
       throw new InvalidArgumentError(

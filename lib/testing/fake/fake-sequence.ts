@@ -216,7 +216,8 @@ export class FakeSequence implements KvSequence {
     return this.#call(options, async (entries) => {
       const list = [...checkEntries(asked, entries.length)];
       const checked = checkCorrection(correction, model, list.length);
-      for (const entry of list) this.#assertReady({ start: entry, end: entry + 1 }, checked.layers.to);
+      for (const entry of list)
+        this.#assertReady({ start: entry, end: entry + 1 }, checked.layers.to);
       const cells = list.flatMap((entry) => this.#own({ start: entry, end: entry + 1 }));
       addCorrection(this.arena.storage, cells, checked);
     });

@@ -1,6 +1,7 @@
 import type { Chunk } from '../../document.js';
 import { chunkOf, variantKey } from '../../store/chunk-key.js';
-import type { Wanted } from '../kv-library.js';
+import type { RankVariant, Wanted } from '../kv-library.js';
+import type { DocumentPlan } from './document-plan.js';
 import type { DocumentPlans } from './document-plans.js';
 import type { EncodingBase } from './encoding-base.js';
 import type { TextBase } from './text-base.js';
@@ -40,7 +41,10 @@ export class Encodings {
     const own = await this.#options.own(chunk);
     const warmed = await this.#warmed(chunk, own);
     if (!warmed || warmed.key === own.key) return own;
-    const lookup = place === 0 ? [own.key, warmed.key] : [warmed.key, own.key];
+    // A variant of another segment of its document, for example from before an edit, is better than none.
+    const others = warmed.plan ? [within(warmed.plan)] : [];
+    const lookup =
+      place === 0 ? [own.key, warmed.key, ...others] : [warmed.key, ...others, own.key];
     return { ...own, ...warmed.made, lookup };
   }
 
@@ -69,13 +73,29 @@ export class Encodings {
   async #warmed(
     chunk: Chunk,
     { key: own, tokens }: Wanted,
-  ): Promise<{ key: string; made?: Partial<Wanted> } | undefined> {
+  ): Promise<{ key: string; made?: Partial<Wanted>; plan?: DocumentPlan } | undefined> {
     const { plans, text, contextLength } = this.#options;
     // Nobody waits for a whole segment: what is missing is encoded right after the prefix.
-    if (plans) return plans.find(chunk).then((planned) => planned && { key: planned.key });
+    if (plans) {
+      const planned = await plans.find(chunk);
+      const plan = planned?.segment?.plan;
+      return planned && { key: planned.key, ...(plan && { plan }) };
+    }
     if (!text || text.length + tokens.length > contextLength) return undefined;
     const key = await variantKey(own, { warmup: text.tokens });
     const context = { chunks: [], warmupTokens: text.tokens.length };
     return { key, made: { key, after: text, context } };
   }
+}
+
+/**
+ * Ranks variants by how many passages they saw, where all of them are in the same document as it is now: what was made in
+ * the sight of another text holds traces of it that whoever asks may not be meant to see.
+ */
+function within(plan: DocumentPlan): RankVariant {
+  const keys = new Set(Array.from(plan.chunks.values(), ({ own }) => own.key));
+  return ({ context }) => {
+    if (!context || context.warmupTokens > 0 || context.chunks.length === 0) return undefined;
+    return context.chunks.every((key) => keys.has(key)) ? context.chunks.length : undefined;
+  };
 }

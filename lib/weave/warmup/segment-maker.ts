@@ -1,5 +1,6 @@
 import { deferred } from '../../deferred.js';
 import type { ModelInfo } from '../../engine/model-info.js';
+import { packStatistics } from '../../encode/packed-statistics.js';
 import { type EncodedDocumentChunk, encodeDocument } from '../../encode/encode-document.js';
 import type { SegmentOptions } from '../../encode/segments.js';
 import type { ChunkKv } from '../../engine/chunk-kv.js';
@@ -24,6 +25,10 @@ export interface SegmentMakerOptions {
   readonly costs: CostModel;
   /** As the documents were planned. */
   readonly segments: SegmentOptions;
+  /** Most variants of a passage that are kept. */
+  readonly maxVariants: number;
+  /** Whether attention statistics are kept with each passage's KV; default false. */
+  readonly statistics?: boolean;
 }
 
 export interface MakeOptions {
@@ -54,11 +59,15 @@ export class SegmentMaker {
     return costs.predictCompute({ tokens, before: prefix.length });
   }
 
-  /** The passages whose KV is not there as the segment gives it. */
+  /**
+   * The passages whose KV is not there as the segment gives it. Of those that have as many variants as are kept none is
+   * missing: another would push out one of them, which would be missing then, for ever.
+   */
   async missing({ chunks }: PlannedSegment): Promise<ReadonlySet<PlannedChunk>> {
     const missing = new Set(chunks.values());
     await inParallel(parallel, [...missing], async (chunk) => {
-      if (await this.#options.library.has(chunk.key)) missing.delete(chunk);
+      const { library } = this.#options;
+      if ((await library.has(chunk.key)) || (await this.#hasEnough(chunk))) missing.delete(chunk);
     });
     return missing;
   }
@@ -94,6 +103,20 @@ export class SegmentMaker {
     }
     await this.#options.writer.room();
     return made;
+  }
+
+  async #hasEnough({ own, key }: PlannedChunk): Promise<boolean> {
+    if (key === own.key) return false;
+    const { store, maxVariants } = this.#options;
+    let count = 0;
+    try {
+      for await (const variant of store.list({ chunk: own.key })) {
+        if (variant !== own.key && ++count >= maxVariants) return true;
+      }
+    } catch {
+      // Whoever cannot be asked has none.
+    }
+    return false;
   }
 
   /** False while another process computes the segment and nobody wants to wait for that. */
@@ -132,7 +155,7 @@ export class SegmentMaker {
     missing: ReadonlySet<PlannedChunk>,
     signal: AbortSignal,
   ): Promise<[PlannedChunk, ChunkRecord][]> {
-    const { model, prefix, cells, costs, segments } = this.#options;
+    const { model, prefix, cells, costs, segments, statistics = false } = this.#options;
     const { tokens, spans } = segment.plan;
     const records: [PlannedChunk, ChunkRecord][] = [];
     const lease = await cells.acquire(segment.tokens, signal);
@@ -145,6 +168,7 @@ export class SegmentMaker {
         spans,
         segments,
         only: [segment.number],
+        statistics,
         signal,
       });
       for await (const { chunks, computeMs } of encoding) {
@@ -163,7 +187,7 @@ export class SegmentMaker {
 
 function recordOf(
   { own: { source }, context }: PlannedChunk,
-  { kv, computeMs }: EncodedDocumentChunk,
+  { kv, computeMs, statistics }: EncodedDocumentChunk,
 ): ChunkRecord {
   return {
     kv: kv as ChunkKv,
@@ -171,5 +195,6 @@ function recordOf(
     created: Date.now(),
     ...(source && { source }),
     ...(context && { context }),
+    ...(statistics && { details: packStatistics(statistics) }),
   };
 }

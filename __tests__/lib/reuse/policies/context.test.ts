@@ -143,6 +143,7 @@ test('details of any kind are taken for missing ones', () => {
     { ...packed, byToken: new Uint8Array(3) },
     { ...packed, byToken: new Uint8Array(0) },
     { ...packed, byToken: [1, 2] },
+    { ...packed, byLayer: [1, 2] },
   ]) {
     expect(unpackStatistics(bad)).toBeUndefined();
   }
@@ -155,6 +156,15 @@ test('statistics come back as they were, to half precision', () => {
   expect(back.a).toBeCloseTo(leaning.a, 12);
   for (const [i, mass] of leaning.interByToken.entries())
     expect(back.interByToken[i]).toBeCloseTo(mass, 3);
+});
+
+test('values by layer that are not as many as there are layers and tokens are left out', () => {
+  const packed = packStatistics(leaning);
+  expect(unpackStatistics(packed)!.byLayer).toBeUndefined();
+  const bad = unpackStatistics({ ...packed, byLayer: new Uint8Array(14) })!;
+  expect(bad.byLayer).toBeUndefined();
+  const good = unpackStatistics({ ...packed, byLayer: new Uint8Array(16) })!;
+  expect(good.byLayer).toEqual({ inter: new Float32Array(4), intra: new Float32Array(4) });
 });
 
 test.each([{ ratio: -1 }, { ratio: 2 }, { alpha: -1 }, { alpha: Infinity }])(
