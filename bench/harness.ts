@@ -23,6 +23,8 @@ export interface BenchOutcome {
   readonly model: string;
   readonly figures: Record<string, number>;
   readonly goals: Record<string, Goal>;
+  /** What was left out here, and why. */
+  readonly skipped?: readonly string[];
 }
 
 export type Bench = (options: BenchOptions) => Promise<BenchOutcome>;

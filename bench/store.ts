@@ -24,13 +24,18 @@ const parts: Readonly<Record<string, StoreBench>> = {
 /** The store against what is under it: memory, disk, processes, Redis, and what its policies and codecs cost. */
 export const store: Bench = async (options) => {
   const model = options.model ?? 'smollm2-135m-instruct';
-  const outcome: BenchOutcome = { model, figures: {}, goals: {} };
+  const skipped: string[] = [];
+  const outcome: BenchOutcome = { model, figures: {}, goals: {}, skipped };
   const directory = await mkdtemp(join(tmpdir(), 'chunkweave-bench-'));
   try {
     for (const [name, part] of Object.entries(parts)) {
       if (options.only.length > 0 && !options.only.includes(name)) continue;
       options.log(`${name} …`);
-      await part({ directory: join(directory, name), options, model, outcome });
+      const skip = (what: string): void => {
+        options.log(`  left out: ${what}`);
+        skipped.push(`${name}: ${what}`);
+      };
+      await part({ directory: join(directory, name), options, model, outcome, skip });
     }
   } finally {
     await rm(directory, { recursive: true, force: true });

@@ -5,17 +5,17 @@ import { type ChunkStore, createWeave, memoryStore, type Weave } from '../../lib
 import { interleave, median, medianRatio, round } from '../harness.js';
 import { passages, QUESTION } from '../passages.js';
 import type { StoreBench } from './part.js';
-import { startRedis } from './redis-server.js';
+import { noRedis, startRedis } from './redis-server.js';
 
 const PASSAGES = 8;
 
 /** Time to first token with chunks in memory, on disk and in Redis, against a full prefill of the same prompt. */
-export const firstToken: StoreBench = async ({ directory, options, model, outcome }) => {
+export const firstToken: StoreBench = async ({ directory, options, model, outcome, skip }) => {
   const { figures } = outcome;
   const { path } = await resolveModel(model);
   const engine = await loadEngine({ model: path, device: options.device });
   const server = await startRedis(`${directory}-redis`);
-  if (!server) options.log('  redis-server is not installed: Redis is left out');
+  if (!server) skip(`firstToken.redis: ${noRedis}`);
   const stores: Record<string, ChunkStore> = {
     memory: memoryStore({ maxBytes: 2e9 }),
     disk: folderStore({ directory, maxBytes: 2e9 }),
