@@ -10,6 +10,7 @@ import { manyRecords } from './store/many-records.js';
 import type { StoreBench } from './store/part.js';
 import { processes } from './store/processes.js';
 import { redis } from './store/redis.js';
+import { sums } from './store/sums.js';
 
 const parts: Readonly<Record<string, StoreBench>> = {
   bandwidth,
@@ -18,6 +19,7 @@ const parts: Readonly<Record<string, StoreBench>> = {
   redis,
   eviction,
   codecs,
+  sums,
   'first-token': firstToken,
 };
 
