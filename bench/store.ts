@@ -6,6 +6,7 @@ import { bandwidth } from './store/bandwidth.js';
 import { codecs } from './store/codecs.js';
 import { eviction } from './store/eviction.js';
 import { firstToken } from './store/first-token.js';
+import { layout } from './store/layout.js';
 import { manyRecords } from './store/many-records.js';
 import type { StoreBench } from './store/part.js';
 import { processes } from './store/processes.js';
@@ -15,6 +16,7 @@ import { sums } from './store/sums.js';
 const parts: Readonly<Record<string, StoreBench>> = {
   bandwidth,
   'many-records': manyRecords,
+  layout,
   processes,
   redis,
   eviction,
