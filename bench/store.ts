@@ -9,6 +9,7 @@ import { firstToken } from './store/first-token.js';
 import { layout } from './store/layout.js';
 import { manyRecords } from './store/many-records.js';
 import type { StoreBench } from './store/part.js';
+import { pipeline } from './store/pipeline.js';
 import { processes } from './store/processes.js';
 import { redis } from './store/redis.js';
 import { sums } from './store/sums.js';
@@ -22,6 +23,7 @@ const parts: Readonly<Record<string, StoreBench>> = {
   eviction,
   codecs,
   sums,
+  pipeline,
   'first-token': firstToken,
 };
 

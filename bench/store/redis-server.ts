@@ -28,7 +28,8 @@ export async function startRedis(directory: string): Promise<RunningRedis | unde
   await ready(server, program);
   return {
     port,
-    store: () => redisStore({ url: `redis://127.0.0.1:${port}` }),
+    // A machine that is busy must not turn a time into a miss.
+    store: () => redisStore({ url: `redis://127.0.0.1:${port}`, timeoutMs: 60_000 }),
     stop: () =>
       new Promise((resolve) => {
         server.once('exit', () => resolve());
