@@ -97,7 +97,7 @@ export const pipeline: StoreBench = async ({ directory, options, model, outcome,
 };
 
 interface PreparedPrompt {
-  /** By their keys. */
+  /** By their keys, in the order of the prompt. */
   readonly records: ReadonlyMap<string, ChunkRecord>;
   /** Of the passages. */
   readonly tokens: number;
@@ -125,21 +125,24 @@ async function preparePrompt(engine: GgmlEngine): Promise<PreparedPrompt> {
   const { plan } = await weave.ask(QUESTION);
   const prompt = await weave.prompt(QUESTION);
   const records = new Map<string, ChunkRecord>();
-  const wanted = new Set(
-    prompt.passages.map(({ start, end }) => prompt.tokens.slice(start, end).join()),
-  );
+  const made = new Map<string, [string, ChunkRecord]>();
   // The store holds the prefix as well.
   for await (const key of store.list()) {
     const record = await store.get(key);
-    if (record && wanted.has(record.kv.tokens.join())) records.set(key, record);
+    if (record) made.set(record.kv.tokens.join(), [key, record]);
+  }
+  for (const { start, end } of prompt.passages) {
+    const found = made.get(prompt.tokens.slice(start, end).join());
+    if (found) records.set(...found);
   }
   await weave.dispose();
   if (records.size !== PASSAGES) throw new Error(`${records.size} passages were encoded`);
 
   const arena = await engine.createArena({ cells: 2 * prompt.tokens.length + 256 });
   const base = arena.createSequence();
-  await base.append(prompt.tokens.slice(0, prompt.question.start), { logits: 'none' });
-  const prefix = base.fork(prompt.prefix.end);
+  await base.append(prompt.tokens.slice(0, prompt.prefix.end), { logits: 'none' });
+  const prefix = base.fork();
+  for (const { kv } of records.values()) await base.splice(kv);
   const entries = Int32Array.from(
     (plan?.passages ?? []).flatMap(({ passage, tokens }) => {
       const { start = 0 } = prompt.passages[passage] ?? {};
