@@ -6,18 +6,24 @@ import { bandwidth } from './store/bandwidth.js';
 import { codecs } from './store/codecs.js';
 import { eviction } from './store/eviction.js';
 import { firstToken } from './store/first-token.js';
+import { layout } from './store/layout.js';
 import { manyRecords } from './store/many-records.js';
 import type { StoreBench } from './store/part.js';
+import { pipeline } from './store/pipeline.js';
 import { processes } from './store/processes.js';
 import { redis } from './store/redis.js';
+import { sums } from './store/sums.js';
 
 const parts: Readonly<Record<string, StoreBench>> = {
   bandwidth,
   'many-records': manyRecords,
+  layout,
   processes,
   redis,
   eviction,
   codecs,
+  sums,
+  pipeline,
   'first-token': firstToken,
 };
 
@@ -30,7 +36,11 @@ export const store = bench(async (options) => {
     for (const [name, part] of Object.entries(parts)) {
       if (!isWanted(name, options, outcome)) continue;
       options.log(`${name} …`);
-      await part({ directory: join(directory, name), options, model, outcome });
+      const skip = (what: string): void => {
+        options.log(`  left out: ${what}`);
+        outcome.skipped.push(`${name}: ${what}`);
+      };
+      await part({ directory: join(directory, name), options, model, outcome, skip });
     }
   } finally {
     await rm(directory, { recursive: true, force: true });

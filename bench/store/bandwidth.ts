@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { mkdir, open, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { folderStore } from '../../adapters/fs/index.js';
 import { type ChunkRecord, memoryStore } from '../../lib/index.js';
 import { atLeast, interleave, median, medianRatio, round, timed } from '../harness.js';
+import { cannotDropCaches, dropCaches } from './drop-caches.js';
 import type { StoreBench } from './part.js';
 import { keyOf, recordOf } from './records.js';
 
@@ -13,7 +12,7 @@ const MEGABYTES = [1, 8, 32];
 const BYTES_A_RUN = 64 * 2 ** 20;
 
 /** Getting and putting records against copying, reading and writing as many bytes. */
-export const bandwidth: StoreBench = async ({ directory, options, outcome }) => {
+export const bandwidth: StoreBench = async ({ directory, options, outcome, skip }) => {
   const { figures, goals } = outcome;
   await mkdir(directory, { recursive: true });
   for (const megabytes of MEGABYTES) {
@@ -45,9 +44,7 @@ export const bandwidth: StoreBench = async ({ directory, options, outcome }) => 
     if (cold['get']) {
       tell(`${megabytes}MB.disk.cold`, cold);
       goals[`${megabytes}MB.disk.get/read.cold`] = atLeast(share(cold, 'read', 'get'), 0.8);
-    } else {
-      outcome.skipped.push(`${megabytes}MB.disk.cold: page caches cannot be dropped here`);
-    }
+    } else skip(`${megabytes}MB.disk.cold: ${cannotDropCaches}`);
   }
 };
 
@@ -147,16 +144,5 @@ async function readPlain(path: string): Promise<void> {
     while (done < size) done += (await handle.read(buffer, done, size - done, done)).bytesRead;
   } finally {
     await handle.close();
-  }
-}
-
-/** What is not on the disk yet stays in memory, so it goes there first. False where this process may not. */
-async function dropCaches(): Promise<boolean> {
-  try {
-    await promisify(execFile)('sync');
-    await writeFile('/proc/sys/vm/drop_caches', '3');
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -1,8 +1,7 @@
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { folderStore } from '../../adapters/fs/index.js';
 import { keyScope } from '../../lib/index.js';
 import { atMost, median, round, timed } from '../harness.js';
+import { reportOf } from './child.js';
 import type { StoreBench } from './part.js';
 import { keyOf, recordOf } from './records.js';
 
@@ -47,11 +46,8 @@ export const manyRecords: StoreBench = async ({ directory, options, outcome }) =
   figures['key.of250Tokens.us'] = round(keys);
 };
 
+const worker = new URL('./open-worker.js', import.meta.url);
+
 function openFresh(directory: string): Promise<OpenedFolder> {
-  return new Promise((resolve, reject) => {
-    const worker = fileURLToPath(new URL('./open-worker.js', import.meta.url));
-    const child = fork(worker, [directory, String(RECORDS)], { execArgv: ['--expose-gc'] });
-    child.once('message', (message) => resolve(message as OpenedFolder));
-    child.once('exit', (code) => code && reject(new Error(`the process ended with ${code}`)));
-  });
+  return reportOf<OpenedFolder>(worker, [directory, RECORDS], ['--expose-gc']);
 }

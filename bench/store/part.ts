@@ -6,6 +6,8 @@ export interface StoreBenchParts {
   readonly options: BenchOptions;
   readonly model: string;
   readonly outcome: BenchOutcome;
+  /** Reports what this part leaves out, with the reason: `cold reads: page caches cannot be dropped`. */
+  skip(what: string): void;
 }
 
 export type StoreBench = (parts: StoreBenchParts) => Promise<void>;

@@ -1,6 +1,5 @@
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { atMost, median, round } from '../harness.js';
+import { reportOf } from './child.js';
 import type { StoreBench } from './part.js';
 
 export interface WorkerReport {
@@ -37,11 +36,8 @@ export const processes: StoreBench = async ({ directory, options, outcome }) => 
   goals['processes.lostOrTorn'] = atMost(bad, 0);
 };
 
+const worker = new URL('./process-worker.js', import.meta.url);
+
 function work(directory: string, number: number): Promise<WorkerReport> {
-  return new Promise((resolve, reject) => {
-    const worker = fileURLToPath(new URL('./process-worker.js', import.meta.url));
-    const child = fork(worker, [directory, String(number), String(OPERATIONS)]);
-    child.once('message', (message) => resolve(message as WorkerReport));
-    child.once('exit', (code) => code && reject(new Error(`the process ended with ${code}`)));
-  });
+  return reportOf<WorkerReport>(worker, [directory, number, OPERATIONS]);
 }

@@ -10,17 +10,26 @@ export interface RunningRedis {
   stop(): Promise<void>;
 }
 
-/** Starts a Redis server of its own; undefined where none is installed. */
+export const noRedis = 'neither redis-server nor valkey-server is installed';
+
+/** The first of these programs that is installed. */
+export function firstInstalled(...programs: readonly string[]): string | undefined {
+  return programs.find((program) => spawnSync(program, ['--version']).status === 0);
+}
+
+/** Starts a Redis or Valkey server of its own; undefined where none is installed. */
 export async function startRedis(directory: string): Promise<RunningRedis | undefined> {
-  if (spawnSync('redis-server', ['--version']).status !== 0) return undefined;
+  const program = firstInstalled('redis-server', 'valkey-server');
+  if (program === undefined) return undefined;
   await mkdir(directory, { recursive: true });
   const port = await freePort();
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory];
-  const server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  await ready(server);
+  const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await ready(server, program);
   return {
     port,
-    store: () => redisStore({ url: `redis://127.0.0.1:${port}` }),
+    // A machine that is busy must not turn a time into a miss.
+    store: () => redisStore({ url: `redis://127.0.0.1:${port}`, timeoutMs: 60_000 }),
     stop: () =>
       new Promise((resolve) => {
         server.once('exit', () => resolve());
@@ -29,14 +38,14 @@ export async function startRedis(directory: string): Promise<RunningRedis | unde
   };
 }
 
-function ready(server: ChildProcess): Promise<void> {
+function ready(server: ChildProcess, program: string): Promise<void> {
   return new Promise((resolve, reject) => {
     let text = '';
     server.stdout?.on('data', (data: Buffer) => {
       text += data.toString();
       if (/ready to accept connections/i.test(text)) resolve();
     });
-    server.once('exit', (code) => reject(new Error(`redis-server ended with ${code}: ${text}`)));
+    server.once('exit', (code) => reject(new Error(`${program} ended with ${code}: ${text}`)));
     server.once('error', reject);
   });
 }

@@ -3,17 +3,20 @@ import { promisify } from 'node:util';
 import { median, round, timed } from '../harness.js';
 import type { StoreBench } from './part.js';
 import { keyOf, recordOf } from './records.js';
-import { startRedis } from './redis-server.js';
+import { firstInstalled, noRedis, startRedis } from './redis-server.js';
 
 const MEGABYTES = [1, 8, 32];
 
 /** Records in Redis against what redis-benchmark reaches with as many values of the same size and one connection. */
-export const redis: StoreBench = async ({ directory, options, outcome }) => {
-  const { figures } = outcome;
+export const redis: StoreBench = async ({ directory, options, outcome: { figures }, skip }) => {
   const server = await startRedis(directory);
   if (!server) {
-    outcome.skipped.push('redis: redis-server is not installed');
+    skip(`redis.*: ${noRedis}`);
     return;
+  }
+  const program = firstInstalled('redis-benchmark', 'valkey-benchmark');
+  if (program === undefined) {
+    skip('redis.*.share: neither redis-benchmark nor valkey-benchmark is installed');
   }
   const store = server.store();
   try {
@@ -21,7 +24,7 @@ export const redis: StoreBench = async ({ directory, options, outcome }) => {
       const count = Math.round(64 / megabytes);
       const records = Array.from({ length: count }, (_, i) => recordOf(megabytes * 2 ** 20, i));
       const bytes = records[0]?.kv.data.byteLength ?? 0;
-      const theirs = await benchmark(server.port, bytes, count);
+      const theirs = program && (await benchmark(program, server.port, bytes, count));
       const rates: Record<'get' | 'set', number[]> = { get: [], set: [] };
       for (let run = 0; run < options.repeat; run++) {
         const set = await timed(async () => {
@@ -40,6 +43,7 @@ export const redis: StoreBench = async ({ directory, options, outcome }) => {
       for (const side of ['get', 'set'] as const) {
         const ours = median(rates[side]);
         figures[`redis.${megabytes}MB.${side}.MBps`] = round((ours * bytes) / 1e6);
+        if (!theirs) continue;
         figures[`redis.${megabytes}MB.${side}.benchmark.MBps`] = round(
           (theirs[side] * bytes) / 1e6,
         );
@@ -54,6 +58,7 @@ export const redis: StoreBench = async ({ directory, options, outcome }) => {
 
 /** Requests a second. */
 async function benchmark(
+  program: string,
   port: number,
   bytes: number,
   keys: number,
@@ -61,10 +66,10 @@ async function benchmark(
   // As many keys as the store has records: a single one, as by default, would stay in the processor's cache.
   const options = { p: port, d: bytes, n: 4 * keys, r: keys, c: 1, t: 'set,get' };
   const args = Object.entries(options).flatMap(([name, value]) => [`-${name}`, String(value)]);
-  const { stdout } = await promisify(execFile)('redis-benchmark', [...args, '--csv']);
+  const { stdout } = await promisify(execFile)(program, [...args, '--csv']);
   const rate = (name: string): number => {
     const [, value] = new RegExp(`"${name}","([0-9.]+)"`).exec(stdout) ?? [];
-    if (value === undefined) throw new Error(`redis-benchmark said nothing of ${name}`);
+    if (value === undefined) throw new Error(`${program} said nothing of ${name}`);
     return Number(value);
   };
   return { get: rate('GET'), set: rate('SET') };

@@ -265,7 +265,7 @@ const cases: Readonly<Record<string, Case>> = {
       `${sampleKey(1)}\n`,
       sampleKey(1, 1).toUpperCase().replace('0', 'A'),
       'A'.repeat(64),
-      'f'.repeat(1e6),
+      'f'.repeat(10 * 2 ** 20),
     ];
     for (const key of wrong) {
       const calls: (() => unknown)[] = [

@@ -7,7 +7,14 @@ import { bytesSource } from '../../../adapters/record/byte-source.js';
 import { recordLayout, sealPreamble, writeHeader } from '../../../adapters/record/header.js';
 import { maxDepth, packedProblem } from '../../../adapters/record/packed-values.js';
 import { type ReadRecordOptions, RecordReader } from '../../../adapters/record/read-record.js';
-import { f16Codec } from '../../../lib/index.js';
+import {
+  bfpCodec,
+  codecByName,
+  f16Codec,
+  type KvCodec,
+  layerBytes,
+  q8Codec,
+} from '../../../lib/index.js';
 import { recordFormatVersion } from '../../../lib/store/chunk-key.js';
 import { sampleKey, sampleRecord } from '../../../lib/testing/index.js';
 import { bytesOf, finiteRecord, someIntegers } from '../../support/store/records.js';
@@ -223,4 +230,90 @@ test('the largest numbers are finite', async () => {
     { codec: f16Codec() },
   );
   expect(await problemOf(bytes, { finite: true })).toBeUndefined();
+});
+
+/** Decoded, a record takes less than so many times its file; while a layer is decoded, three times that layer besides. */
+const mostDecoded = 4;
+
+const codecs: readonly KvCodec[] = [
+  f16Codec(),
+  q8Codec(),
+  ...[4, 5, 6, 7, 8].flatMap((bits) =>
+    [16, 32, 127, 128].flatMap((group) =>
+      [false, true].map((sortKeys) => bfpCodec({ bits, group, sortKeys })),
+    ),
+  ),
+];
+
+test('whatever shape a record claims, its layers decode to less than four times their bytes', () => {
+  const width = fc.integer({ min: 1, max: 4096 });
+  const property = fc.property(
+    fc.constantFrom(...codecs),
+    width,
+    width,
+    fc.integer({ min: 1, max: 10_000 }),
+    (codec, keyWidth, valueWidth, tokens) => {
+      const layout = { layers: 1, keyWidth, valueWidth, type: 'f16' } as const;
+      const decoded = layerBytes(layout, tokens);
+      expect(decoded).toBeLessThan(mostDecoded * codec.encodedBytes({ layout, tokens }));
+    },
+  );
+  fc.assert(property, { numRuns: 5000 });
+});
+
+test.each(['q8_0', 'bfp8x32-sorted', 'bfp4x128', 'bfp4x128-sorted', 'bfp4x16'])(
+  'a forged record in %s takes no more memory than that, at any moment',
+  async (name) => {
+    const layout = { layers: 1, keyWidth: 4096, valueWidth: 4096, type: 'f16' } as const;
+    const tokens = 256;
+    const codec = codecByName(name)!;
+    const blockBytes = codec.encodedBytes({ layout, tokens });
+    const shape = { ...fields, codec: name, layout, tokens: new Uint8Array(4 * tokens) };
+    const bytes = forged(packer.pack(shape), blockBytes);
+    const { Float32Array, Uint16Array } = globalThis;
+    const made: Float32Array[] | Uint16Array[] = [];
+    const watched = <T extends typeof Float32Array | typeof Uint16Array>(type: T): T =>
+      new Proxy(type, {
+        construct(target, args, self) {
+          const array = Reflect.construct(target, args, self) as never;
+          // Of those that are given others' memory, nothing is asked for.
+          if (typeof args[0] === 'number') made.push(array);
+          return array;
+        },
+      });
+    allocate.mockClear();
+    try {
+      Object.assign(globalThis, {
+        Float32Array: watched(Float32Array),
+        Uint16Array: watched(Uint16Array),
+      });
+      expect(await problemOf(bytes, { finite: true })).toBeUndefined();
+    } finally {
+      Object.assign(globalThis, { Float32Array, Uint16Array });
+    }
+    const decoded = layerBytes(layout, tokens);
+    const data = allocate.mock.calls.reduce((sum, [size]) => sum + size, 0);
+    // What is read into, and what it becomes.
+    expect(data).toBeGreaterThanOrEqual(decoded);
+    expect(data).toBeLessThan((1 + mostDecoded) * bytes.byteLength);
+    // The layer as floats and as halves, and little else.
+    const besides = made.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    expect(besides).toBeGreaterThanOrEqual(3 * decoded);
+    expect(besides).toBeLessThan(3.1 * decoded);
+  },
+);
+
+test('a record that claims more than its blocks hold is refused before any of it is decoded', async () => {
+  for (const codec of codecs) {
+    const layout = { layers: 1, keyWidth: 64, valueWidth: 64, type: 'f16' } as const;
+    const shape = { ...fields, codec: codec.name, tokens: new Uint8Array(4 * 50) };
+    const blockBytes = codec.encodedBytes({ layout, tokens: 50 });
+    for (const wider of [{ keyWidth: 2 ** 31 }, { valueWidth: 65 }, { keyWidth: 2 ** 52 }]) {
+      const bytes = forged(packer.pack({ ...shape, layout: { ...layout, ...wider } }), blockBytes);
+      allocate.mockClear();
+      expect(await problemOf(bytes)).toBeInstanceOf(BadRecord);
+      const sizes = allocate.mock.calls.map(([size]) => size);
+      expect(Math.max(0, ...sizes)).toBeLessThanOrEqual(bytes.byteLength);
+    }
+  }
 });

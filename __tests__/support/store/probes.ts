@@ -21,16 +21,39 @@ function rankDistance(a: readonly number[], b: readonly number[]): number {
   return Math.abs(ranks - mean) / deviation;
 }
 
+export type ProbedCall = 'get' | 'has' | 'info';
+
+export interface ProbeTimes {
+  /** How far apart what a store has itself and what nobody has are: whoever probes could tell these. */
+  readonly own: Readonly<Record<ProbedCall, number>>;
+  /** The smallest share of its usual time by which a call would have to differ to be told apart. */
+  readonly least: Readonly<Record<ProbedCall, number>>;
+  /** Calls that take another time for what another tenant has than for what nobody has, and how far apart they are. */
+  readonly seen: readonly [ProbedCall, number][];
+}
+
+/** A distance that chance does not reach. */
+const told = 4;
+
+/** From what share on a delay of one sample, but not of the other, is told. */
+function leastTold(a: readonly number[], b: readonly number[]): number {
+  const usual = [...b].sort((x, y) => x - y)[b.length >> 1]!;
+  for (let share = 0.01; share < 10; share *= 1.25) {
+    const delayed = a.map((value) => value + share * usual);
+    if (rankDistance(delayed, b) > told) return share;
+  }
+  return Infinity;
+}
+
 /**
  * Asks a store for what another tenant has, for what nobody has and for what it has itself, `probes` times each in
- * mixed order. Tells which calls take another time for the first than for the second, and how far apart what it has itself
- * and what nobody has are.
+ * mixed order.
  */
 export async function probeTimes(
   mine: ChunkStore,
   theirs: ChunkStore,
   probes = 1000,
-): Promise<{ readonly own: number; readonly seen: readonly [string, number][] }> {
+): Promise<ProbeTimes> {
   for (let number = 0; number < probes; number++) {
     await theirs.put(hashedKey(number), sampleRecord());
     // Of its own, as there would be after some time.
@@ -44,14 +67,16 @@ export async function probeTimes(
     )
     .filter(({ kind, number }) => kind !== 'own' || number % 2)
     .sort((a, b) => a.at - b.at);
-  const calls: Record<string, (one: string) => Promise<unknown>> = {
+  const calls: Record<ProbedCall, (one: string) => Promise<unknown>> = {
     get: (one) => mine.get(one),
     has: (one) => mine.has(one),
     info: (one) => mine.info(one),
   };
-  const seen: [string, number][] = [];
-  let own = 0;
-  for (const [name, call] of Object.entries(calls)) {
+  const seen: [ProbedCall, number][] = [];
+  const own = { get: 0, has: 0, info: 0 };
+  const least = { get: 0, has: 0, info: 0 };
+  for (const name of ['get', 'has', 'info'] as const) {
+    const call = calls[name];
     for (let i = 0; i < 200; i++) await call(hashedKey(5 * probes + i));
     const times: Record<string, number[]> = { another: [], nobody: [], own: [] };
     for (const { kind, number } of order) {
@@ -61,8 +86,9 @@ export async function probeTimes(
       times[kind]!.push(performance.now() - start);
     }
     const distance = rankDistance(times.another!, times.nobody!);
-    if (distance > 4) seen.push([name, distance]);
-    if (name === 'get') own = rankDistance(times.own!, times.nobody!);
+    if (distance > told) seen.push([name, distance]);
+    own[name] = rankDistance(times.own!, times.nobody!);
+    least[name] = leastTold(times.another!, times.nobody!);
   }
-  return { own, seen };
+  return { own, least, seen };
 }

@@ -22,6 +22,8 @@ export interface Job {
 export interface StoreProcess {
   /** Resolves when it has begun. */
   readonly ready: Promise<void>;
+  /** Resolves when it has told something of this name, or has ended. */
+  says(name: string): Promise<void>;
   /** What it has told so far, whole lines only. */
   told(): Record<string, unknown>[];
   /** Resolves to all that it told. Rejects when it failed. */
@@ -37,11 +39,14 @@ export function startProcess(job: Job, nodeOptions: readonly string[] = []): Sto
   });
   running.add(child);
   let output = '';
+  let ended = false;
+  const listeners = new Set<() => void>();
   let heard: () => void;
   const ready = new Promise<void>((resolve) => (heard = resolve));
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
     if (output.includes('\n')) heard();
+    for (const listener of listeners) listener();
   });
   const told = () =>
     output
@@ -51,7 +56,9 @@ export function startProcess(job: Job, nodeOptions: readonly string[] = []): Sto
       .slice(1);
   const closed = once(child, 'close').then(([code]) => {
     running.delete(child);
+    ended = true;
     heard();
+    for (const listener of listeners) listener();
     return code as number | null;
   });
   const done = closed.then((code) => {
@@ -61,6 +68,16 @@ export function startProcess(job: Job, nodeOptions: readonly string[] = []): Sto
   done.catch(() => {});
   return {
     ready,
+    says: (name) =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          if (!ended && !told().some((message) => name in message)) return;
+          listeners.delete(look);
+          resolve();
+        };
+        listeners.add(look);
+        look();
+      }),
     told,
     done,
     async kill() {

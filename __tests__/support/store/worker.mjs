@@ -2,6 +2,8 @@
 // line each, and goes on until it is killed or done.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import files from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { folderStore } from 'chunkweave/fs';
 import { sampleRecord, seededInteger, seededRandom } from 'chunkweave/testing';
@@ -123,6 +125,41 @@ const tasks = {
   },
 };
 
+/** What a task does that none of its other work does, by the calls on the file system. */
+const marks = {
+  put: { rename: (_from, to) => to.endsWith('.kv') },
+  evict: { unlink: (path) => path.endsWith('.kv') },
+  compact: { unlink: (path) => /\.tmp-0{8}-/.test(path), rmdir: () => true },
+  damage: {
+    rename: (_from, to) => to.includes('quarantine'),
+    rm: (path) => path.includes('quarantine'),
+  },
+};
+
+/**
+ * Stops for ever at one of those calls, right before it or right after it was made, and tells so: whoever kills it then
+ * is sure.
+ */
+function holdAt({ nth, after }) {
+  let calls = 0;
+  for (const [name, isMeant] of Object.entries(marks[job.task])) {
+    const call = files[name];
+    const passed = async (args) => {
+      if (!isMeant(...args) || ++calls !== nth) return;
+      say({ held: name });
+      await new Promise((resolve) => setTimeout(resolve, 600_000));
+    };
+    files[name] = async (...args) => {
+      if (!after) await passed(args);
+      const done = await call(...args);
+      if (after) await passed(args);
+      return done;
+    };
+  }
+  syncBuiltinESMExports();
+}
+
+if (job.hold) holdAt(job.hold);
 say({ ready: readdirSync(job.store.directory).length });
 await tasks[job.task]();
 await store.close();

@@ -3,14 +3,16 @@ import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderStore, type FolderStoreOptions } from '../../../../adapters/fs/index.js';
 import type { ChunkRecord } from '../../../../lib/index.js';
-import { sampleRecord, seededRandom } from '../../../../lib/testing/index.js';
+import { sampleRecord, seededInteger, seededRandom } from '../../../../lib/testing/index.js';
 import { filesIn, homeOf, isSame, newFolder, tick } from '../../../support/store/folders.js';
 import { startProcess } from '../../../support/store/process.js';
 import { hashedKey } from '../../../support/store/records.js';
 
 const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
-const kills = soak ? 300 : 8;
-jest.setTimeout(soak ? 900_000 : 60_000);
+const kills = soak ? 390 : 9;
+jest.setTimeout(soak ? 1_800_000 : 60_000);
+/** Every third kill finds the process held in the middle of its task; the others come at any moment. */
+const isHeld = (kill: number): boolean => kill % 3 === 2;
 
 const shape = { tokens: 20, layers: 4, keyWidth: 40, valueWidth: 40 };
 /** A record and what it takes on the disk, roughly. */
@@ -62,6 +64,7 @@ test.each(Object.entries(tasks))(
     let acknowledged = new Set<number>();
     let from = 0;
     let alive = 0;
+    const heldAt: string[] = [];
     for (let kill = 0; kill < kills; kill++) {
       if (kill > 0 && kill % killsPerFolder === 0) {
         options = { directory: await newFolder(), ...limits };
@@ -69,12 +72,18 @@ test.each(Object.entries(tasks))(
         from = 0;
       }
       const home = await homeOf(options);
-      const victim = startProcess({ task, store: options, home, from, shape });
+      const hold = { nth: 1 + seededInteger(random, 6), after: random() < 0.5 };
+      const job = { task, store: options, home, from, shape };
+      const victim = startProcess(isHeld(kill) ? { ...job, hold } : job);
       await victim.ready;
-      await tick(120 * random() ** 1.5);
+      if (isHeld(kill)) await victim.says('held');
+      else await tick(120 * random() ** 1.5);
       await victim.kill();
       if (victim.told().length > 0) alive++;
-      for (const { kept } of victim.told()) acknowledged.add(kept as number);
+      for (const { kept, held } of victim.told()) {
+        if (held === undefined) acknowledged.add(kept as number);
+        else heldAt.push(`${held as string} ${hold.after ? 'done' : 'begun'}`);
+      }
       from += 200;
       // Damaged records are what this one makes: they must be misses, and are gone after that.
       if (task === 'damage') {
@@ -86,6 +95,9 @@ test.each(Object.entries(tasks))(
       expect(await check(options, acknowledged, over)).toEqual([]);
     }
     if (task === 'put') expect(alive).toBeGreaterThan(kills / 4);
+    // Those were killed in the middle of it.
+    expect(heldAt).toHaveLength(kills / 3);
+    if (soak) expect(new Set(heldAt).size).toBeGreaterThanOrEqual(task === 'compact' ? 4 : 2);
 
     // What the dead left is found by its age, and cleared away.
     const home = await homeOf(options);
