@@ -21,7 +21,7 @@ export type {
   WarmReport,
   WeaveOptions,
 } from './weave/options.js';
-export type { EncodedAfter, Warmup } from './weave/warmup/warmup.js';
+export type { EncodedAfter, NeighbourWarmup, Warmup } from './weave/warmup/warmup.js';
 export type { PromptOptions } from './prompt.js';
 
 export type { Chunk, Document, TokenizedDocument } from './document.js';

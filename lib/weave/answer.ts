@@ -41,7 +41,7 @@ export interface Source {
   readonly cached: boolean;
   /**
    * What its keys and values saw when they were made, beside the canonical prefix: nothing (`prefix`), the text before
-   * it in its document, or the warm-up text. Absent while that is not known, and where the prompt was computed in full.
+   * it in its document, its neighbours in the corpus, or the warm-up text. Absent while that is not known, and where the prompt was computed in full.
    */
   readonly encodedAfter?: EncodedAfter;
   /** Headings, line numbers and the like, from the chunker. */

@@ -54,7 +54,9 @@ export async function preparePrompt(
 
   const kept = ranked.slice(0, fit.kept);
   const hits = order === 'rank' ? kept : readingOrder(kept);
-  const wanted = await Promise.all(hits.map(({ chunk }, place) => kit.encodings.at(chunk, place)));
+  const wanted = await Promise.all(
+    hits.map(({ chunk }, place) => kit.encodings.at(chunk, { first: place === 0, signal })),
+  );
   signal?.throwIfAborted();
   const tokens = joinPrompt(
     layout.prefix,
