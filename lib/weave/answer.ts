@@ -75,6 +75,8 @@ export interface Timings {
   readonly probe: number;
   /** Recomputing tokens and computing the question, up to the first logits. */
   readonly refresh: number;
+  /** Computing more of the passages again while the answer was written; 0 without `refreshLate`. */
+  readonly late: number;
   /** From the call to the first streamed token; 0 when there was none. */
   readonly firstToken: number;
   /** From the call to the end of the answer. */

@@ -31,9 +31,10 @@ export async function carryOut(
   plan: RefreshPlan,
   { probed = 0, signal }: CarryOutOptions = {},
 ): Promise<CarriedOut> {
-  const { model, sequence, question } = target;
+  const { model, sequence, question, earlier } = target;
   const entries = entriesOf(plan, target.spans);
-  const ask: RowGroup = { kind: 'append', sequence, tokens: question };
+  const ask: RowGroup[] = earlier ? [{ kind: 'append', sequence, ...earlier }] : [];
+  ask.push({ kind: 'append', sequence, tokens: question });
   const refresh: RowGroup[] = entries.length > 0 ? [{ kind: 'refresh', sequence, entries }] : [];
   const tokensByLayer = new Int32Array(model.layers);
   const rows = new Rows(target, entries);
@@ -42,14 +43,17 @@ export async function carryOut(
     const before = await captureAll(target, plan, signal);
     await run(target, plan, rows, refresh, { tokensByLayer, signal });
     await correctAll(target, plan.carry, before, rows, signal);
-    result = await run(target, { ...plan, narrowing: [] }, new Rows(target), [ask], { signal });
+    result = await run(target, { ...plan, narrowing: [] }, new Rows(target), ask, { signal });
   } else {
-    result = await run(target, plan, rows, [...refresh, ask], { tokensByLayer, signal });
+    result = await run(target, plan, rows, [...refresh, ...ask], { tokensByLayer, signal });
   }
   if (!result.logits) throw new ComputeError('The engine gave no logits for the question.');
   const refreshed = tokensByLayer.reduce((sum, count) => sum + count, 0);
-  const layerTokens = { refreshed, probed, question: question.length * model.layers };
-  return { logits: result.logits.values, report: { tokensByLayer, layerTokens } };
+  const asked = question.length + (earlier?.tokens.length ?? 0);
+  const layerTokens = { refreshed, probed, question: asked * model.layers };
+  // Of what stands earlier nobody asks what comes next.
+  const logits = result.logits.values.subarray(-model.vocabSize);
+  return { logits, report: { tokensByLayer, layerTokens } };
 }
 
 interface Run {
@@ -72,7 +76,7 @@ async function run(
     return arena.forward(groups, options);
   }
   await using pass = await arena.begin(groups, options);
-  const asking = groups.findIndex(({ kind }) => kind === 'append');
+  const asking = groups.findLastIndex(({ kind }) => kind === 'append');
   for (const step of steps) {
     tokensByLayer?.fill(rows.count, pass.nextLayer, step.layer);
     await narrow(plan.policy, step, pass, rows, { asking, signal });
