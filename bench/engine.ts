@@ -10,10 +10,12 @@ import { resolveModel } from '../adapters/models/index.js';
 import {
   atLeast,
   atMost,
-  type Bench,
+  bench,
   type BenchOptions,
   type BenchOutcome,
+  emptyOutcome,
   interleave,
+  isWanted,
   median,
   medianRatio,
   round,
@@ -29,26 +31,22 @@ const DECODE_STEPS = 64;
 const CELLS = 4608;
 
 /** Our graph against llama.cpp on the same files: prefill, decode, overhead, event loop, memory. */
-export const engine: Bench = async (options) => {
+export const engine = bench(async (options) => {
   const directory = await mkdtemp(join(tmpdir(), 'chunkweave-bench-'));
-  const outcome: BenchOutcome = {
-    model: options.model ?? 'smollm2-135m-instruct',
-    figures: {},
-    goals: {},
-  };
+  const outcome = emptyOutcome(options.model ?? 'smollm2-135m-instruct');
   try {
     const path = (await resolveModel(outcome.model)).path;
-    for (const model of await benchModels(directory, path, options.only)) {
+    for (const model of await benchModels(directory, path, (name) =>
+      isWanted(name, options, outcome),
+    )) {
       await againstLlama(model, options, outcome);
     }
-    if (!options.only.length || options.only.includes('overhead')) {
-      await overhead(path, options, outcome);
-    }
+    if (isWanted('overhead', options, outcome)) await overhead(path, options, outcome);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
   return outcome;
-};
+});
 
 async function againstLlama(
   model: BenchModel,

@@ -23,9 +23,69 @@ export interface BenchOutcome {
   readonly model: string;
   readonly figures: Record<string, number>;
   readonly goals: Record<string, Goal>;
+  /** What was left out and why, so that a goal that is not there never reads as met. */
+  readonly skipped: string[];
 }
 
-export type Bench = (options: BenchOptions) => Promise<BenchOutcome>;
+export const emptyOutcome = (model: string): BenchOutcome => ({
+  model,
+  figures: {},
+  goals: {},
+  skipped: [],
+});
+
+/** An option that one bench has beside those of all. */
+export interface OwnOption {
+  readonly type: 'string' | 'boolean';
+  /** What a string stands for, as usage shows it; default the option's name in capitals. */
+  readonly value?: string;
+  readonly default?: string;
+  readonly help: string;
+}
+
+export type OwnOptions = Readonly<Record<string, OwnOption>>;
+
+/** What the command line said: an absent string is undefined unless it has a default, an absent flag false. */
+export type OwnValues<Own extends OwnOptions> = {
+  readonly [name in keyof Own]: Own[name] extends { readonly type: 'boolean' }
+    ? boolean
+    : Own[name] extends { readonly default: string }
+      ? string
+      : string | undefined;
+};
+
+/** Values of declarations that are not known here. */
+export type ParsedValues = Readonly<Record<string, string | boolean | undefined>>;
+
+export interface Bench {
+  readonly own: OwnOptions;
+  run(options: BenchOptions, own: ParsedValues): Promise<BenchOutcome>;
+}
+
+/** A bench with options of its own, whose values `run` gets typed. */
+export function benchWith<const Own extends OwnOptions>(
+  own: Own,
+  run: (options: BenchOptions, own: OwnValues<Own>) => Promise<BenchOutcome>,
+): Bench {
+  // The command line is parsed by the same declarations.
+  return { own, run: (options, values) => run(options, values as OwnValues<Own>) };
+}
+
+export const bench = (run: (options: BenchOptions) => Promise<BenchOutcome>): Bench => ({
+  own: {},
+  run,
+});
+
+/** Whether a part is to run; one that is not is noted in the outcome. */
+export function isWanted(
+  part: string,
+  { only }: Pick<BenchOptions, 'only'>,
+  { skipped }: Pick<BenchOutcome, 'skipped'>,
+): boolean {
+  if (only.length === 0 || only.includes(part)) return true;
+  skipped.push(`${part}: not among --only`);
+  return false;
+}
 
 export const atMost = (value: number, limit: number): Goal => ({
   value: round(value),

@@ -37,9 +37,8 @@ const random: Record<string, TinyModelOptions> = {
 export async function benchModels(
   directory: string,
   model: string,
-  only: readonly string[],
+  wanted: (name: string) => boolean,
 ): Promise<BenchModel[]> {
-  const wanted = (name: string): boolean => only.length === 0 || only.includes(name);
   const models: BenchModel[] = wanted('model') ? [{ name: 'model', path: model }] : [];
   for (const [name, options] of Object.entries(random)) {
     if (!wanted(name)) continue;

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Bench, BenchOutcome } from './harness.js';
+import { bench, emptyOutcome, isWanted } from './harness.js';
 import { bandwidth } from './store/bandwidth.js';
 import { codecs } from './store/codecs.js';
 import { eviction } from './store/eviction.js';
@@ -22,13 +22,13 @@ const parts: Readonly<Record<string, StoreBench>> = {
 };
 
 /** The store against what is under it: memory, disk, processes, Redis, and what its policies and codecs cost. */
-export const store: Bench = async (options) => {
+export const store = bench(async (options) => {
   const model = options.model ?? 'smollm2-135m-instruct';
-  const outcome: BenchOutcome = { model, figures: {}, goals: {} };
+  const outcome = emptyOutcome(model);
   const directory = await mkdtemp(join(tmpdir(), 'chunkweave-bench-'));
   try {
     for (const [name, part] of Object.entries(parts)) {
-      if (options.only.length > 0 && !options.only.includes(name)) continue;
+      if (!isWanted(name, options, outcome)) continue;
       options.log(`${name} …`);
       await part({ directory: join(directory, name), options, model, outcome });
     }
@@ -36,4 +36,4 @@ export const store: Bench = async (options) => {
     await rm(directory, { recursive: true, force: true });
   }
   return outcome;
-};
+});

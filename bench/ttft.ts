@@ -11,10 +11,12 @@ import { createWeave, memoryStore, type Weave } from '../lib/index.js';
 import {
   atLeast,
   atMost,
-  type Bench,
+  bench,
   type BenchOptions,
   type BenchOutcome,
+  emptyOutcome,
   interleave,
+  isWanted,
   median,
   medianRatio,
   round,
@@ -32,16 +34,16 @@ const CASES = [
 ];
 
 /** Time to first token of woven prompts against llama.cpp's full prefill of the same tokens. */
-export const ttft: Bench = async (options) => {
+export const ttft = bench(async (options) => {
   const model = options.model ?? 'smollm2-135m-instruct';
   const { path } = await resolveModel(model);
-  const outcome: BenchOutcome = { model, figures: {}, goals: {} };
+  const outcome = emptyOutcome(model);
   const directory = await mkdtemp(join(tmpdir(), 'chunkweave-bench-'));
   const threads = options.threads ?? defaultThreads();
   const engine = await loadEngine({ model: path, device: options.device, threads });
   try {
     for (const { count, goal } of CASES) {
-      if (options.only.length && !options.only.includes(String(count))) continue;
+      if (!isWanted(String(count), options, outcome)) continue;
       await measure({ count, goal, engine, path, directory, threads, options, outcome });
     }
   } finally {
@@ -49,7 +51,7 @@ export const ttft: Bench = async (options) => {
     await rm(directory, { recursive: true, force: true });
   }
   return outcome;
-};
+});
 
 async function measure(run: {
   count: number;

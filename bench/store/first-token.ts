@@ -15,7 +15,7 @@ export const firstToken: StoreBench = async ({ directory, options, model, outcom
   const { path } = await resolveModel(model);
   const engine = await loadEngine({ model: path, device: options.device });
   const server = await startRedis(`${directory}-redis`);
-  if (!server) options.log('  redis-server is not installed: Redis is left out');
+  if (!server) outcome.skipped.push('first-token.redis: redis-server is not installed');
   const stores: Record<string, ChunkStore> = {
     memory: memoryStore({ maxBytes: 2e9 }),
     disk: folderStore({ directory, maxBytes: 2e9 }),

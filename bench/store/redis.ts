@@ -8,10 +8,11 @@ import { startRedis } from './redis-server.js';
 const MEGABYTES = [1, 8, 32];
 
 /** Records in Redis against what redis-benchmark reaches with as many values of the same size and one connection. */
-export const redis: StoreBench = async ({ directory, options, outcome: { figures } }) => {
+export const redis: StoreBench = async ({ directory, options, outcome }) => {
+  const { figures } = outcome;
   const server = await startRedis(directory);
   if (!server) {
-    options.log('  redis-server is not installed: left out');
+    outcome.skipped.push('redis: redis-server is not installed');
     return;
   }
   const store = server.store();

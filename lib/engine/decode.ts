@@ -19,6 +19,11 @@ export interface DecodeOptions {
   readonly sampling?: SamplingOptions;
   /** Also the natural logarithm of each token's probability, before penalties and temperature. */
   readonly logprobs?: boolean;
+  /**
+   * Asked for a cell before each token that is appended, where the arena's cells are shared out: undefined when there
+   * is one, else resolves when there is.
+   */
+  readonly reserve?: () => Promise<void> | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -103,11 +108,13 @@ export async function* decode(
         yield step(token, text);
         return finish('stop-string');
       }
+      const last = tokens.length >= maxTokens;
+      if (!last && position < contextLength) await options.reserve?.();
       const full = sequence.arena.free < 1 || position >= contextLength;
-      if (full || tokens.length >= maxTokens) {
+      if (full || last) {
         yield step(token, text + stream.flush());
         return stream.stopped === undefined
-          ? finish('length', full && tokens.length < maxTokens)
+          ? finish('length', full && !last)
           : finish('stop-string');
       }
       running = sequence.append(Int32Array.of(token), signal ? { signal } : {});

@@ -2,6 +2,22 @@
 
 export { answerF1, answerWords, editSimilarity, exactMatch } from './answers.js';
 export { compareRows, type LogitRows, type RowComparison, tokenLosses } from './distributions.js';
+export { paretoFront } from './report/pareto.js';
+export type { PlotAxis } from './report/scale.js';
+export {
+  type PlotLevel,
+  type PlotPoint,
+  type PlotSeries,
+  svgPlot,
+  type SvgPlotOptions,
+} from './report/svg-plot.js';
+export {
+  formatNumber,
+  formatTable,
+  type TableCell,
+  type TableColumn,
+  type TableOptions,
+} from './report/table.js';
 export { memoryLog, type ResultLog } from './result-log.js';
 export {
   canonical,

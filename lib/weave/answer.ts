@@ -65,7 +65,7 @@ export interface Usage {
 export interface Timings {
   /** Finding and choosing passages, tokenising the question. */
   readonly retrieve: number;
-  /** Waiting for cells that other asks hold. */
+  /** Waiting for cells that other asks hold, before the prompt and while the answer grows. */
   readonly wait: number;
   /** Reading chunk KV and putting it in its place. */
   readonly load: number;

@@ -9,6 +9,7 @@ import { carryOut } from '../reuse/refresh/carry-out.js';
 import { type MadePlan, makePlan } from '../reuse/refresh/make-plan.js';
 import type { RefreshTarget } from '../reuse/refresh/target.js';
 import type { Answer, AnswerEvent, Source, Timings, Usage } from './answer.js';
+import type { CellLease } from './cell-budget.js';
 import type { WeaveKit } from './kit.js';
 import type { Obtained } from './kv-library.js';
 import type { AskOptions } from './options.js';
@@ -38,6 +39,9 @@ interface Ready {
   readonly plan?: RefreshPlan;
   readonly late?: LateRefresh | undefined;
 }
+
+/** Cells that an answer takes at once. */
+const answerBlock = 64;
 
 type Times = { -readonly [name in keyof Timings]: number };
 
@@ -69,16 +73,21 @@ export async function runAsk(run: AskRun): Promise<Answer> {
   // A full prefill has a prefix of its own; the woven one shares that of all asks.
   const shared = reuse === 'full' ? 0 : prompt.prefix.end;
   const waiting = performance.now();
-  const lease = await kit.cells.acquire(
-    prompt.tokens.length - shared + prompt.answerTokens,
-    signal,
-  );
+  const own = prompt.tokens.length - shared;
+  const { answerTokens } = prompt;
+  // A late probe holds cells of the answer to come.
+  const begun = options.refreshLate ? answerTokens : Math.min(answerTokens, answerBlock);
+  const lease = await kit.cells.acquire(own + begun, signal, own + answerTokens);
   times.wait = performance.now() - waiting;
   try {
     const compute = reuse === 'full' ? prefillAll : weaveAll;
     return await compute(run, prompt, times, async (ready) => {
-      const result = await generate(run, ready, prompt.answerTokens, () => {
-        times.firstToken = performance.now() - start;
+      const result = await generate(run, ready, {
+        maxTokens: answerTokens,
+        reserve: answerRoom(lease, begun, signal, times),
+        onFirstToken: () => {
+          times.firstToken = performance.now() - start;
+        },
       });
       if (result.full) notes.push('The answer ends where the context is full.');
       times.total = performance.now() - start;
@@ -101,6 +110,28 @@ export async function runAsk(run: AskRun): Promise<Answer> {
   } finally {
     lease.release();
   }
+}
+
+/** Takes cells for the answer block by block, so that a long one that may come does not keep others from beginning. */
+function answerRoom(
+  lease: CellLease,
+  begun: number,
+  signal: AbortSignal,
+  times: Times,
+): () => Promise<void> | undefined {
+  let left = begun;
+  return () => {
+    if (left-- > 0) return undefined;
+    left += answerBlock;
+    const growing = lease.grow(answerBlock, signal);
+    return growing && timeWait(growing, times);
+  };
+}
+
+async function timeWait(waiting: Promise<void>, times: Times): Promise<void> {
+  const start = performance.now();
+  await waiting;
+  times.wait += performance.now() - start;
 }
 
 type Use = (ready: Ready) => Promise<Answer>;
@@ -199,12 +230,17 @@ async function planFor(
   return made;
 }
 
+interface Generating {
+  readonly maxTokens: number;
+  readonly reserve: () => Promise<void> | undefined;
+  readonly onFirstToken: () => void;
+}
+
 /** Decodes, handing out text as it becomes certain. */
 async function generate(
   { kit, options, signal, emit }: AskRun,
   { sequence, logits, late }: Ready,
-  maxTokens: number,
-  onFirstToken: () => void,
+  { maxTokens, reserve, onFirstToken }: Generating,
 ): Promise<DecodeResult> {
   const { stop, sampling } = options;
   const steps = decode({
@@ -212,6 +248,7 @@ async function generate(
     sequence,
     logits,
     maxTokens,
+    reserve,
     ...(stop && { stop }),
     ...(sampling && { sampling }),
     signal,

@@ -8,6 +8,7 @@ import { keyScope } from '../store/chunk-key.js';
 import { memoryStore } from '../store/memory-store.js';
 import { BackgroundWriter } from './background-writer.js';
 import { CellBudget } from './cell-budget.js';
+import { defaultCells } from './default-cells.js';
 import { Forgetter } from './forgetter.js';
 import { WantedPassages, type WeaveKit } from './kit.js';
 import { KvLibrary } from './kv-library.js';
@@ -40,7 +41,7 @@ export interface MadeKit {
 export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Promise<MadeKit> {
   const { engine, store: givenStore, costs = new CostModel(), system, warmup = 'prefix' } = options;
   const { retriever = bm25Retriever(), chunker = recursiveChunker() } = options;
-  const { cells = Math.min(engine.model.contextLength, 4096) } = options;
+  const { cells = defaultCells(engine) } = options;
   if (!Number.isSafeInteger(cells) || cells < 1) {
     throw new InvalidArgumentError(`cells is ${cells}; give a whole number of at least 1.`);
   }

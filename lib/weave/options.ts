@@ -29,8 +29,14 @@ export interface WeaveOptions extends AskDefaults {
   /** Seals parts of a tenant's texts from each other, for example by clearance. Default none. */
   readonly label?: string;
   /**
-   * Tokens that all running prompts and answers together may hold; more questions wait. Default the model's
-   * context, at most 4,096. Each takes `kvBytesPerToken` of the device's memory.
+   * Tokens that all running prompts and answers together may hold. Each takes `kvBytesPerToken` of the device's memory
+   * from the start: 23 KB for a model of 135M, 128 KB for one of 8B. Default room for two prompts: twice the model's
+   * context, at most 8,192, and half of that where it would take more than a quarter of the device's free memory.
+   *
+   * A question takes the tokens of its prompt (without the prefix) and 64 for its answer, which grows by as many up to
+   * `maxTokens`. Room for the longest answer to the oldest running question is kept free; so long as beside that the
+   * prompts fit, questions do not wait for each other. Where they do not fit, later ones wait, first come, first
+   * served, and a later answer may pause until an earlier one ends. None fails for that.
    */
   readonly cells?: number;
   /**

@@ -76,6 +76,42 @@ test('greedy decoding is the arg-max of full prefills', async () => {
   }
 });
 
+test('cells are reserved once for each token that is appended, and waited for', async () => {
+  const engine = new FakeEngine({ seed: 6 });
+  const { sequence, logits } = await prompt(engine);
+  const { length } = sequence;
+  let room = 4;
+  let waited = 0;
+  const reserve = (): Promise<void> | undefined => {
+    // Never before the cell of the token before it is used.
+    expect(length + 4 - room + waited).toBe(sequence.length);
+    if (room-- > 0) return undefined;
+    room++;
+    waited++;
+    return new Promise((resolve) => setTimeout(resolve, 1));
+  };
+  const plain = await prompt(engine);
+  const expected = await decodeAll({ engine, ...plain, maxTokens: 12 });
+  const result = await decodeAll({ engine, sequence, logits, maxTokens: 12, reserve });
+  expect(result.text).toBe(expected.text);
+  expect(waited).toBe(11 - 4);
+});
+
+test('a reservation that fails ends the answer', async () => {
+  const fake = new FakeEngine();
+  const { engine, log } = scripted(fake, [5, 6, 7]);
+  const { sequence, logits } = await prompt(fake);
+  const answer = decodeAll({
+    engine,
+    sequence,
+    logits,
+    maxTokens: 3,
+    reserve: () => Promise.reject(new Error('no cells')),
+  });
+  await expect(answer).rejects.toThrow('no cells');
+  expect(log).toEqual({ samplers: 1, disposed: 1 });
+});
+
 test('an end-of-generation token ends the turn and is no part of the answer', async () => {
   const fake = new FakeEngine();
   const { ids } = await fake.tokenizer.encode('hello wor');

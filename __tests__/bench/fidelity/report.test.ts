@@ -1,0 +1,196 @@
+import { expect, test } from '@jest/globals';
+import type { Cell } from '../../../lib/evaluate/index.js';
+import { InvalidArgumentError } from '../../../lib/index.js';
+import type { ArmResult } from '../../../bench/fidelity/lab.js';
+import { fidelityReport, frontPlot, printReport } from '../../../bench/fidelity/report.js';
+
+const plain: ArmResult = {
+  kl: 0,
+  agree: 1,
+  nll: 2,
+  fullNll: 2,
+  share: 0,
+  ttftMs: 10,
+  fullMs: 100,
+  encodeMs: 50,
+  near: false,
+};
+
+/** Cells of one arm: the values that each case has in place of {@link plain}. */
+function arm(
+  warmup: string,
+  policy: string,
+  ratio: number,
+  ...results: Partial<ArmResult>[]
+): Cell<ArmResult>[] {
+  return results.map((result, i) => ({
+    case: `${i}`,
+    arm: { warmup, policy, ratio },
+    result: { ...plain, ...result },
+  }));
+}
+
+const none = arm(
+  'prefix',
+  'none',
+  0,
+  { kl: 0.4, agree: 0.5, nll: 3, near: true },
+  { kl: 0.2, agree: 0.7, nll: 2.5 },
+  { kl: 0.6, agree: 0.6, nll: 3.5 },
+);
+
+const options = { bootstrap: { samples: 200 } };
+
+test('each arm has the means, medians and shares that its cases give', () => {
+  const question = arm(
+    'prefix',
+    'question',
+    0.15,
+    { kl: 0.1, agree: 0.9, nll: 2.2, share: 0.18, ttftMs: 30, near: true },
+    { kl: 0.05, agree: 1, nll: 2.1, share: 0.2, ttftMs: 20, fullMs: 50 },
+    { kl: 0.09, agree: 0.8, nll: 2.3, share: 0.16, ttftMs: 35 },
+  );
+  const { all } = fidelityReport([...none, ...question], options);
+  expect(all).toHaveLength(2);
+  const [before, after] = all;
+  expect(before!.kl.value).toBeCloseTo(0.4, 12);
+  expect(before!.removed!.value).toBeCloseTo(0, 12);
+  expect(before!.nllClosed!.value).toBeCloseTo(0, 12);
+  expect(after!.arm).toEqual({ warmup: 'prefix', policy: 'question', ratio: 0.15 });
+  expect(after!.cases).toBe(3);
+  expect(after!.kl.value).toBeCloseTo(0.08, 12);
+  expect(after!.kl.low).toBeGreaterThanOrEqual(0.05 - 1e-9);
+  expect(after!.kl.high).toBeLessThanOrEqual(0.1 + 1e-9);
+  expect(after!.klMedian).toBeCloseTo(0.09, 12);
+  expect(after!.kl95).toBeCloseTo(0.099, 12);
+  expect(after!.removed!.value).toBeCloseTo(1 - 0.24 / 1.2, 12);
+  // `none` loses 1, 0.5 and 1.5 nats, of which 0.2, 0.1 and 0.3 are left.
+  expect(after!.nllClosed!.value).toBeCloseTo(0.8, 12);
+  expect(after!.agree.value).toBeCloseTo(0.9, 12);
+  expect(after!.share).toBeCloseTo(0.18, 12);
+  expect(after!.ttftMs).toBe(30);
+  // 0.3, 0.4 and 0.35: each against its own full prefill.
+  expect(after!.timeShare).toBeCloseTo(0.35, 12);
+  expect(after!.answers).toBeUndefined();
+});
+
+test('shares are of `none` under the warm-up prefix, and of the same cases', () => {
+  const document = arm('document', 'none', 0, { kl: 0.1 }, { kl: 0.05 });
+  const [, other] = fidelityReport([...none, ...document], options).all;
+  expect(other!.cases).toBe(2);
+  // The third case was not run: its 0.6 does not count.
+  expect(other!.removed!.value).toBeCloseTo(1 - 0.15 / 0.6, 12);
+  const [alone] = fidelityReport(document, options).all;
+  expect(alone!.removed).toBeUndefined();
+  expect(alone!.nllClosed).toBeUndefined();
+});
+
+test('prompts that hold a predecessor are shown apart', () => {
+  const report = fidelityReport(none, options);
+  expect(report.near![0]!.kl.value).toBe(0.4);
+  expect(report.near![0]!.cases).toBe(1);
+  expect(report.apart![0]!.kl.value).toBeCloseTo(0.4, 12);
+  expect(report.apart![0]!.cases).toBe(2);
+  expect(fidelityReport(none.slice(1), options)).not.toHaveProperty('near');
+  expect(fidelityReport(none.slice(0, 1), options)).not.toHaveProperty('apart');
+});
+
+test('answers are summed up where all cases have them', () => {
+  const given = { em: 0, fullF1: 0.5, sameF1: 0.6, sameEdit: 0.7, sameExact: 0 };
+  const cells = arm('prefix', 'question', 0.1, { ...given, f1: 0.2 }, { ...given, f1: 0.6 });
+  const [summary] = fidelityReport(cells, options).all;
+  expect(summary!.answers!.f1.value).toBeCloseTo(0.4, 12);
+  expect(summary!.answers!.sameEdit.value).toBeCloseTo(0.7, 12);
+  expect(printReport(fidelityReport(cells, options))).toContain('its F1 is 0.500 [0.500, 0.500]');
+});
+
+/** KL of cases at each ratio, which takes that share of the time and five percent. */
+function curve(policy: string, heights: Readonly<Record<number, number>>, cases: number) {
+  return Object.entries(heights).flatMap(([ratio, kl]) =>
+    arm(
+      'prefix',
+      policy,
+      Number(ratio),
+      ...Array.from({ length: cases }, (_, i) => ({
+        kl: kl * (1 + i / 10),
+        ttftMs: 100 * (Number(ratio) + 0.05),
+      })),
+    ),
+  );
+}
+
+test('a policy is compared with each other one by the area under its curve', () => {
+  const cases = 8;
+  const cells = [
+    ...curve('none', { 0: 1 }, cases),
+    ...curve('hybrid', { 0.05: 0.5, 0.25: 0.1 }, cases),
+    ...curve('question', { 0.05: 0.6, 0.25: 0.2 }, cases),
+    ...curve('deviation', { 0.25: 0.1 }, cases),
+    ...curve('full', { 1: 0 }, cases),
+    ...arm('prefix', 'floor', 1, ...Array.from({ length: cases }, () => ({ kl: 0.001 }))),
+    // Nothing to compare with under this warm-up.
+    ...arm('text', 'question', 0.05, ...Array.from({ length: cases }, () => ({ kl: 0.2 }))),
+  ];
+  const { tests } = fidelityReport(cells, { against: 'hybrid', ...options });
+  expect(tests.map(({ other }) => other)).toEqual(['question', 'deviation']);
+  const scale = 1 + 0.35; // mean over cases of 1 + i / 10
+  // From (5%, 1) over (10%, 0.5) to (30%, 0.1).
+  const own = (0.75 * 0.05 + 0.3 * 0.2) / 0.25;
+  const its = (0.8 * 0.05 + 0.4 * 0.2) / 0.25;
+  expect(tests[0]!.area).toBeCloseTo(own * scale, 9);
+  expect(tests[0]!.otherArea).toBeCloseTo(its * scale, 9);
+  expect(tests[1]!.otherArea).toBeCloseTo(0.55 * scale, 9);
+  expect(tests[0]!.difference.value).toBeCloseTo((own - its) * scale, 9);
+  expect(tests[0]!.difference.high).toBeLessThan(0);
+  // All eight differences have one sign: 2 of 256 patterns, of two tests.
+  expect(tests[0]!.p).toBeCloseTo(2 / 256, 12);
+  expect(tests[0]!.adjusted).toBeCloseTo(4 / 256, 12);
+  expect(tests.map(({ verdict }) => verdict)).toEqual(['better', 'better']);
+  const turned = fidelityReport(cells, { against: 'deviation', ...options }).tests;
+  expect(turned.find(({ other }) => other === 'hybrid')!.verdict).toBe('worse');
+});
+
+test('few cases tell nothing apart, cases that lack a ratio are not compared', () => {
+  const cells = [
+    ...curve('hybrid', { 0.05: 0.5, 0.25: 0.1 }, 4),
+    ...curve('question', { 0.05: 0.6, 0.25: 0.2 }, 4),
+  ];
+  const { tests } = fidelityReport(cells.slice(0, -1), { against: 'hybrid', ...options });
+  expect(tests).toHaveLength(1);
+  expect(tests[0]!.cases).toBe(3);
+  expect(tests[0]!.p).toBe(2 / 8);
+  expect(tests[0]!.verdict).toBe('not told apart');
+});
+
+test('what was not run cannot be compared with, cells of another bench are refused', () => {
+  expect(() => fidelityReport(none, { against: 'hybrid' })).toThrow(InvalidArgumentError);
+  const cell = { case: '0', arm: { policy: 'none' }, result: plain };
+  expect(() => fidelityReport([cell])).toThrow(InvalidArgumentError);
+});
+
+test('the print holds every arm and the floor, the pictures all but full and floor', () => {
+  const cells = [
+    ...none,
+    ...arm('document', 'question', 0.05, { kl: 0.11, ttftMs: 25, share: 0.07 }, {}, {}),
+    ...arm('document', 'question', 0.15, { kl: 0.1, ttftMs: 30, share: 0.2 }, {}, {}),
+    ...arm('prefix', 'full', 1, { kl: 0 }, {}, {}),
+    ...arm('prefix', 'floor', 1, { kl: 0.006, agree: 0.98 }, {}, {}),
+  ];
+  const report = fidelityReport(cells, { against: 'question', ...options });
+  const text = printReport(report);
+  expect(text).toContain('KL 0.0020 [0.0000, 0.0060], agreement 0.993');
+  expect(text).toMatch(/^document +question +0\.15 +3 +0\.0333 \[/mu);
+  expect(text).toMatch(/^prefix +full +1 +3 +0\.0000 \[/mu);
+  expect(text).toContain("Only prompts that hold a passage's predecessor.");
+  const markdown = printReport(report, { format: 'markdown' });
+  expect(markdown).toMatch(/^\| warm-up +\| policy +\| ratio \|/mu);
+  for (const cost of ['share', 'time'] as const) {
+    const svg = frontPlot(report, cost, 'MuSiQue');
+    expect(svg).toContain('>prefix, none</text>');
+    expect(svg).toContain('>document, question</text>');
+    expect(svg).toContain('>numerical floor</text>');
+    expect(svg).not.toContain('full</text>');
+  }
+  expect(frontPlot(report, 'share')).toContain('document, question, ratio 0.05, 0.02333, 0.03667');
+  expect(frontPlot(report, 'time')).toContain('document, question, ratio 0.15, 0.1, 0.03333');
+});
