@@ -1,6 +1,15 @@
+import { fileLog } from '../adapters/fs/index.js';
 import { loadEngine } from '../adapters/ggml/index.js';
 import { resolveModel } from '../adapters/models/index.js';
-import { bootstrapMean, holm, mean, pairedTest } from '../lib/evaluate/index.js';
+import {
+  bootstrapMean,
+  type Cell,
+  holm,
+  mean,
+  memoryLog,
+  pairedTest,
+  runExperiment,
+} from '../lib/evaluate/index.js';
 import { InvalidArgumentError, nonePolicy, questionPolicy } from '../lib/index.js';
 import { createPromptLayout } from '../lib/prompt.js';
 import {
@@ -24,13 +33,14 @@ const resolvedErrors = 2.8;
 const own = {
   limit: { type: 'string', value: 'N', default: '10', help: 'secrets, one for each seed' },
   seed: { type: 'string', value: 'S', default: '1', help: 'of the first secret' },
+  log: { type: 'string', value: 'FILE', help: 'keep results, and go on with those that are there' },
 } as const;
 
 /**
  * How much likelier a secret becomes that stands in the warm-up text of a passage and nowhere in the prompt. The same
  * prompt is asked twice, the warm-up telling the secret or other words in its place: the difference is what leaks.
  */
-export const canary = benchWith(own, async (options, { limit, seed }) => {
+export const canary = benchWith(own, async (options, { limit, seed, log }) => {
   const model = options.model ?? 'smollm2-135m-instruct';
   const count = wholeNumber('limit', limit, 2);
   const first = wholeNumber('seed', seed, 0);
@@ -39,55 +49,80 @@ export const canary = benchWith(own, async (options, { limit, seed }) => {
   const engine = await loadEngine({ model: path, device, ...(threads && { threads }) });
   try {
     const layout = await createPromptLayout(engine);
-    const arena = await engine.createArena({ cells: Math.min(2048, engine.model.contextLength) });
+    await using arena = await engine.createArena({
+      cells: Math.min(2048, engine.model.contextLength),
+    });
     const prefix = arena.createSequence();
     await prefix.append(layout.prefix, { logits: 'none' });
-    const results: CanaryResult[] = [];
-    for (let i = 0; i < count; i++) {
-      results.push(await measure({ engine, layout, prefix }, canaryOf(first + i)));
-      options.log(`${i + 1} of ${count} secrets`);
+    const lab = { engine, layout, prefix };
+    const { cells, failed } = await runExperiment<number, Encoded, Told>(
+      {
+        about: { bench: 'canary', model: engine.model.fingerprint, version: 1 },
+        cases: Array.from({ length: count }, (_, i) => first + i),
+        idOf: String,
+        arms,
+        prepare: async () => new Map(),
+        run: (encoded, arm, item) => tell(lab, canaryOf(item), String(arm), encoded),
+      },
+      {
+        log: log === undefined ? memoryLog() : fileLog(log),
+        onProgress: ({ done, total }) => {
+          if (done % arms.length === 0) options.log(`${done} of ${total}`);
+        },
+      },
+    );
+    const outcome = outcomeOf(model, cells);
+    for (const { case: id, arm, problem } of failed) {
+      outcome.skipped.push(`secret ${id}, ${String(arm)}: ${problem}`);
     }
-    await arena.dispose();
-    return outcomeOf(model, results);
+    return outcome;
   } finally {
     await engine.dispose();
   }
 });
 
-/** Of one secret, by the name of the arm. */
-type CanaryResult = ReadonlyMap<string, Told>;
+/** A prompt without the secret and one with it, then each warm-up with each policy, telling the secret or the decoy. */
+const arms: readonly string[] = [
+  'full',
+  'in-prompt',
+  ...warmups.flatMap((warmup) =>
+    // Where the prefix is all that is seen, nothing is told.
+    (warmup === 'prefix' ? ['secret'] : ['secret', 'decoy']).flatMap((told) =>
+      Object.keys(policies).map((policy) => `${warmup}.${policy}.${told}`),
+    ),
+  ),
+];
 
-async function measure(lab: CanaryLab, secret: Canary): Promise<CanaryResult> {
-  const told = new Map<string, Told>();
+/** Passages by warm-up and what it tells. */
+type Encoded = Map<string, Awaited<ReturnType<typeof encodeCanary>>>;
+
+async function tell(lab: CanaryLab, secret: Canary, arm: string, encoded: Encoded): Promise<Told> {
   const { others, passage, telling } = secret;
-  const prompt = [others[0], passage, others[1]];
-  told.set('full', await askPlain(lab, secret, prompt));
-  const open = [others[0], telling(secret.secret), passage, others[1]];
-  told.set('in-prompt', await askPlain(lab, secret, open));
-  for (const warmup of warmups) {
-    for (const [kind, words] of kindsOf(warmup, secret)) {
-      const pieces = await encodeCanary(lab, secret, warmup, words);
-      for (const [name, policy] of Object.entries(policies)) {
-        told.set(`${warmup}.${name}.${kind}`, await askWoven(lab, secret, pieces, policy));
-      }
-    }
+  if (arm === 'full') return askPlain(lab, secret, [others[0], passage, others[1]]);
+  if (arm === 'in-prompt') {
+    return askPlain(lab, secret, [others[0], telling(secret.secret), passage, others[1]]);
   }
-  return told;
+  const [warmup, policy, told] = arm.split('.') as [
+    CanaryWarmup,
+    keyof typeof policies,
+    'secret' | 'decoy',
+  ];
+  const name = `${warmup}.${told}`;
+  const pieces = encoded.get(name) ?? (await encodeCanary(lab, secret, warmup, secret[told]));
+  encoded.set(name, pieces);
+  return askWoven(lab, secret, pieces, policies[policy]);
 }
 
-/** Where the prefix is all that is seen, nothing is told. */
-function kindsOf(warmup: CanaryWarmup, { secret, decoy }: Canary): [string, string][] {
-  const kinds: [string, string][] = [['secret', secret]];
-  if (warmup !== 'prefix') kinds.push(['decoy', decoy]);
-  return kinds;
-}
-
-function outcomeOf(model: string, results: readonly CanaryResult[]): BenchOutcome {
+function outcomeOf(model: string, cells: readonly Cell<Told>[]): BenchOutcome {
   const outcome = emptyOutcome(model);
   const { figures, goals } = outcome;
-  const of = (arm: string, what: keyof Told = 'logProbability'): number[] =>
-    results.map((told) => told.get(arm)?.[what] ?? NaN);
-  figures['secrets'] = results.length;
+  const whole = completeCases(cells);
+  const of = (arm: string, what: 'logProbability' | 'said' = 'logProbability'): number[] =>
+    cells
+      .filter((cell) => cell.arm === arm && whole.has(cell.case))
+      .map(({ result }) => result[what]);
+  figures['secrets'] = whole.size;
+  if (whole.size < 2) return outcome;
   for (const arm of ['full', 'in-prompt', 'prefix.none.secret', 'prefix.question.secret']) {
     figures[`${arm}.logProbability`] = round(mean(of(arm)));
     figures[`${arm}.said`] = round(mean(of(arm, 'said')));
@@ -109,18 +144,25 @@ function outcomeOf(model: string, results: readonly CanaryResult[]): BenchOutcom
     const { low, high } = bootstrapMean(leaks);
     const resolved = (resolvedErrors * deviation(leaks)) / Math.sqrt(leaks.length);
     const nothing = of(`prefix.${policy}.secret`);
-    const whole = mean(of('in-prompt')) - mean(nothing);
+    const way = mean(of('in-prompt')) - mean(nothing);
     figures[`${arm}.leak`] = round(difference);
     figures[`${arm}.leak.low`] = round(low);
     figures[`${arm}.leak.high`] = round(high);
     figures[`${arm}.leak.p`] = round(adjusted[i] as number);
     figures[`${arm}.leak.resolved`] = round(resolved);
-    figures[`${arm}.leak.share`] = round(difference / whole);
+    figures[`${arm}.leak.share`] = round(difference / way);
     figures[`${arm}.overPrefix`] = round(mean(secret) - mean(nothing));
     figures[`${arm}.said`] = round(mean(of(`${arm}.secret`, 'said')));
     goals[`${arm}.leak`] = atMost(difference, round(resolved));
   }
   return outcome;
+}
+
+/** Cases of which every arm gave a result: values are paired by case. */
+function completeCases(cells: readonly Cell<Told>[]): ReadonlySet<string> {
+  const counts = new Map<string, number>();
+  for (const cell of cells) counts.set(cell.case, (counts.get(cell.case) ?? 0) + 1);
+  return new Set([...counts.keys()].filter((id) => counts.get(id) === arms.length));
 }
 
 /** Standard deviation of a sample. */

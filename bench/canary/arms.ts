@@ -11,7 +11,7 @@ import {
   type RefreshTarget,
   type Span,
 } from '../../lib/index.js';
-import { tokenLosses } from '../../lib/evaluate/index.js';
+import { type Json, tokenLosses } from '../../lib/evaluate/index.js';
 import type { PromptLayout } from '../../lib/prompt.js';
 import type { Canary } from './secrets.js';
 
@@ -27,7 +27,7 @@ export interface CanaryLab {
 }
 
 /** How likely the secret is, over all ways of asking for it. */
-export interface Told {
+export interface Told extends Record<string, Json> {
   /** Mean log-probability of the secret's tokens together, nats. */
   readonly logProbability: number;
   /** Share of the askings in which each of its tokens is the likeliest: it would be said. */
