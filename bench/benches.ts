@@ -2,6 +2,7 @@ import type { Bench } from './harness.js';
 
 /** Every bench by its name, loaded when it is wanted. */
 export const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  canary: async () => (await import('./canary.js')).canary,
   engine: async () => (await import('./engine.js')).engine,
   fidelity: async () => (await import('./fidelity.js')).fidelity,
   store: async () => (await import('./store.js')).store,

@@ -36,8 +36,8 @@ export type {
   ShadowResult,
   ShadowStats,
 } from './weave/shadow/options.js';
-export type { EncodedAfter, Warmup } from './weave/warmup/warmup.js';
-export type { PromptOptions } from './prompt.js';
+export type { EncodedAfter, NeighbourWarmup, Warmup } from './weave/warmup/warmup.js';
+export type { PassageLayout, PromptOptions, PromptTokens } from './prompt.js';
 
 export type { Chunk, Document, TokenizedDocument } from './document.js';
 export type { ChunkOptions, Chunker } from './chunkers/chunker.js';
@@ -92,6 +92,7 @@ export { nonePolicy } from './reuse/policies/none.js';
 export { questionPolicy, type QuestionPolicyOptions } from './reuse/policies/question.js';
 export { randomPolicy, type RandomPolicyOptions } from './reuse/policies/random.js';
 export { carryOut, type CarriedOut, type CarryOutOptions } from './reuse/refresh/carry-out.js';
+export { LateRefresh, type LateRefreshOptions } from './reuse/late/late-refresh.js';
 export { makePlan, type MadePlan } from './reuse/refresh/make-plan.js';
 export { type LayerTokens, recomputeRatio, type RefreshReport } from './reuse/refresh/report.js';
 export type { RefreshTarget } from './reuse/refresh/target.js';

@@ -22,6 +22,8 @@ export interface PromptOptions {
   readonly separator?: string;
   /** The text around the question; default: `Using the passages above, answer in one or two sentences: …`. */
   readonly question?: (question: string) => string;
+  /** The same where the question stands before passages ({@link PassageLayout}); default: `Question: …`. */
+  readonly earlier?: (question: string) => string;
 }
 
 /** A prompt's constant pieces as token ids. */
@@ -32,6 +34,8 @@ export interface PromptLayout {
   passage(chunk: Pick<Chunk, 'tokens'>): Int32Array;
   /** The question and the end of the frame. */
   question(question: string, options?: { readonly signal?: AbortSignal }): Promise<Int32Array>;
+  /** The question and a separator, where it stands before passages. */
+  earlier(question: string, options?: { readonly signal?: AbortSignal }): Promise<Int32Array>;
 }
 
 const defaultSystem =
@@ -41,55 +45,111 @@ const defaultSystem =
 const defaultQuestion = (question: string) =>
   `Using the passages above, answer in one or two sentences: ${question}`;
 
+const defaultEarlier = (question: string) => `Question: ${question}`;
+
 export async function createPromptLayout(
   engine: Pick<KvEngine, 'chat' | 'tokenizer'>,
   options: PromptOptions = {},
 ): Promise<PromptLayout> {
   const { tokenizer } = engine;
   const { system = defaultSystem, instructions = 'Passages:\n\n', separator = '\n\n' } = options;
-  const frameQuestion = options.question ?? defaultQuestion;
-  const ids = async (text: string) =>
-    text === '' ? new Int32Array(0) : (await tokenizer.encode(text)).ids;
+  const { question: frameQuestion = defaultQuestion, earlier = defaultEarlier } = options;
+  const ids = async (text: string, { signal }: { readonly signal?: AbortSignal } = {}) =>
+    text === '' ? new Int32Array(0) : (await tokenizer.encode(text, signal ? { signal } : {})).ids;
   const frame = await engine.chat.frame(system === '' ? {} : { system });
   const prefix = concat([frame.head, await ids(instructions)]);
   const gap = await ids(separator);
   return {
     prefix,
     passage: (chunk) => concat([chunk.tokens, gap]),
-    async question(question, { signal } = {}) {
-      const text = frameQuestion(question);
-      const encoded = await tokenizer.encode(text, signal ? { signal } : {});
-      return concat([encoded.ids, frame.tail]);
-    },
+    question: async (question, asked) =>
+      concat([await ids(frameQuestion(question), asked), frame.tail]),
+    earlier: async (question, asked) => concat([await ids(earlier(question), asked), gap]),
   };
+}
+
+/**
+ * How passages and question stand in a prompt.
+ *
+ * - `sequence`: the passages one after another, then the question.
+ * - `set` (Set-Based Prompting): all passages begin at the same position, right after the prefix, and none sees another;
+ *   the question stands after the longest. Their order means nothing, and KV made right after the prefix is exact.
+ * - `twice` (Just Read Twice): passages and question, then all of that again.
+ * - `around`: the question before the passages and after them.
+ */
+export type PassageLayout = 'sequence' | 'set' | 'twice' | 'around';
+
+const passageLayouts: readonly PassageLayout[] = ['sequence', 'set', 'twice', 'around'];
+
+/** @throws InvalidArgumentError for what is no layout. */
+export function assertLayout(layout: PassageLayout): void {
+  if (passageLayouts.includes(layout)) return;
+  throw new InvalidArgumentError(
+    `layout is ${String(layout)}; give one of ${passageLayouts.join(', ')}.`,
+  );
 }
 
 /** All pieces of a prompt put together. */
 export interface PromptTokens {
+  readonly layout: PassageLayout;
   readonly tokens: Int32Array;
+  /** Of each token. Its own number, but in the layout `set`. */
+  readonly positions: Int32Array;
   readonly prefix: Span;
   /** In prompt order; each holds the passage and its separator. */
   readonly passages: readonly Span[];
+  /** The passages once more, in the layout `twice`. */
+  readonly again: readonly Span[];
+  /** The question where it stands before passages, in the layouts `twice` and `around`. */
+  readonly earlier?: Span;
+  /** The question that is answered: the end of the prompt. */
   readonly question: Span;
 }
 
+export interface PromptPieces {
+  readonly prefix: Int32Array;
+  readonly passages: readonly Int32Array[];
+  /** As {@link PromptLayout.earlier} gives it; for the layouts that have it. */
+  readonly earlier?: Int32Array | undefined;
+  readonly question: Int32Array;
+}
+
 export function joinPrompt(
-  prefix: Int32Array,
-  passages: readonly Int32Array[],
-  question: Int32Array,
+  { prefix, passages, earlier = new Int32Array(0), question }: PromptPieces,
+  layout: PassageLayout = 'sequence',
 ): PromptTokens {
-  const pieces = [prefix, ...passages, question];
-  const spans: Span[] = [];
-  let at = 0;
-  for (const piece of pieces) {
-    spans.push({ start: at, end: at + piece.length });
-    at += piece.length;
-  }
+  const runs: Int32Array[] = [];
+  const positions: number[] = [];
+  let length = 0;
+  let reached = 0;
+  const put = (run: Int32Array, position = reached): Span => {
+    const start = length;
+    length += run.length;
+    for (let i = 0; i < run.length; i++) positions.push(position + i);
+    reached = Math.max(reached, position + run.length);
+    runs.push(run);
+    return { start, end: length };
+  };
+  const putAll = (): Span[] =>
+    passages.map((run) => put(run, layout === 'set' ? prefix.length : undefined));
+  const repeats = layout === 'twice' && passages.length > 0;
+
+  const prefixSpan = put(prefix);
+  const before = layout === 'around' ? put(earlier) : undefined;
+  const spans = putAll();
+  const between = repeats ? put(earlier) : undefined;
+  const again = repeats ? putAll() : [];
+  const asked = put(question);
+  const span = before ?? between;
   return {
-    tokens: concat(pieces),
-    prefix: spans[0] as Span,
-    passages: spans.slice(1, -1),
-    question: spans.at(-1) as Span,
+    layout,
+    tokens: concat(runs),
+    positions: Int32Array.from(positions),
+    prefix: prefixSpan,
+    passages: spans,
+    again,
+    ...(span && { earlier: span }),
+    question: asked,
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Document } from './document.js';
-import type { Span } from './engine/arena.js';
 import type { ModelInfo } from './engine/model-info.js';
 import { DisposedError, StoreError } from './errors.js';
+import type { PromptTokens } from './prompt.js';
 import type { StoreStats } from './store/store-stats.js';
 import { runAsk } from './weave/ask.js';
 import type { Answer, AnswerEvent, AnswerStream, Source } from './weave/answer.js';
@@ -81,16 +81,11 @@ export interface Weave extends AsyncDisposable {
 
 export type PromptRequest = Pick<
   AskOptions,
-  'topK' | 'order' | 'overflow' | 'maxTokens' | 'signal'
+  'topK' | 'order' | 'layout' | 'overflow' | 'maxTokens' | 'signal'
 >;
 
 /** A prompt as token ids: the same for weaving and for a full prefill. */
-export interface WovenPrompt {
-  readonly tokens: Int32Array;
-  readonly prefix: Span;
-  /** Of each source, its separator included. */
-  readonly passages: readonly Span[];
-  readonly question: Span;
+export interface WovenPrompt extends PromptTokens {
   readonly sources: readonly Source[];
   readonly notes: readonly string[];
 }
@@ -234,9 +229,8 @@ class EngineWeave implements Weave {
   prompt(question: string, options: PromptRequest = {}): Promise<WovenPrompt> {
     return this.#run([options.signal], async (signal) => {
       const prompt = await this.#prepare(question, options, signal);
-      const { tokens, prefix, passages, notes } = prompt;
-      const sources = sourcesOf(this.#kit, prompt.hits);
-      return { tokens, prefix, passages, question: prompt.question, sources, notes };
+      const { hits, wanted: _, answerTokens: __, ...parts } = prompt;
+      return { ...parts, sources: sourcesOf(this.#kit, hits) };
     });
   }
 

@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import type { Warmup } from '../../lib/index.js';
 import { UsageError } from './usage-error.js';
 
 export type Flags = NonNullable<ParseArgsConfig['options']>;
@@ -59,11 +60,16 @@ export function deviceChoice(text: string | undefined): (typeof devices)[number]
   return device;
 }
 
-const warmups = ['prefix', 'document'] as const;
+const warmups: Readonly<Record<string, Warmup>> = {
+  prefix: 'prefix',
+  document: 'document',
+  neighbours: { neighbours: 2 },
+};
 
 /** What passages are encoded after. @throws UsageError for anything else. */
-export function warmupChoice(text: string | undefined): (typeof warmups)[number] {
-  const warmup = warmups.find((name) => name === (text ?? 'prefix'));
-  if (!warmup) throw new UsageError(`--warmup is "${text}"; give one of ${warmups.join(', ')}.`);
-  return warmup;
+export function warmupChoice(text = 'prefix'): Warmup {
+  const warmup = Object.hasOwn(warmups, text) ? warmups[text] : undefined;
+  if (warmup) return warmup;
+  const names = Object.keys(warmups).join(', ');
+  throw new UsageError(`--warmup is "${text}"; give one of ${names}.`);
 }

@@ -41,7 +41,7 @@ export interface Source {
   readonly cached: boolean;
   /**
    * What its keys and values saw when they were made, beside the canonical prefix: nothing (`prefix`), the text before
-   * it in its document, or the warm-up text. Absent while that is not known, and where the prompt was computed in full.
+   * it in its document, its neighbours in the corpus, or the warm-up text. Absent while that is not known, and where the prompt was computed in full.
    */
   readonly encodedAfter?: EncodedAfter;
   /** Headings, line numbers and the like, from the chunker. */
@@ -75,6 +75,8 @@ export interface Timings {
   readonly probe: number;
   /** Recomputing tokens and computing the question, up to the first logits. */
   readonly refresh: number;
+  /** Computing more of the passages again while the answer was written; 0 without `refreshLate`. */
+  readonly late: number;
   /** From the call to the first streamed token; 0 when there was none. */
   readonly firstToken: number;
   /** From the call to the end of the answer. */

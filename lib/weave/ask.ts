@@ -1,9 +1,11 @@
-import type { KvSequence, Span } from '../engine/arena.js';
+import type { KvSequence } from '../engine/arena.js';
 import { decode, type DecodeResult } from '../engine/decode.js';
 import { kvBytesPerToken } from '../engine/model-info.js';
 import { ComputeError, InvalidArgumentError } from '../errors.js';
+import type { PassageLayout } from '../prompt.js';
 import type { RecomputePolicy, RefreshPlan } from '../reuse/policy.js';
 import { questionPolicy } from '../reuse/policies/question.js';
+import { assertLateRefresh, LateRefresh } from '../reuse/late/late-refresh.js';
 import { carryOut } from '../reuse/refresh/carry-out.js';
 import { type MadePlan, makePlan } from '../reuse/refresh/make-plan.js';
 import type { RefreshTarget } from '../reuse/refresh/target.js';
@@ -13,8 +15,10 @@ import { encodingMs } from './encoding-ms.js';
 import type { WeaveKit } from './kit.js';
 import type { Obtained } from './kv-library.js';
 import type { AskOptions } from './options.js';
+import { placePassages } from './place-passages.js';
+import { prefillPrompt } from './prefill-prompt.js';
 import { type Origin, type PreparedPrompt, preparePrompt, sourcesOf } from './prepare.js';
-import { refreshTarget, type Woven } from './refresh.js';
+import { refreshTarget } from './refresh.js';
 import { reportUses } from './report-uses.js';
 import type { Shadow } from './shadow/shadow.js';
 
@@ -41,6 +45,7 @@ interface Ready {
   readonly usage: Omit<Usage, 'generated'>;
   readonly sources: readonly Source[];
   readonly plan?: RefreshPlan;
+  readonly late?: LateRefresh | undefined;
 }
 
 /** Cells that an answer takes at once. */
@@ -52,6 +57,7 @@ type Times = { -readonly [name in keyof Timings]: number };
 export async function runAsk(run: AskRun): Promise<Answer> {
   const { kit, question, options, signal, emit } = run;
   const { reuse = 'woven', whenNothingFound = 'empty' } = options;
+  if (options.refreshLate) assertLateRefresh(options.refreshLate);
   if (reuse !== 'woven' && reuse !== 'full') {
     throw new InvalidArgumentError(`reuse is ${String(reuse)}; give 'woven' or 'full'.`);
   }
@@ -77,7 +83,8 @@ export async function runAsk(run: AskRun): Promise<Answer> {
   const waiting = performance.now();
   const own = prompt.tokens.length - shared;
   const { answerTokens } = prompt;
-  const begun = Math.min(answerTokens, answerBlock);
+  // A late probe holds cells of the answer to come.
+  const begun = options.refreshLate ? answerTokens : Math.min(answerTokens, answerBlock);
   const lease = await kit.cells.acquire(own + begun, signal, own + answerTokens);
   times.wait = performance.now() - waiting;
   try {
@@ -96,11 +103,13 @@ export async function runAsk(run: AskRun): Promise<Answer> {
       sample?.finish(question, prompt.tokens, result.tokens);
       if (result.full) notes.push('The answer ends where the context is full.');
       times.total = performance.now() - start;
-      const { sources, plan } = ready;
+      const { sources, plan, late } = ready;
+      times.late = late?.milliseconds ?? 0;
+      if (late && late.tokens > 0) notes.push(lateNote(late));
       const answer: Answer = {
         text: result.text,
         sources,
-        usage: { ...ready.usage, generated: result.tokens.length },
+        usage: { ...withLate(ready.usage, late), generated: result.tokens.length },
         timings: { ...times },
         finishReason: result.finishReason,
         reuse,
@@ -152,7 +161,7 @@ async function prefillAll(
     const sources = sourcesOf(kit, prompt.hits);
     emit({ type: 'loaded', sources });
     const start = performance.now();
-    const { logits } = await sequence.append(prompt.tokens, { signal });
+    const { logits } = await prefillPrompt(sequence, prompt, signal);
     if (!logits) throw new ComputeError('The engine gave no logits for the prompt.');
     times.refresh = performance.now() - start;
     const { length } = prompt.tokens;
@@ -180,7 +189,7 @@ async function weaveAll(
     onEncoded: encodingReporter(kit, emit),
   });
   try {
-    const woven = await splice(sequence, obtaining.items, prompt.passages, signal);
+    const woven = await placePassages(sequence, obtaining.items, prompt, signal);
     times.encode += obtaining.spent.encodeMs;
     times.load = Math.max(0, performance.now() - loading - times.encode);
     const sources = sourcesOf(kit, prompt.hits, (passage): Origin => {
@@ -190,14 +199,17 @@ async function weaveAll(
     emit({ type: 'loaded', sources });
 
     const target = refreshTarget(kit, prompt, woven);
-    const made = prompt.hits.length > 0 ? await planFor(run, target, times) : undefined;
+    const made =
+      prompt.hits.length > 0 ? await planFor(run, prompt.layout, target, times) : undefined;
     const { plan = nothingPlanned, probed = 0 } = made ?? {};
     const start = performance.now();
     const { logits } = await carryOut(target, plan, { probed, signal });
     times.refresh = performance.now() - start;
     reportUses(kit.store, target.passages, woven.obtained, plan);
-    const usage = usageOf(prompt, woven, plan, prefix.cached);
-    return await use({ sequence, logits, usage, sources, ...(made && { plan }) });
+    const usage = usageOf(prompt, target, plan, prefix.cached);
+    const { refreshLate } = run.options;
+    const late = made && refreshLate && new LateRefresh(target, plan, refreshLate);
+    return await use({ sequence, logits, usage, sources, late, ...(made && { plan }) });
   } finally {
     // Cells in use by an encoding are not given back under it.
     await obtaining.settled;
@@ -223,29 +235,24 @@ function encodingReporter(
 
 const nothingPlanned: RefreshPlan = { policy: 'none', passages: [] };
 
-async function splice(
-  sequence: KvSequence,
-  items: readonly Promise<Obtained>[],
-  places: readonly Span[],
-  signal: AbortSignal,
-): Promise<Woven> {
-  const spans: Span[] = [];
-  const obtained: Obtained[] = [];
-  for (const [i, item] of items.entries()) {
-    const got = await item;
-    const position = places[i]?.start ?? 0;
-    spans.push(await sequence.splice(got.record.kv, { position, signal }));
-    obtained.push(got);
-  }
-  return { sequence, spans, obtained };
-}
+const exactPolicy: RecomputePolicy = {
+  name: 'none',
+  plan: () => ({
+    policy: 'none',
+    passages: [],
+    notes: ['In the layout "set" passages do not see each other, so nothing is computed again.'],
+  }),
+};
 
 async function planFor(
   { options, signal, emit }: AskRun,
+  layout: PassageLayout,
   target: RefreshTarget,
   times: Times,
 ): Promise<MadePlan> {
-  const policy: RecomputePolicy = options.policy ?? questionPolicy();
+  // In a set every passage is exact, and computing its tokens again would let them see the other passages.
+  const policy: RecomputePolicy =
+    layout === 'set' ? exactPolicy : (options.policy ?? questionPolicy());
   const made = await makePlan(policy, target, signal);
   times.probe = made.probeMs;
   emit({ type: 'planned', plan: made.plan });
@@ -262,7 +269,7 @@ interface Generating {
 /** Decodes, handing out text as it becomes certain. */
 async function generate(
   { kit, options, signal, emit }: AskRun,
-  { sequence, logits }: Ready,
+  { sequence, logits, late }: Ready,
   { maxTokens, reserve, onFirstToken, onLogits }: Generating,
 ): Promise<DecodeResult> {
   const { stop, sampling } = options;
@@ -278,13 +285,13 @@ async function generate(
     signal,
   });
   try {
-    let first = true;
-    for (;;) {
+    for (let generated = 1; ; generated++) {
       const step = await steps.next();
       if (step.done) return step.value;
-      if (first) onFirstToken();
-      first = false;
+      if (generated === 1) onFirstToken();
       if (step.value.text !== '') emit({ type: 'delta', text: step.value.text });
+      if (kit.engine.tokenizer.isEndOfGeneration(step.value.token)) continue;
+      await late?.after(generated, maxTokens - generated, signal);
     }
   } finally {
     await steps.return(undefined as never);
@@ -294,20 +301,34 @@ async function generate(
 /** Each token of the prompt is counted once: as reused, as computed again, or as computed first now. */
 function usageOf(
   prompt: PreparedPrompt,
-  woven: Woven,
+  { passages }: RefreshTarget,
   plan: RefreshPlan,
   prefixCached: boolean,
 ): Omit<Usage, 'generated'> {
   let cached = prefixCached ? prompt.prefix.end : 0;
   let recomputed = 0;
-  for (const [i, { start, end }] of prompt.passages.entries()) {
-    if (woven.obtained[i]?.cached) cached += end - start;
-  }
+  for (const view of passages) if (view.cached) cached += view.tokens.length;
   for (const { passage, tokens } of plan.passages) {
-    if (woven.obtained[passage]?.cached) recomputed += tokens.length;
+    if (passages[passage]?.cached) recomputed += tokens.length;
   }
   const { length } = prompt.tokens;
   return { prompt: length, cached: cached - recomputed, recomputed, fresh: length - cached };
+}
+
+/** What is computed again while the answer is written was reused before. */
+function withLate(
+  usage: Omit<Usage, 'generated'>,
+  { recomputed }: { readonly recomputed: number } = { recomputed: 0 },
+): Omit<Usage, 'generated'> {
+  return {
+    ...usage,
+    cached: usage.cached - recomputed,
+    recomputed: usage.recomputed + recomputed,
+  };
+}
+
+function lateNote({ tokens }: LateRefresh): string {
+  return `${tokens} tokens of passages were computed again while the answer was written.`;
 }
 
 function nothingFoundNote({ retriever }: WeaveKit, { topK, whenNothingFound }: AskOptions): string {
@@ -347,6 +368,7 @@ function noTimes(): Times {
     encode: 0,
     probe: 0,
     refresh: 0,
+    late: 0,
     firstToken: 0,
     total: 0,
   };

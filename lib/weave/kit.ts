@@ -14,6 +14,7 @@ import type { KvLibrary, Wanted } from './kv-library.js';
 import type { CanonicalPrefix } from './prefix.js';
 import type { Registry } from './registry.js';
 import type { Encodings } from './warmup/encodings.js';
+import type { NeighbourMaker } from './warmup/neighbour-maker.js';
 import type { SegmentMaker } from './warmup/segment-maker.js';
 
 /** The parts of a weave that asking and ingesting share. */
@@ -27,6 +28,7 @@ export interface WeaveKit {
   readonly wanted: WantedPassages;
   readonly encodings: Encodings;
   readonly segments: SegmentMaker;
+  readonly neighbours: NeighbourMaker;
   readonly store: ChunkStore;
   readonly writer: BackgroundWriter;
   readonly costs: CostModel;

@@ -15,11 +15,15 @@ import { KvLibrary } from './kv-library.js';
 import type { WeaveOptions } from './options.js';
 import { CanonicalPrefix } from './prefix.js';
 import { Registry } from './registry.js';
+import { DocumentChunks } from './warmup/document-chunks.js';
 import { DocumentPlans } from './warmup/document-plans.js';
 import { Encodings } from './warmup/encodings.js';
+import { NeighbourMaker } from './warmup/neighbour-maker.js';
+import { Neighbours } from './warmup/neighbours.js';
 import { SegmentMaker } from './warmup/segment-maker.js';
 import { segmentSize } from './warmup/segment-size.js';
 import { TextBase } from './warmup/text-base.js';
+import { kindOf, type NeighbourWarmup } from './warmup/warmup.js';
 import { warmupTokens } from './warmup/warmup-tokens.js';
 
 export interface MadeKit {
@@ -74,12 +78,24 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   const room = Math.max(0, Math.min(cells, model.contextLength - layout.prefix.length));
   const segments = segmentSize(room);
   const own = (chunk: Chunk) => wanted.of(chunk);
+  const documents = new DocumentChunks({ registry, retriever });
   const encodings = new Encodings({
     own,
     prefix,
     contextLength: model.contextLength,
     ...(warmup === 'document' && {
-      plans: new DocumentPlans({ registry, retriever, own, segments, room }),
+      plans: new DocumentPlans({ documents, own, segments, room }),
+    }),
+    ...(kindOf(warmup) === 'neighbours' && {
+      neighbours: new Neighbours({
+        store,
+        retriever,
+        documents,
+        own,
+        count: (warmup as NeighbourWarmup).neighbours,
+        preceding: (warmup as NeighbourWarmup).preceding ?? 0,
+        room,
+      }),
     }),
     ...(text && { text: new TextBase({ prefix, tokens: text, costs, lifetime }) }),
   });
@@ -103,6 +119,7 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
       statistics,
       maxVariants,
     }),
+    neighbours: new NeighbourMaker({ ...common, prefix, cells: budget, library }),
     forgetter: new Forgetter({ store, writer, wanted, registry, neutral }),
     chunker,
     retriever,

@@ -1,9 +1,10 @@
 import type { Chunker } from '../chunkers/chunker.js';
 import type { KvEngine } from '../engine/engine.js';
 import type { SamplingOptions } from '../engine/sampling.js';
-import type { PromptOptions } from '../prompt.js';
+import type { PassageLayout, PromptOptions } from '../prompt.js';
 import type { Retriever } from '../retrieve/retriever.js';
 import type { CostModel } from '../reuse/cost/cost-model.js';
+import type { LateRefreshOptions } from '../reuse/late/late-refresh.js';
 import type { RecomputePolicy } from '../reuse/policy.js';
 import type { ChunkStore } from '../store/chunk-store.js';
 import type { ShadowOptions } from './shadow/options.js';
@@ -44,7 +45,9 @@ export interface WeaveOptions extends AskDefaults {
    * the text before them in their own document, some 256 to 2,304 tokens of it, so that less is to be repaired in
    * prompts. It is made by `ingest` and `warm` in segments of up to 2,304 tokens, less where
    * the cells hold less; a question that finds it missing has the passage encoded right after the prefix. `{ text }`:
-   * a fixed text of up to half of the context.
+   * a fixed text of up to half of the context. `{ neighbours: 2 }`: the passages that the retriever finds for a
+   * passage's own text at the time when `ingest` or `warm` makes its KV, the best last; with `preceding`, then
+   * so many tokens before it in its document. A question that finds it missing goes on as with `document`.
    */
   readonly warmup?: Warmup;
   /**
@@ -72,10 +75,20 @@ export interface AskDefaults {
   /** What to compute again; default {@link questionPolicy} with 15%. */
   readonly policy?: RecomputePolicy;
   /**
+   * Go on computing tokens of passages again while the answer is written, those that the text written so far looks at
+   * most; default not at all. Each time the next token waits for it. Not where the layout is a `set`, nor by `full`.
+   */
+  readonly refreshLate?: LateRefreshOptions;
+  /**
    * Order of the passages in the prompt. `reading` (default): documents by their best passage, the passages
    * of one document as they follow each other there. `rank`: best first.
    */
   readonly order?: 'reading' | 'rank';
+  /**
+   * How passages and question stand in the prompt; default `sequence`. In a `set` nothing needs repair, so the policy
+   * is not asked; in `twice` it sees all passages, then all of them again.
+   */
+  readonly layout?: PassageLayout;
   /**
    * When the prompt is too long: `drop` (default) leaves out the least-ranked passages until the rest fits
    * with room for the answer, and says so in the notes; `throw` fails with {@link ContextOverflowError}.

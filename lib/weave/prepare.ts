@@ -1,5 +1,13 @@
+import type { Chunk } from '../document.js';
 import { InvalidArgumentError } from '../errors.js';
-import { assertQuestion, fitPrompt, joinPrompt, type PromptTokens } from '../prompt.js';
+import {
+  assertLayout,
+  assertQuestion,
+  fitPrompt,
+  joinPrompt,
+  type PassageLayout,
+  type PromptTokens,
+} from '../prompt.js';
 import type { ScoredChunk } from '../retrieve/retriever.js';
 import type { Source } from './answer.js';
 import type { WeaveKit } from './kit.js';
@@ -18,7 +26,7 @@ export interface PreparedPrompt extends PromptTokens {
 
 export type PrepareOptions = Pick<
   AskOptions,
-  'topK' | 'order' | 'overflow' | 'maxTokens' | 'signal'
+  'topK' | 'order' | 'layout' | 'overflow' | 'maxTokens' | 'signal'
 >;
 
 /**
@@ -31,7 +39,9 @@ export async function preparePrompt(
   options: PrepareOptions,
 ): Promise<PreparedPrompt> {
   const { topK = 8, order = 'reading', overflow = 'drop', maxTokens = 256, signal } = options;
+  const { layout: arrangement = 'sequence' } = options;
   assertQuestion(question);
+  assertLayout(arrangement);
   assertCount('topK', topK, 0);
   assertCount('maxTokens', maxTokens, 1);
   const signalled = signal ? { signal } : {};
@@ -41,12 +51,13 @@ export async function preparePrompt(
   asked.catch(() => {});
   const ranked = topK > 0 ? await retriever.search(question, { k: topK, ...signalled }) : [];
   const questionTokens = await asked;
+  const earlier = hasEarlier(arrangement) ? await layout.earlier(question, signalled) : undefined;
   const sizes = await Promise.all(
     ranked.map(async ({ chunk }) => (await kit.wanted.of(chunk)).tokens.length),
   );
   const fit = fitPrompt({
-    passages: sizes,
-    fixed: layout.prefix.length + questionTokens.length,
+    passages: arrangement === 'twice' ? sizes.map((size) => 2 * size) : sizes,
+    fixed: layout.prefix.length + (earlier?.length ?? 0) + questionTokens.length,
     answer: maxTokens,
     available: Math.min(engine.model.contextLength, cells.total),
     overflow,
@@ -54,15 +65,31 @@ export async function preparePrompt(
 
   const kept = ranked.slice(0, fit.kept);
   const hits = order === 'rank' ? kept : readingOrder(kept);
-  const wanted = await Promise.all(hits.map(({ chunk }, place) => kit.encodings.at(chunk, place)));
-  signal?.throwIfAborted();
-  const tokens = joinPrompt(
-    layout.prefix,
-    wanted.map((item) => item.tokens),
-    questionTokens,
+  const wanted = await Promise.all(
+    hits.map(({ chunk }, place) => wantedAt(kit, chunk, arrangement, place, signal)),
   );
+  signal?.throwIfAborted();
+  const passages = wanted.map((item) => item.tokens);
+  const pieces = { prefix: layout.prefix, passages, earlier, question: questionTokens };
+  const tokens = joinPrompt(pieces, arrangement);
   const notes = fitNotes(ranked.length, fit.kept, maxTokens, fit.answer);
   return { ...tokens, hits, wanted, answerTokens: fit.answer, notes };
+}
+
+function hasEarlier(layout: PassageLayout): boolean {
+  return layout === 'twice' || layout === 'around';
+}
+
+/** What a passage needs where it stands: in a set all of them stand right after the prefix, and nothing else will do. */
+function wantedAt(
+  { wanted, encodings }: WeaveKit,
+  chunk: Chunk,
+  layout: PassageLayout,
+  place: number,
+  signal: AbortSignal | undefined,
+): Promise<Wanted> {
+  if (layout === 'set') return wanted.of(chunk);
+  return encodings.at(chunk, { first: place === 0 && layout !== 'around', signal });
 }
 
 function fitNotes(found: number, kept: number, asked: number, answer: number): string[] {

@@ -9,7 +9,7 @@ import type { PreparedPrompt } from './prepare.js';
 /** A sequence that holds prefix and passages, ready for the question. */
 export interface Woven {
   readonly sequence: KvSequence;
-  /** Entries of each passage. */
+  /** Entries of each passage, and of each that stands there again. */
   readonly spans: readonly Span[];
   /** What stands there, passage by passage. */
   readonly obtained: readonly Obtained[];
@@ -21,23 +21,43 @@ export function refreshTarget(
   prompt: PreparedPrompt,
   { sequence, spans, obtained }: Woven,
 ): RefreshTarget {
-  const passages = prompt.hits.map(({ chunk }, i): PassageView => {
-    const { key, tokens } = prompt.wanted[i] as (typeof prompt.wanted)[0];
-    const { record, cached } = obtained[i] as Obtained;
+  const { hits, positions } = prompt;
+  const passages = placesOf(prompt).map(({ start }, i): PassageView => {
+    const number = i % hits.length;
+    const { chunk } = hits[number] as (typeof hits)[0];
+    const { key, tokens } = prompt.wanted[number] as (typeof prompt.wanted)[0];
+    const { key: found, record, cached } = obtained[number] as Obtained;
     const { context, details } = record;
+    const position = positions[start] ?? 0;
     return {
       chunkId: chunk.id,
       documentId: chunk.documentId,
       key: chunkOf(key),
       tokens,
-      position: prompt.passages[i]?.start ?? 0,
+      position,
       // Right after the prefix a passage stands where it stood when it was encoded, unless more was before it then.
-      exact: i === 0 && obtained[i]?.key === chunkOf(key) && !context,
-      cached,
+      exact: position === prompt.prefix.end && found === chunkOf(key) && !context,
+      // What stands there again was made for the first time it does.
+      cached: cached || i >= hits.length,
       ...(context && { context }),
       ...(details !== undefined && { details }),
     };
   });
-  const question = prompt.tokens.slice(prompt.question.start, prompt.question.end);
-  return { model: engine.model, sequence, spans, passages, question };
+  const tokens = (span: Span) => prompt.tokens.slice(span.start, span.end);
+  const { earlier } = prompt;
+  return {
+    model: engine.model,
+    sequence,
+    spans,
+    passages,
+    question: tokens(prompt.question),
+    ...(earlier && {
+      earlier: { tokens: tokens(earlier), positions: positions.slice(earlier.start, earlier.end) },
+    }),
+  };
+}
+
+/** Where passages stand, in the order of their positions. */
+export function placesOf({ passages, again }: PreparedPrompt): Span[] {
+  return [...passages, ...again];
 }

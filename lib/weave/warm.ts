@@ -6,6 +6,7 @@ import type { WeaveKit } from './kit.js';
 import type { KvBudget, WarmOptions, WarmReport } from './options.js';
 import { WarmPassages } from './warm-passages.js';
 import { type WarmLimits, WarmTally } from './warm-tally.js';
+import { WarmNeighbours } from './warmup/warm-neighbours.js';
 import { inSegments, WarmSegments } from './warmup/warm-segments.js';
 
 /** Bytes of a record that are not KV, for each of its tokens: ids, sums, notes. */
@@ -13,7 +14,7 @@ const aroundPerToken = 32;
 
 /**
  * Makes chunk KV that is not there yet, what comes first in the order given first, until the budget is used up:
- * passages one by one, or the segments of documents that hold them.
+ * passages one by one, alone or after their neighbours, or the segments of documents that hold them.
  */
 export async function warmChunks(
   kit: WeaveKit,
@@ -28,11 +29,17 @@ export async function warmChunks(
   if (chunks.length > 0 && limits.milliseconds > 0 && limits.bytes > 0) {
     // Computing the prefix is needed anyway and measures the speed.
     await prefix.use(signal);
-    const { segments, loose } = encodings.plans
-      ? await inSegments(encodings.plans, chunks, signal)
-      : { segments: [], loose: chunks };
-    await new WarmSegments(maker, segments, tally, signal).run();
-    await new WarmPassages(kit, loose, tally, signal).run();
+    const { plans, neighbours } = encodings;
+    if (neighbours) {
+      const parts = { neighbours, maker: kit.neighbours };
+      await new WarmNeighbours(kit, parts, chunks, tally, signal).run();
+    } else {
+      const { segments, loose } = plans
+        ? await inSegments(plans, chunks, signal)
+        : { segments: [], loose: chunks };
+      await new WarmSegments(maker, segments, tally, signal).run();
+      await new WarmPassages(kit, loose, tally, signal).run();
+    }
     await writer.idle();
   }
   return tally.report(chunks.length, writer.refused - refused);

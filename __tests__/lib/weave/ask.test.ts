@@ -7,33 +7,13 @@ import {
   questionPolicy,
   type RecomputePolicy,
 } from '../../../lib/index.js';
-import type { FakeEngine } from '../../../lib/testing/index.js';
+import { largestDifference, watchLogits } from '../../support/logits-watch.js';
 import { disposeAll, documents, indexedWeave, question, testWeave } from './support.js';
 
 afterEach(disposeAll);
 
 async function fail(): Promise<never> {
   throw new Error('down');
-}
-
-/** Keeps every row of logits that an answer's tokens are chosen from. */
-function watchLogits(engine: FakeEngine): Float32Array[] {
-  const rows: Float32Array[] = [];
-  const create = engine.createSampler.bind(engine);
-  engine.createSampler = async (options) => {
-    const sampler = await create(options);
-    const sample = sampler.sample.bind(sampler);
-    sampler.sample = (logits) => {
-      rows.push(logits.slice());
-      return sample(logits);
-    };
-    return sampler;
-  };
-  return rows;
-}
-
-function largestDifference(a: Float32Array, b: Float32Array): number {
-  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
 }
 
 function expectSum({ usage }: Answer): void {

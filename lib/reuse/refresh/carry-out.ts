@@ -31,9 +31,10 @@ export async function carryOut(
   plan: RefreshPlan,
   { probed = 0, signal }: CarryOutOptions = {},
 ): Promise<CarriedOut> {
-  const { model, sequence, question, spans } = target;
+  const { model, sequence, question, earlier, spans } = target;
   const entries = entriesOf(plan, spans);
-  const ask: RowGroup = { kind: 'append', sequence, tokens: question };
+  const ask: RowGroup[] = earlier ? [{ kind: 'append', sequence, ...earlier }] : [];
+  ask.push({ kind: 'append', sequence, tokens: question });
   const refresh: RowGroup[] = entries.length > 0 ? [{ kind: 'refresh', sequence, entries }] : [];
   const tokensByLayer = new Int32Array(model.layers);
   const rows = new Rows(target, entries);
@@ -47,15 +48,18 @@ export async function carryOut(
       const correction = correctionOf(carry, windows, part);
       await sequence.correct(windows.entries, correction, signal ? { signal } : {});
     }
-    result = await sequence.arena.forward([ask], signal ? { signal } : {});
+    result = await sequence.arena.forward(ask, signal ? { signal } : {});
   } else {
-    const groups = [...refresh, ask];
+    const groups = [...refresh, ...ask];
     ({ result } = await run(target, plan, rows, groups, { tokensByLayer, signal }));
   }
   if (!result.logits) throw new ComputeError('The engine gave no logits for the question.');
   const refreshed = tokensByLayer.reduce((sum, count) => sum + count, 0);
-  const layerTokens = { refreshed, probed, question: question.length * model.layers };
-  return { logits: result.logits.values, report: { tokensByLayer, layerTokens } };
+  const asked = question.length + (earlier?.tokens.length ?? 0);
+  const layerTokens = { refreshed, probed, question: asked * model.layers };
+  // Of what stands earlier nobody asks what comes next.
+  const logits = result.logits.values.subarray(-model.vocabSize);
+  return { logits, report: { tokensByLayer, layerTokens } };
 }
 
 interface Run {
@@ -86,7 +90,7 @@ async function run(
     return { result, changes: result.change ? [result.change] : [] };
   }
   await using pass = await arena.begin(groups, signal ? { signal } : {});
-  const asking = groups.findIndex(({ kind }) => kind === 'append');
+  const asking = groups.findLastIndex(({ kind }) => kind === 'append');
   const changes: ChangeResult[] = [];
   for (const step of steps) {
     tokensByLayer.fill(rows.count, pass.nextLayer, step.layer);

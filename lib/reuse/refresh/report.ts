@@ -10,7 +10,7 @@ export interface LayerTokens {
   readonly refreshed: number;
   /** What the policy asked before it decided. */
   readonly probed: number;
-  /** The question. */
+  /** The question, wherever it stands. */
   readonly question: number;
 }
 

@@ -12,4 +12,12 @@ export interface RefreshTarget {
   readonly passages: readonly PassageView[];
   /** What follows the passages: the question and the end of the frame. */
   readonly question: Int32Array;
+  /** What else of the prompt is computed with the question: the question as it stands before or between passages. */
+  readonly earlier?: EarlierTokens;
+}
+
+export interface EarlierTokens {
+  readonly tokens: Int32Array;
+  /** Of each, all before that of the question's first token. */
+  readonly positions: Int32Array;
 }

@@ -1,8 +1,7 @@
 import type { Chunk } from '../../document.js';
 import { inParallel } from '../../store/in-parallel.js';
-import type { Retriever } from '../../retrieve/retriever.js';
 import type { Wanted } from '../kv-library.js';
-import type { Registry } from '../registry.js';
+import type { DocumentChunks } from './document-chunks.js';
 import {
   type DocumentPlan,
   type PlannedChunk,
@@ -11,8 +10,7 @@ import {
 } from './document-plan.js';
 
 export interface DocumentPlansOptions extends PlanOptions {
-  readonly registry: Registry;
-  readonly retriever: Retriever;
+  readonly documents: DocumentChunks;
   /** A passage's tokens in prompts and the key of its KV. */
   readonly own: (chunk: Chunk) => Promise<Wanted>;
 }
@@ -25,8 +23,6 @@ export class DocumentPlans {
   readonly #options: DocumentPlansOptions;
   /** Of a document's chunks; those of a document that takes its place are others. */
   readonly #plans = new WeakMap<readonly Chunk[], Promise<DocumentPlan>>();
-  /** Chunks that a retriever came with, and the documents that they make up. */
-  readonly #restored = new WeakMap<Chunk, readonly Chunk[]>();
 
   constructor(options: DocumentPlansOptions) {
     this.#options = options;
@@ -47,8 +43,8 @@ export class DocumentPlans {
    * is another by now.
    */
   async find(chunk: Chunk): Promise<PlannedChunk | undefined> {
-    const { registry, own } = this.#options;
-    const chunks = registry.get(chunk.documentId)?.chunks ?? this.#restoredWith(chunk);
+    const { documents, own } = this.#options;
+    const chunks = documents.of(chunk);
     const planned = chunks && (await this.of(chunks)).chunks.get(chunk.id);
     // Ids name texts. Of another tokenizer's tokens nothing here would be true.
     return planned?.own.key === (await own(chunk)).key ? planned : undefined;
@@ -60,17 +56,5 @@ export class DocumentPlans {
       passages[i] = { chunk, own: await this.#options.own(chunk) };
     });
     return planDocument(passages, this.#options);
-  }
-
-  #restoredWith(chunk: Chunk): readonly Chunk[] | undefined {
-    const known = this.#restored.get(chunk);
-    if (known) return known;
-    const all = this.#options.retriever.chunks?.();
-    if (!all) return undefined;
-    const chunks: Chunk[] = [];
-    for (const other of all) if (other.documentId === chunk.documentId) chunks.push(other);
-    chunks.sort((a, b) => a.start - b.start || a.end - b.end);
-    for (const other of chunks) this.#restored.set(other, chunks);
-    return chunks;
   }
 }

@@ -4,6 +4,7 @@ import type { RankVariant, Wanted } from '../kv-library.js';
 import type { DocumentPlan } from './document-plan.js';
 import type { DocumentPlans } from './document-plans.js';
 import type { EncodingBase } from './encoding-base.js';
+import type { Neighbours } from './neighbours.js';
 import type { TextBase } from './text-base.js';
 import type { EncodedAfter } from './warmup.js';
 
@@ -15,19 +16,31 @@ export interface EncodingsOptions {
   readonly contextLength: number;
   /** For `document`. */
   readonly plans?: DocumentPlans | undefined;
+  /** For neighbours. */
+  readonly neighbours?: Neighbours | undefined;
   /** For a text. */
   readonly text?: TextBase | undefined;
+}
+
+/** Where a passage stands in a prompt. */
+export interface PromptPlace {
+  /** Nothing but the prefix stands before it. */
+  readonly first: boolean;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How a weave's passages are encoded, and which records of them will do. */
 export class Encodings {
   readonly kind: EncodedAfter;
   readonly plans: DocumentPlans | undefined;
+  readonly neighbours: Neighbours | undefined;
   readonly #options: EncodingsOptions;
 
   constructor(options: EncodingsOptions) {
-    this.kind = options.plans ? 'document' : options.text ? 'text' : 'prefix';
-    this.plans = options.plans;
+    const { plans, neighbours, text } = options;
+    this.kind = plans ? 'document' : neighbours ? 'neighbours' : text ? 'text' : 'prefix';
+    this.plans = plans;
+    this.neighbours = neighbours;
     this.#options = options;
   }
 
@@ -35,16 +48,15 @@ export class Encodings {
    * A passage as a question wants it: KV that saw more than the prefix needs less repair. Right after the prefix
    * nothing else was before it, so there KV that saw nothing else is exact.
    *
-   * @param place its number in the prompt.
+   * @param where whether it stands right after the prefix there.
    */
-  async at(chunk: Chunk, place: number): Promise<Wanted> {
+  async at(chunk: Chunk, { first, signal }: PromptPlace): Promise<Wanted> {
     const own = await this.#options.own(chunk);
-    const warmed = await this.#warmed(chunk, own);
+    const warmed = await this.#warmed(chunk, own, signal);
     if (!warmed || warmed.key === own.key) return own;
     // A variant of another segment of its document, for example from before an edit, is better than none.
     const others = warmed.plan ? [within(warmed.plan)] : [];
-    const lookup =
-      place === 0 ? [own.key, warmed.key, ...others] : [warmed.key, ...others, own.key];
+    const lookup = first ? [own.key, warmed.key, ...others] : [warmed.key, ...others, own.key];
     return { ...own, ...warmed.made, lookup };
   }
 
@@ -73,13 +85,18 @@ export class Encodings {
   async #warmed(
     chunk: Chunk,
     { key: own, tokens }: Wanted,
+    signal?: AbortSignal,
   ): Promise<{ key: string; made?: Partial<Wanted>; plan?: DocumentPlan } | undefined> {
-    const { plans, text, contextLength } = this.#options;
-    // Nobody waits for a whole segment: what is missing is encoded right after the prefix.
+    const { plans, neighbours, text, contextLength } = this.#options;
+    // Nobody waits for a whole segment, or for neighbours: what is missing is encoded right after the prefix.
     if (plans) {
       const planned = await plans.find(chunk);
       const plan = planned?.segment?.plan;
       return planned && { key: planned.key, ...(plan && { plan }) };
+    }
+    if (neighbours) {
+      const key = await neighbours.find(chunk, signal);
+      return key ? { key } : undefined;
     }
     if (!text || text.length + tokens.length > contextLength) return undefined;
     const key = await variantKey(own, { warmup: text.tokens });

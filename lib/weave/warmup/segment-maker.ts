@@ -1,4 +1,3 @@
-import { deferred } from '../../deferred.js';
 import type { ModelInfo } from '../../engine/model-info.js';
 import { packStatistics } from '../../encode/packed-statistics.js';
 import { type EncodedDocumentChunk, encodeDocument } from '../../encode/encode-document.js';
@@ -7,13 +6,13 @@ import type { ChunkKv } from '../../engine/chunk-kv.js';
 import type { CostModel } from '../../reuse/cost/cost-model.js';
 import type { ChunkRecord, ChunkStore } from '../../store/chunk-store.js';
 import { inParallel } from '../../store/in-parallel.js';
-import { abortable } from '../abortable.js';
 import type { BackgroundWriter } from '../background-writer.js';
 import type { CellBudget } from '../cell-budget.js';
-import { Claims } from '../claims.js';
+import type { Claims } from '../claims.js';
 import type { KvLibrary } from '../kv-library.js';
 import type { PlannedChunk, PlannedSegment } from './document-plan.js';
 import type { EncodingBase } from './encoding-base.js';
+import { type MakeOptions, Once } from './once.js';
 
 export interface SegmentMakerOptions {
   readonly model: ModelInfo;
@@ -31,12 +30,6 @@ export interface SegmentMakerOptions {
   readonly statistics?: boolean;
 }
 
-export interface MakeOptions {
-  /** Whether to wait for someone else who computes it. */
-  readonly wait: boolean;
-  readonly signal: AbortSignal;
-}
-
 /** Asked of the store at once. */
 const parallel = 8;
 
@@ -46,11 +39,11 @@ const parallel = 8;
  */
 export class SegmentMaker {
   readonly #options: SegmentMakerOptions;
-  /** Segments that are being made here; end, whatever comes of it. */
-  readonly #flights = new Map<string, Promise<void>>();
+  readonly #once: Once;
 
   constructor(options: SegmentMakerOptions) {
     this.#options = options;
+    this.#once = new Once(options.store);
   }
 
   /** Milliseconds that computing a segment would take; undefined while nothing was measured. */
@@ -80,27 +73,12 @@ export class SegmentMaker {
    */
   async make(
     segment: PlannedSegment,
-    { wait, signal }: MakeOptions,
+    options: MakeOptions,
   ): Promise<readonly PlannedChunk[] | undefined> {
-    for (let flight = this.#flights.get(segment.name); flight;) {
-      if (!wait) return undefined;
-      await abortable(flight, signal);
-      flight = this.#flights.get(segment.name);
-    }
-    const { promise, resolve } = deferred<void>();
-    this.#flights.set(segment.name, promise);
-    const claims = new Claims(this.#options.store);
-    let made: readonly PlannedChunk[] | undefined;
-    try {
-      if (await this.#claim(segment, claims, { wait, signal })) {
-        made = await this.#makeMissing(segment, claims, signal);
-      }
-    } finally {
-      // What is on its way to the store releases the claim when it is there.
-      if (!made || made.length === 0) await claims.releaseAll();
-      this.#flights.delete(segment.name);
-      resolve();
-    }
+    const computeMs = this.expectedMs(segment);
+    const made = await this.#once.run(segment.name, { ...options, computeMs }, (claims) =>
+      this.#makeMissing(segment, claims, options.signal),
+    );
     await this.#options.writer.room();
     return made;
   }
@@ -117,19 +95,6 @@ export class SegmentMaker {
       // Whoever cannot be asked has none.
     }
     return false;
-  }
-
-  /** False while another process computes the segment and nobody wants to wait for that. */
-  async #claim(
-    segment: PlannedSegment,
-    claims: Claims,
-    { wait, signal }: MakeOptions,
-  ): Promise<boolean> {
-    const times = { computeMs: this.expectedMs(segment), signal };
-    const claimed = await claims.claim(segment.name, times);
-    if (claimed !== 'theirs') return true;
-    if (wait) await claims.awaitOther(segment.name, times);
-    return wait;
   }
 
   async #makeMissing(

@@ -13,7 +13,7 @@ export async function warmupTokens(
   warmup: Warmup,
 ): Promise<Int32Array | undefined> {
   if (kindOf(warmup) !== 'text') return undefined;
-  const { text } = warmup as Exclude<Warmup, string>;
+  const { text } = warmup as { readonly text: string };
   const tokens = layout.passage({ tokens: (await tokenizer.encode(text)).ids });
   const available = (model.contextLength - layout.prefix.length) >> 1;
   if (tokens.length <= available) return tokens;

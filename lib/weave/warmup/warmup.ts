@@ -2,19 +2,36 @@ import { InvalidArgumentError } from '../../errors.js';
 
 /**
  * What the KV of passages is made in the sight of, beside the canonical prefix: `prefix`, nothing; `document`, the
- * text before them in their own document; `{ text }`, one fixed text, the same for all.
+ * text before them in their own document; `{ text }`, one fixed text, the same for all; `{ neighbours }`, the passages
+ * of the corpus that are most like them.
  */
-export type Warmup = 'prefix' | 'document' | { readonly text: string };
+export type Warmup = 'prefix' | 'document' | { readonly text: string } | NeighbourWarmup;
+
+export interface NeighbourWarmup {
+  /** Most passages that a passage is encoded after, 1 to 16: those that the retriever finds for its text. */
+  readonly neighbours: number;
+  /** Tokens before it in its own document that it sees as well, after its neighbours; default 0. */
+  readonly preceding?: number;
+}
 
 /** How the KV of a passage was made: what it saw beside the canonical prefix. */
-export type EncodedAfter = 'prefix' | 'document' | 'text';
+export type EncodedAfter = 'prefix' | 'document' | 'neighbours' | 'text';
+
+/** More would hardly fit, nor help. */
+const mostNeighbours = 16;
 
 /** @throws InvalidArgumentError for what is no warm-up. */
 export function kindOf(warmup: Warmup): EncodedAfter {
   if (warmup === 'prefix' || warmup === 'document') return warmup;
-  const text: unknown = warmup?.text;
-  if (typeof text === 'string' && text.trim() !== '') return 'text';
+  const { text, neighbours, preceding = 0 } = (warmup ?? {}) as Record<string, unknown>;
+  if (typeof text === 'string' && text.trim() !== '' && neighbours === undefined) return 'text';
+  const some = isCount(neighbours, 1) && (neighbours as number) <= mostNeighbours;
+  if (some && isCount(preceding, 0) && text === undefined) return 'neighbours';
   throw new InvalidArgumentError(
-    `warmup is ${JSON.stringify(warmup)}; give 'prefix', 'document', or { text } with a text that is not empty.`,
+    `warmup is ${JSON.stringify(warmup)}; give 'prefix', 'document', { text } with a text that is not empty, or { neighbours } with 1 to ${mostNeighbours} and, if wanted, preceding tokens.`,
   );
+}
+
+function isCount(value: unknown, least: number): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= least;
 }

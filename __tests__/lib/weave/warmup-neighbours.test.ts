@@ -1,0 +1,331 @@
+import { afterEach, expect, test } from '@jest/globals';
+import {
+  bm25Retriever,
+  type ChunkRecord,
+  type ChunkStore,
+  type Document,
+  encodeChunkAfter,
+  kvBytesPerToken,
+  memoryStore,
+  restoreBm25Retriever,
+  type Warmup,
+} from '../../../lib/index.js';
+import { createPromptLayout } from '../../../lib/prompt.js';
+import { FakeEngine } from '../../../lib/testing/index.js';
+import {
+  book,
+  chunksOf,
+  closeAll,
+  edited,
+  isVariant,
+  nothing,
+  ownKeys,
+  paragraph,
+  plenty,
+  recordsOf,
+  spy,
+  warmWeave,
+} from './warmup-support.js';
+
+afterEach(closeAll);
+
+const guide = book('guide.md', 8);
+const notes = book('notes.md', 6);
+const warmup: Warmup = { neighbours: 2 };
+const question = paragraph('guide.md', 3);
+
+interface Expected {
+  readonly own: string;
+  /** Keys of what it saw, in order. */
+  readonly saw: readonly string[];
+  readonly data: Uint8Array;
+}
+
+/** Every passage encoded after the two that a search for its text finds, and so many tokens before it, without a weave. */
+async function direct(documents: readonly Document[], preceding = 0): Promise<Expected[]> {
+  const engine = new FakeEngine();
+  const layout = await createPromptLayout(engine);
+  const arena = await engine.createArena({ cells: 2000 });
+  const prefix = arena.createSequence();
+  await prefix.append(layout.prefix, { logits: 'none' });
+  const retriever = bm25Retriever();
+  const tokensOf = new Map<string, number[]>();
+  const keyOf = new Map<string, string>();
+  for (const document of documents) {
+    const chunks = await chunksOf(document);
+    const keys = await ownKeys(document);
+    await retriever.add(chunks);
+    for (const [i, chunk] of chunks.entries()) {
+      tokensOf.set(chunk.id, [...layout.passage(chunk)]);
+      keyOf.set(chunk.id, keys[i]!);
+    }
+  }
+  const expected: Expected[] = [];
+  for (const document of documents) {
+    const chunks = await chunksOf(document);
+    for (const [i, chunk] of chunks.entries()) {
+      const before: string[] = [];
+      let tail: number[] = [];
+      for (let j = i - 1; j >= 0 && tail.length < preceding; j--) {
+        before.unshift(chunks[j]!.id);
+        tail = [...tokensOf.get(chunks[j]!.id)!, ...tail];
+      }
+      tail = tail.slice(Math.max(0, tail.length - preceding));
+      const near = (await retriever.search(chunk.text, { k: 20 }))
+        .map((hit) => hit.chunk.id)
+        .filter((id) => id !== chunk.id && !before.includes(id))
+        .slice(0, 2)
+        .toReversed();
+      const warm = Int32Array.from([...near.flatMap((id) => tokensOf.get(id)!), ...tail]);
+      const tokens = Int32Array.from(tokensOf.get(chunk.id)!);
+      const { kv } = await encodeChunkAfter({ prefix, warmup: warm, tokens });
+      const saw = [...near, ...before].map((id) => keyOf.get(id)!);
+      expected.push({ own: keyOf.get(chunk.id)!, saw, data: kv.data });
+    }
+  }
+  await engine.dispose();
+  return expected;
+}
+
+function variantOf(records: ReadonlyMap<string, ChunkRecord>, own: string) {
+  const found = [...records].filter(([key]) => isVariant(key) && key.startsWith(own));
+  expect(found).toHaveLength(1);
+  const [key, record] = found[0]!;
+  return { key, record };
+}
+
+async function variants(store: ChunkStore): Promise<Map<string, ChunkRecord>> {
+  return new Map([...(await recordsOf(store))].filter(([key]) => isVariant(key)));
+}
+
+test.each([0, 70])(
+  'passages are encoded after their neighbours and %i tokens before them, bit for bit',
+  async (preceding) => {
+    const store = memoryStore();
+    const { weave } = await warmWeave({ store, warmup: { neighbours: 2, preceding } });
+    await weave.ingest([guide, notes], nothing);
+    const kv = await weave.warm(plenty);
+    expect(kv).toMatchObject({ encoded: 14, cached: 0, left: 0 });
+    const records = await recordsOf(store);
+    const expected = await direct([guide, notes], preceding);
+    let computed = 0;
+    for (const { own, saw, data } of expected) {
+      const { record } = variantOf(records, own);
+      expect(record.context).toEqual({ chunks: saw, warmupTokens: 0 });
+      expect(Buffer.compare(record.kv.data, data)).toBe(0);
+      expect(record.source).toBeDefined();
+      computed += record.kv.tokens.length;
+    }
+    expect(kv.tokens).toBeGreaterThan(2.5 * computed);
+    // Neighbours come from anywhere in the corpus, also from other documents.
+    const other = await ownKeys(notes);
+    const fromOthers = expected
+      .slice(0, 8)
+      .some(({ saw }) => saw.some((key) => other.includes(key)));
+    expect(fromOthers).toBe(true);
+    // What is there stays, whatever else was indexed since.
+    await weave.ingest([book('log.md', 3)], nothing);
+    expect(await weave.warm(plenty)).toMatchObject({ encoded: 3, cached: 14 });
+  },
+);
+
+test('a question takes what was made, in this process and in the next', async () => {
+  const store = memoryStore();
+  const { policy, seen } = spy();
+  const retriever = bm25Retriever();
+  const { weave } = await warmWeave({ store, warmup, policy, retriever });
+  await weave.ingest([guide, notes], nothing);
+  const before = await weave.ask(question);
+  expect(before.sources.map(({ cached, encodedAfter }) => [cached, encodedAfter])).toEqual(
+    before.sources.map(() => [false, 'prefix']),
+  );
+  await weave.warm(plenty);
+  const after = await weave.ask(question);
+  expect(after.sources.map(({ cached }) => cached)).toEqual([true, true, true]);
+  // Right after the prefix, KV that saw nothing else is exact.
+  expect(after.sources.map(({ encodedAfter }) => encodedAfter)).toEqual([
+    'prefix',
+    'neighbours',
+    'neighbours',
+  ]);
+  expect(seen.map(({ exact }) => exact)).toEqual([true, false, false]);
+  expect(seen.map(({ context }) => context?.chunks.length)).toEqual([undefined, 2, 2]);
+  const { usage } = after;
+  expect(usage.cached + usage.recomputed + usage.fresh).toBe(usage.prompt);
+
+  // The corpus has grown since, so neighbours would be others.
+  const restored = await restoreBm25Retriever(JSON.parse(JSON.stringify(retriever)));
+  const { weave: next, engine } = await warmWeave({ store, warmup, retriever: restored });
+  await next.ingest([{ id: 'copy.md', text: `${question} Or so.` }], nothing);
+  const layers = engine.counters.layers;
+  const answer = await next.ask(paragraph('guide.md', 5));
+  expect(layers).toBe(0);
+  expect(answer.sources.slice(1).map(({ encodedAfter }) => encodedAfter)).toEqual([
+    'neighbours',
+    'neighbours',
+  ]);
+  expect(answer.sources.slice(1).every(({ cached }) => cached)).toBe(true);
+});
+
+test('text before a passage is known to who restores the index, and nobody takes what saw other text', async () => {
+  const store = memoryStore();
+  const retriever = bm25Retriever();
+  const both: Warmup = { neighbours: 1, preceding: 40 };
+  const { weave } = await warmWeave({ store, warmup: both, retriever });
+  await weave.ingest([guide], plenty);
+  const restored = await restoreBm25Retriever(JSON.parse(JSON.stringify(retriever)));
+  const kinds = async (options: Parameters<typeof warmWeave>[0]) => {
+    const { weave: other } = await warmWeave({ store, retriever: restored, ...options });
+    return (await other.ask(question)).sources.map(({ encodedAfter }) => encodedAfter);
+  };
+  const made = await kinds({ warmup: both });
+  expect(made).toEqual(['neighbours', 'neighbours', 'neighbours']);
+  for (const other of [{ neighbours: 1 }, { neighbours: 1, preceding: 41 }, 'document'] as const) {
+    // The first passage of a document has no text before it, however much is wanted.
+    expect((await kinds({ warmup: other })).slice(1)).toEqual(['prefix', 'prefix']);
+  }
+});
+
+test('with a text goes whatever saw it, on and on, and nothing else', async () => {
+  const store = memoryStore();
+  const { weave } = await warmWeave({ store, warmup });
+  await weave.ingest([guide, notes], nothing);
+  await weave.warm(plenty);
+  const gone = await ownKeys(notes);
+  const before = await variants(store);
+  const saw = ([key, { context }]: [string, ChunkRecord]) =>
+    [key.slice(0, 64), ...context!.chunks].some((one) => gone.includes(one));
+  const doomed = [...before].filter(saw).map(([key]) => key);
+  // Some of them are of passages that stay.
+  expect(doomed.length).toBeGreaterThan(gone.length);
+  expect(doomed.length).toBeLessThan(before.size);
+  await weave.remove(['notes.md']);
+  const left = [...before.keys()].filter((key) => !doomed.includes(key));
+  expect([...(await variants(store)).keys()].toSorted()).toEqual(left.toSorted());
+  // What went is made anew, after what is there now.
+  const kv = await weave.warm(plenty);
+  expect(kv).toMatchObject({ encoded: 8 - left.length, cached: left.length });
+  expect([...(await variants(store))].filter(saw)).toEqual([]);
+  // An edit takes what saw the text that went, also of other documents.
+  const [, , third] = await ownKeys(guide);
+  await weave.ingest([edited(guide, 2, 'Nothing of that page is left.')], nothing);
+  for (const [, { context }] of await variants(store)) expect(context!.chunks).not.toContain(third);
+});
+
+test('KV that is being made while a neighbour goes leaves nothing behind', async () => {
+  const store = memoryStore();
+  const { weave } = await warmWeave({ store, warmup, fake: { latency: { perRow: 0.1 } } });
+  await weave.ingest([guide, notes], nothing);
+  let removing: Promise<unknown> | undefined;
+  await weave.warm({
+    ...plenty,
+    onProgress: ({ phase }) => {
+      if (phase === 'encode') removing ??= weave.remove(['notes.md']);
+    },
+  });
+  await removing;
+  const gone = await ownKeys(notes);
+  const traces = [...(await recordsOf(store))].filter(([key, { context }]) =>
+    [key.slice(0, 64), ...(context?.chunks ?? [])].some((one) => gone.includes(one)),
+  );
+  expect(traces).toEqual([]);
+});
+
+test('the budget is honoured', async () => {
+  const store = memoryStore();
+  const { weave, engine } = await warmWeave({ store, warmup });
+  await weave.ingest([guide, notes], nothing);
+  const perToken = kvBytesPerToken(engine.model.kv);
+  const bytes = 150 * perToken;
+  const report = await weave.warm({ budget: { ...plenty.budget, bytes } });
+  expect(report.bytes).toBeLessThanOrEqual(bytes);
+  expect(report.encoded).toBeGreaterThan(0);
+  expect(report.left).toBe(14 - report.encoded);
+  expect((await variants(store)).size).toBe(report.encoded);
+  expect(await weave.warm(plenty)).toMatchObject({ encoded: report.left, cached: report.encoded });
+
+  // Of time: a slow device, of which all is known from one passage.
+  const { weave: slow } = await warmWeave({ warmup, fake: { latency: { perRow: 0.3 } } });
+  await slow.ingest([guide, notes], nothing);
+  const estimates: number[] = [];
+  const timed = await slow.warm({
+    budget: { milliseconds: 600 },
+    onProgress: (progress) => {
+      if (progress.phase === 'estimate') estimates.push(progress.planned.chunks);
+    },
+  });
+  expect(timed.encoded).toBeGreaterThan(0);
+  expect(timed.left).toBeGreaterThan(0);
+  expect(timed.milliseconds).toBeLessThan(900);
+  expect(estimates[0]).toBeLessThan(14);
+});
+
+test('two weaves over one store make each passage once', async () => {
+  const store: ChunkStore = memoryStore();
+  const held = new Set<string>();
+  store.lease = async (key) => {
+    if (held.has(key)) return undefined;
+    held.add(key);
+    const release = async () => void held.delete(key);
+    return { release, [Symbol.asyncDispose]: release };
+  };
+  const fake = { latency: { perRow: 0.05 } };
+  const options = { store, fake, warmup };
+  const made = await Promise.all([warmWeave(options), warmWeave(options)]);
+  for (const { weave } of made) await weave.ingest([guide, notes], nothing);
+  const reports = await Promise.all(made.map(({ weave }) => weave.warm(plenty)));
+  expect(reports[0]!.encoded + reports[1]!.encoded).toBe(14);
+  for (const { encoded, cached, left } of reports) {
+    expect([encoded + cached, left]).toEqual([14, 0]);
+  }
+  expect(held.size).toBe(0);
+  expect((await variants(store)).size).toBe(14);
+});
+
+test('neighbours that do not fit are left out, the least alike first', async () => {
+  const store = memoryStore();
+  const longest = Math.max(...(await chunksOf(guide)).map(({ tokens }) => tokens.length)) + 1;
+  const { weave } = await warmWeave({ store, warmup, cells: 2 * longest + 4 });
+  await weave.ingest([guide], plenty);
+  const full = await direct([guide]);
+  const records = await recordsOf(store);
+  for (const { own, saw } of full) {
+    expect(variantOf(records, own).record.context!.chunks).toEqual(saw.slice(-1));
+  }
+});
+
+test('a passage that is alone is encoded after the prefix', async () => {
+  const store = memoryStore();
+  const { weave } = await warmWeave({ store, warmup });
+  const { kv } = await weave.ingest([book('one.md', 1)], plenty);
+  expect(kv).toMatchObject({ encoded: 1, left: 0 });
+  expect(await weave.warm(plenty)).toMatchObject({ encoded: 0, cached: 1 });
+  expect((await variants(store)).size).toBe(0);
+  // The same text elsewhere is no neighbour.
+  await weave.ingest([{ ...book('one.md', 1), id: 'copy.md' }], plenty);
+  expect((await variants(store)).size).toBe(0);
+});
+
+test('a store that cannot list costs the better variant, not the answer', async () => {
+  const store: ChunkStore = memoryStore();
+  const { weave } = await warmWeave({ store, warmup });
+  await weave.ingest([guide], plenty);
+  store.list = () => {
+    throw new Error('down');
+  };
+  const { sources } = await weave.ask(question);
+  expect(sources.map(({ encodedAfter }) => encodedAfter)).toEqual(['prefix', 'prefix', 'prefix']);
+});
+
+test.each([
+  { neighbours: 0 },
+  { neighbours: 1.5 },
+  { neighbours: 17 },
+  { neighbours: '2' },
+  { neighbours: 2, preceding: -1 },
+  { neighbours: 2, text: 'both' },
+])('bad warm-up %j is refused', async (bad) => {
+  await expect(warmWeave({ warmup: bad as unknown as Warmup })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  });
+});
