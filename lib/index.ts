@@ -88,6 +88,12 @@ export { contextPolicy, type ContextPolicyOptions } from './reuse/policies/conte
 export { deviationPolicy, type DeviationPolicyOptions } from './reuse/policies/deviation.js';
 export { dualStagePolicy, type DualStagePolicyOptions } from './reuse/policies/dual-stage.js';
 export { fullPolicy } from './reuse/policies/full.js';
+export {
+  hybridPolicy,
+  type HybridBudget,
+  type HybridCoverage,
+  type HybridPolicyOptions,
+} from './reuse/policies/hybrid.js';
 export { nonePolicy } from './reuse/policies/none.js';
 export { questionPolicy, type QuestionPolicyOptions } from './reuse/policies/question.js';
 export { randomPolicy, type RandomPolicyOptions } from './reuse/policies/random.js';

@@ -19,6 +19,8 @@ export interface PolicyInput {
   readonly passages: readonly PassageView[];
   readonly questionTokens: number;
   readonly probes: PolicyProbes;
+  /** Milliseconds that computing a token takes, by what was measured; absent while nothing was. */
+  readonly msPerToken?: number;
   readonly signal?: AbortSignal;
 }
 

@@ -30,6 +30,7 @@ export async function makePlan(
       passages,
       questionTokens: question.length,
       probes,
+      ...(target.msPerToken !== undefined && { msPerToken: target.msPerToken }),
       ...(signal && { signal }),
     });
   } catch (error) {

@@ -12,6 +12,8 @@ export interface RefreshTarget {
   readonly passages: readonly PassageView[];
   /** What follows the passages: the question and the end of the frame. */
   readonly question: Int32Array;
+  /** {@link PolicyInput.msPerToken}. */
+  readonly msPerToken?: number;
   /** What else of the prompt is computed with the question: the question as it stands before or between passages. */
   readonly earlier?: EarlierTokens;
 }
