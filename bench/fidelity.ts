@@ -30,7 +30,8 @@ export const fidelity = benchWith(
     policies: {
       type: 'string',
       value: 'A,B',
-      default: 'none,random,boundary,deviation,context,question,dual-stage,shift,hybrid,full,floor',
+      default:
+        'none,random,boundary,deviation,context,question,dual-stage,shift,hybrid,adaptive,full,floor',
       help: policyNames.join(', '),
     },
     ratios: { type: 'string', value: 'R,…', default: '0.05,0.1,0.15,0.2,0.3', help: 'shares' },

@@ -6,7 +6,7 @@ import {
   createWeave,
   type IngestProgress,
   memoryStore,
-  questionPolicy,
+  hybridPolicy,
   type Retriever,
   type TieredStore,
   tieredStore,
@@ -99,7 +99,7 @@ export function askDefaults(values: Partial<Record<keyof typeof askFlags, string
   return {
     sampling: { repeatPenalty },
     ...(topK !== undefined && { topK }),
-    ...(ratio !== undefined && { policy: questionPolicy({ ratio }) }),
+    ...(ratio !== undefined && { policy: hybridPolicy({ budget: { ratio } }) }),
     ...(maxTokens !== undefined && { maxTokens }),
   };
 }

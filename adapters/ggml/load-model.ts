@@ -114,12 +114,15 @@ function describe(
   };
 }
 
-/** Full-attention layers of the middle third; the nearest ones where that third has none. */
+/**
+ * Full-attention layers from the middle to five sixths of the depth, where a question's attention says best what its answer
+ * needs; the nearest ones where there are none.
+ */
 function probeLayers(hp: Hyperparameters): number[] {
   const full = [...Array(hp.layers).keys()].filter((layer) => !hp.slidingLayers[layer]);
   const candidates = full.length > 0 ? full : [...Array(hp.layers).keys()];
-  const from = Math.floor(hp.layers / 3);
-  const to = Math.max(from + 1, Math.floor((2 * hp.layers) / 3));
+  const from = Math.floor(hp.layers / 2);
+  const to = Math.max(from + 1, Math.floor((5 * hp.layers) / 6));
   const middle = candidates.filter((layer) => layer >= from && layer < to);
   if (middle.length > 0) return middle;
   const centre = (from + to) / 2;

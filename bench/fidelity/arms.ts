@@ -4,6 +4,7 @@ import {
   deviationPolicy,
   dualStagePolicy,
   fullPolicy,
+  hybridPolicy,
   InvalidArgumentError,
   nonePolicy,
   questionPolicy,
@@ -27,21 +28,40 @@ const makers: Readonly<Record<string, (ratio: number) => RecomputePolicy>> = {
   deviation: (ratio) => deviationPolicy({ ratio }),
   context: (ratio) => contextPolicy({ ratio }),
   question: (ratio) => questionPolicy({ ratio }),
-  'q-wide': (ratio) => wide(ratio),
-  's.25': (ratio) => withShift(wide(ratio), { strength: 0.25 }),
-  's.5': (ratio) => withShift(wide(ratio), { strength: 0.5 }),
-  's.75': (ratio) => withShift(wide(ratio), { strength: 0.75 }),
-  's.5w32': (ratio) => withShift(wide(ratio), { strength: 0.5, window: 32, halfLife: 32 }),
-  's.5w16': (ratio) => withShift(wide(ratio), { strength: 0.5, window: 16, halfLife: 8 }),
-  's.3w16': (ratio) => withShift(wide(ratio), { strength: 0.3, window: 16, halfLife: 16 }),
   'dual-stage': (ratio) => dualStagePolicy({ ratio }),
   shift: (ratio) => withShift(questionPolicy({ ratio })),
   'half-shift': (ratio) => withShift(questionPolicy({ ratio }), { strength: 0.5 }),
+  hybrid: (ratio) => hybridPolicy({ budget: { ratio } }),
+  adaptive: (ratio) =>
+    hybridPolicy({ budget: { coverage: coverageFor(ratio), least: 0, most: 1 } }),
 };
 
-const wide = (ratio: number) => questionPolicy({ ratio, layers: range(15, 25), lastTokens: 4096 });
+/** Coverage that came to a ratio on average over the search halves of MuSiQue and chroma. */
+const coverages: readonly (readonly [ratio: number, coverage: number])[] = [
+  [0, 0.1],
+  [0.013, 0.2],
+  [0.03, 0.3],
+  [0.054, 0.4],
+  [0.088, 0.5],
+  [0.135, 0.6],
+  [0.2, 0.7],
+  [0.297, 0.8],
+  [0.457, 0.9],
+  [1, 1],
+];
 
-const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+/** The coverage that costs about as much as a fixed ratio, so that the two can be compared. */
+function coverageFor(ratio: number): number {
+  const above = Math.max(
+    1,
+    coverages.findIndex(([known]) => known >= ratio),
+  );
+  const [[x0, y0], [x1, y1]] = [coverages[above - 1], coverages[above]] as [
+    [number, number],
+    [number, number],
+  ];
+  return y0 + ((y1 - y0) * (ratio - x0)) / (x1 - x0);
+}
 
 export const policyNames = [...Object.keys(makers), 'floor'];
 

@@ -22,8 +22,8 @@ export interface ModelInfo {
   /** Keys and values of one token in one layer. */
   readonly kv: KvLayout;
   /**
-   * Layers with full (not sliding-window) attention in the middle to late third of the model, ascending:
-   * the default of attention probes.
+   * Layers with full (not sliding-window) attention in the middle to late part of the model, ascending: the default of
+   * attention probes.
    */
   readonly probeLayers: readonly number[];
   /** Tokens that a sliding-window layer sees, itself included; 0 where the model has none. */

@@ -4,7 +4,7 @@ import { kvBytesPerToken } from '../engine/model-info.js';
 import { ComputeError, InvalidArgumentError } from '../errors.js';
 import type { PassageLayout } from '../prompt.js';
 import type { RecomputePolicy, RefreshPlan } from '../reuse/policy.js';
-import { questionPolicy } from '../reuse/policies/question.js';
+import { hybridPolicy } from '../reuse/policies/hybrid.js';
 import { assertLateRefresh, LateRefresh } from '../reuse/late/late-refresh.js';
 import { carryOut } from '../reuse/refresh/carry-out.js';
 import { type MadePlan, makePlan } from '../reuse/refresh/make-plan.js';
@@ -252,7 +252,7 @@ async function planFor(
 ): Promise<MadePlan> {
   // In a set every passage is exact, and computing its tokens again would let them see the other passages.
   const policy: RecomputePolicy =
-    layout === 'set' ? exactPolicy : (options.policy ?? questionPolicy());
+    layout === 'set' ? exactPolicy : (options.policy ?? hybridPolicy());
   const made = await makePlan(policy, target, signal);
   times.probe = made.probeMs;
   emit({ type: 'planned', plan: made.plan });

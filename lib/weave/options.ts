@@ -72,7 +72,7 @@ export interface WeaveOptions extends AskDefaults {
 export interface AskDefaults {
   /** Passages to retrieve; default 8. */
   readonly topK?: number;
-  /** What to compute again; default {@link questionPolicy} with 15%. */
+  /** What to compute again; default {@link hybridPolicy}: as much as the question's attention is spread over. */
   readonly policy?: RecomputePolicy;
   /**
    * Go on computing tokens of passages again while the answer is written, those that the text written so far looks at

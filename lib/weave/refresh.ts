@@ -17,7 +17,7 @@ export interface Woven {
 
 /** What is to be repaired and asked. */
 export function refreshTarget(
-  { engine }: Pick<WeaveKit, 'engine'>,
+  { engine, costs }: Pick<WeaveKit, 'engine' | 'costs'>,
   prompt: PreparedPrompt,
   { sequence, spans, obtained }: Woven,
 ): RefreshTarget {
@@ -51,6 +51,7 @@ export function refreshTarget(
     spans,
     passages,
     question: tokens(prompt.question),
+    ...(costs.msPerToken !== undefined && { msPerToken: costs.msPerToken }),
     ...(earlier && {
       earlier: { tokens: tokens(earlier), positions: positions.slice(earlier.start, earlier.end) },
     }),

@@ -35,7 +35,8 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
 
   --compare          answer the same prompt by full prefill as well, and show both
   --top-k N          passages to retrieve (default 8)
-  --recompute SHARE  share of the passages' tokens to recompute, 0 to 1 or in percent (default 15%)
+  --recompute SHARE  share of the passages' tokens to recompute, 0 to 1 or in percent (default: as
+                     much as the question's attention is spread over, some 13%)
   --max-tokens N     longest answer (default 256)
   --warmup W         prefix (default), document or neighbours: as for ingest
   --model M          alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)

@@ -9,7 +9,7 @@ export interface DualStagePolicyOptions {
   readonly checkLayer?: number;
   /** Layers whose attention counts, ascending; default {@link ModelInfo.probeLayers}. */
   readonly layers?: readonly number[];
-  /** The last so many tokens of the prompt ask; default 12. */
+  /** The last so many tokens of the prompt ask; default all from the question on. */
   readonly lastTokens?: number;
 }
 
@@ -19,14 +19,17 @@ export interface DualStagePolicyOptions {
  * times the L2 distance of fresh and cached keys and values).
  */
 export function dualStagePolicy(options: DualStagePolicyOptions = {}): RecomputePolicy {
-  const { ratio = 0.15, checkLayer = 1, layers, lastTokens = 12 } = options;
+  const { ratio = 0.15, checkLayer = 1, layers, lastTokens } = options;
   assertRatio('dualStagePolicy', ratio);
-  assertCount('dualStagePolicy', 'lastTokens', lastTokens);
+  if (lastTokens !== undefined) assertCount('dualStagePolicy', 'lastTokens', lastTokens);
   const name = `dual-stage(${ratio}, layer ${checkLayer})`;
   return {
     name,
     async plan({ passages, probes }: PolicyInput): Promise<RefreshPlan> {
-      const attention = await probes.questionAttention({ lastTokens, ...(layers && { layers }) });
+      const attention = await probes.questionAttention({
+        ...(lastTokens !== undefined && { lastTokens }),
+        ...(layers && { layers }),
+      });
       return {
         policy: name,
         passages: allStale(passages, 'to see how far it is from what is kept'),

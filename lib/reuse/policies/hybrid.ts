@@ -4,6 +4,9 @@ import { shiftCarry } from '../carry/shift.js';
 import { heaviest } from '../heaviest.js';
 import type { PolicyInput, RecomputePolicy, RefreshPlan } from '../policy.js';
 
+/** Tokens of the windows that changes are averaged over, and over which they fade by half. */
+const window = 32;
+
 /** How much is computed again. */
 export type HybridBudget =
   /** A share of the passages' tokens, in [0, 1]. */
@@ -19,7 +22,7 @@ export type HybridBudget =
  * around.
  */
 export interface HybridCoverage {
-  /** Share of the attention to tokens that are not exact, in (0, 1]; default 0.5. */
+  /** Share of the attention to tokens that are not exact, in (0, 1]; default 0.6. */
   readonly coverage?: number;
   /** Least and most share of the passages' tokens, in [0, 1]; default 0.02 and 0.3. */
   readonly least?: number;
@@ -27,12 +30,12 @@ export interface HybridCoverage {
 }
 
 export interface HybridPolicyOptions {
-  /** Default: as many as hold half of the question's attention. */
+  /** Default: as many as hold 60% of the question's attention. */
   readonly budget?: HybridBudget;
   /** Layers whose attention counts, ascending; default {@link ModelInfo.probeLayers}. */
   readonly layers?: readonly number[];
   /**
-   * Share of the mean change of a passage's tokens that its others get, in [0, 1]; default 0.25. Without it the question
+   * Share of the mean change of refreshed tokens that those near them get, in [0, 1]; default 0.5. Without it the question
    * is computed in one batch with the refreshed tokens, which is faster.
    */
   readonly strength?: number;
@@ -40,14 +43,13 @@ export interface HybridPolicyOptions {
 
 /**
  * The default of a weave: tokens that the whole question looks at most in the middle to late layers are computed again, as
- * many as its attention is spread over, and a quarter of their mean change is carried to the others of their passage. It
- * was found with `npm run bench -- fidelity`; docs/policies.md tells what else was tried.
+ * many as its attention is spread over, and half of their mean change is carried to the others near them. It was found with `npm run bench -- fidelity`; docs/policies.md tells what else was tried.
  * @throws InvalidArgumentError
  */
 export function hybridPolicy(options: HybridPolicyOptions = {}): RecomputePolicy {
-  const { budget = {}, layers, strength = 0.25 } = options;
+  const { budget = {}, layers, strength = 0.5 } = options;
   assertRatio('hybridPolicy', strength, 'strength');
-  const carry = strength > 0 ? shiftCarry({ strength }) : undefined;
+  const carry = strength > 0 ? shiftCarry({ strength, window, halfLife: window }) : undefined;
   const countFor = counterOf(budget);
   const name = `hybrid(${nameOf(budget)}${carry ? `, shift ${strength}` : ''})`;
   return {
@@ -94,7 +96,7 @@ function counterOf(budget: HybridBudget): Counter {
   };
 }
 
-function adaptiveCounter({ coverage = 0.5, least = 0.02, most = 0.3 }: HybridCoverage): Counter {
+function adaptiveCounter({ coverage = 0.6, least = 0.02, most = 0.3 }: HybridCoverage): Counter {
   assertRatio('hybridPolicy', coverage, 'coverage');
   assertRatio('hybridPolicy', least, 'least');
   assertRatio('hybridPolicy', most, 'most');
@@ -140,5 +142,5 @@ function nameOf(budget: HybridBudget): string {
   if ('ratio' in budget) return String(budget.ratio);
   if ('tokens' in budget) return `${budget.tokens} tokens`;
   if ('milliseconds' in budget) return `${budget.milliseconds} ms`;
-  return `coverage ${budget.coverage ?? 0.5}`;
+  return `coverage ${budget.coverage ?? 0.6}`;
 }

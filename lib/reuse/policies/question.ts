@@ -9,10 +9,7 @@ export interface QuestionPolicyOptions {
   readonly ratio?: number;
   /** Layers whose attention counts, ascending; default {@link ModelInfo.probeLayers}. */
   readonly layers?: readonly number[];
-  /**
-   * The last so many tokens of the prompt ask; default 12. They look at what the answer needs as well as the whole
-   * question does, in a third of the time.
-   */
+  /** The last so many tokens of the prompt ask; default all from the question on. Fewer take less time, and find less. */
   readonly lastTokens?: number;
   /**
    * Neighbours on each side that share a token's weight, so that runs of tokens are picked rather than single ones.
@@ -27,13 +24,13 @@ export interface QuestionPolicyOptions {
 }
 
 /**
- * Computes those tokens again that the end of the question looks at most: its attention over the cached keys,
+ * Computes those tokens again that the question looks at most: its attention over the cached keys,
  * summed over heads and tokens (after ProphetKV, arXiv 2602.02579). Passages whose KV is exact are left alone.
  */
 export function questionPolicy(options: QuestionPolicyOptions = {}): RecomputePolicy {
-  const { ratio = 0.15, layers, lastTokens = 12, neighbours = 0, evenness = 0 } = options;
+  const { ratio = 0.15, layers, lastTokens, neighbours = 0, evenness = 0 } = options;
   assertRatio('questionPolicy', ratio);
-  assertCount('questionPolicy', 'lastTokens', lastTokens);
+  if (lastTokens !== undefined) assertCount('questionPolicy', 'lastTokens', lastTokens);
   assertRatio('questionPolicy', evenness, 'evenness');
   if (!Number.isSafeInteger(neighbours) || neighbours < 0) {
     throw new InvalidArgumentError(
@@ -52,7 +49,10 @@ export function questionPolicy(options: QuestionPolicyOptions = {}): RecomputePo
     async plan({ passages, probes }: PolicyInput): Promise<RefreshPlan> {
       const count = budgetOf(passages, ratio);
       if (count === 0) return { policy: name, passages: [] };
-      const attention = await probes.questionAttention({ lastTokens, ...(layers && { layers }) });
+      const attention = await probes.questionAttention({
+        ...(lastTokens !== undefined && { lastTokens }),
+        ...(layers && { layers }),
+      });
       const scores = evened(smoothed(attention.passages, neighbours), evenness);
       const picked = heaviest(ofStale(passages, scores), count);
       return { policy: name, passages: refreshes(picked, 'the question looks at them most') };
