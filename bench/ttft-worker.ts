@@ -1,7 +1,7 @@
 /** A fresh process: loads model, index and store, asks once, reports the time to the first token. */
 import { folderStore } from '../adapters/fs/index.js';
 import { type DeviceChoice, loadEngine } from '../adapters/ggml/index.js';
-import { createWeave } from '../lib/index.js';
+import { createWeave, questionPolicy } from '../lib/index.js';
 import { passages, QUESTION } from './passages.js';
 
 const [path = '', folder = '', count = '8', device = 'cpu'] = process.argv.slice(2);
@@ -11,6 +11,7 @@ const weave = await createWeave({
   engine,
   store,
   topK: Number(count),
+  policy: questionPolicy({ ratio: 0.15 }),
   maxTokens: 2,
   cells: 8192 - 512,
 });

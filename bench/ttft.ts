@@ -7,7 +7,13 @@ import { folderStore } from '../adapters/fs/index.js';
 import { defaultThreads } from '../adapters/ggml/backend.js';
 import { type GgmlEngine, loadEngine } from '../adapters/ggml/index.js';
 import { resolveModel } from '../adapters/models/index.js';
-import { createWeave, memoryStore, type Weave } from '../lib/index.js';
+import {
+  createWeave,
+  hybridPolicy,
+  memoryStore,
+  questionPolicy,
+  type Weave,
+} from '../lib/index.js';
 import { beside } from './beside.js';
 import {
   atLeast,
@@ -89,6 +95,8 @@ async function measure(run: {
         last = await weave.ask(QUESTION);
         return last.timings.firstToken;
       },
+      adaptive: async () =>
+        (await weave.ask(QUESTION, { policy: hybridPolicy() })).timings.firstToken,
       bare: bare.run,
       full: async () => (await weave.ask(QUESTION, { reuse: 'full' })).timings.firstToken,
       llama: () => llama.prefill(prompt.tokens),
@@ -102,6 +110,9 @@ async function measure(run: {
     figures[`${count}.cached.tokens`] = last?.usage.cached ?? 0;
     figures[`${count}.recomputed.tokens`] = last?.usage.recomputed ?? 0;
     figures[`${count}.fresh.tokens`] = last?.usage.fresh ?? 0;
+    figures[`${count}.adaptive.sooner`] = round(
+      medianRatio(times['llama'] as number[], times['adaptive'] as number[]),
+    );
     const sooner = medianRatio(times['llama'] as number[], times['woven'] as number[]);
     goals[`${count}.sooner`] = atLeast(sooner, goal);
     goals[`${count}.overBare`] = atMost(
@@ -125,6 +136,7 @@ export async function openWeave(engine: GgmlEngine, count: number): Promise<Weav
     engine,
     store: memoryStore({ maxBytes: 2e9 }),
     topK: count,
+    policy: questionPolicy({ ratio: 0.15 }),
     maxTokens: 2,
     cells: CELLS - 512,
   });

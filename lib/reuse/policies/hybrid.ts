@@ -43,7 +43,8 @@ export interface HybridPolicyOptions {
 
 /**
  * The default of a weave: tokens that the whole question looks at most in the middle to late layers are computed again, as
- * many as its attention is spread over, and half of their mean change is carried to the others near them. It was found with `npm run bench -- fidelity`; docs/policies.md tells what else was tried.
+ * many as its attention is spread over, and half of their mean change is carried to the others near them. It was found
+ * with `npm run bench -- fidelity`; docs/policies.md tells what else was tried.
  * @throws InvalidArgumentError
  */
 export function hybridPolicy(options: HybridPolicyOptions = {}): RecomputePolicy {
