@@ -121,7 +121,7 @@ export function tokensCovering(
 ): number {
   const all = Float32Array.from(scores.flatMap((row) => [...(row ?? [])]))
     .sort()
-    .reverse();
+    .toReversed();
   // Added up in the order below, so that all of them come to exactly the whole and tokens without weight are not taken.
   let total = 0;
   for (const weight of all) total += weight;

@@ -143,7 +143,8 @@ test('what the question looks at in exact passages neither counts nor is picked'
   expect(await picks({ ratio: 0.3 }, weights, { exact: [0] })).toEqual({ 1: [0, 3] });
   expect(await picks({ ratio: 1 }, weights, { exact: [0] })).toEqual({ 1: [0, 1, 2, 3] });
   const { input, asked } = inputOf(weights, { exact: [0, 1] });
-  for (const budget of [{}, { ratio: 0.5 }, { tokens: 3 }, { milliseconds: 10 }]) {
+  const budgets: HybridBudget[] = [{}, { ratio: 0.5 }, { tokens: 3 }, { milliseconds: 10 }];
+  for (const budget of budgets) {
     expect((await planOf(budget, input)).passages).toEqual([]);
   }
   expect(asked).toEqual([]);
