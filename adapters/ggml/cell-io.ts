@@ -333,16 +333,22 @@ export async function copyCells(arena: GgmlArena, from: Int32Array, to: Int32Arr
   });
 }
 
-/** @throws InvalidArgumentError, StaleCellError */
+/**
+ * The correction, with names of its own: they are read natively, after the caller had time to change his.
+ * @throws InvalidArgumentError, StaleCellError
+ */
 export function checkCorrection(
   sequence: GgmlSequence,
   entries: Int32Array,
   correction: KvCorrection,
-): void {
+): KvCorrection {
   const { info } = sequence.arena.model;
   const { layers, of } = correction;
   checkRange(layers, info.layers);
   const count = layers.to - layers.from;
+  if (of && !(ArrayBuffer.isView(of) && of.every(Number.isInteger))) {
+    throw new InvalidArgumentError('The names of the vectors of a correction are an Int32Array.');
+  }
   if (of && of.length !== entries.length) {
     throw new InvalidArgumentError(
       `The correction says of ${of.length} tokens which vector they get, not of ${entries.length}.`,
@@ -375,6 +381,7 @@ export function checkCorrection(
   if (entries.some((entry) => (table.ready[cells[entry] as number] as number) < layers.to)) {
     throw new StaleCellError('Some of the entries are not computed.');
   }
+  return of ? { ...correction, of: Int32Array.from(of) } : correction;
 }
 
 /** Adds a checked correction to the un-rotated keys and the values of entries. */

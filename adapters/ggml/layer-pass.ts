@@ -139,7 +139,6 @@ export class GgmlPass implements LayerPass {
           throw new InvalidArgumentError(`Row ${row} is appended and must stay.`);
       }
     }
-    if (wanted.size === 0) throw new InvalidArgumentError('At least one row must stay.');
     for (const row of this.#order) {
       if (wanted.has(row)) continue;
       const cell = this.#rows.cells[row] as number;

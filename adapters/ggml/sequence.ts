@@ -247,16 +247,17 @@ export class GgmlSequence implements KvSequence {
     const own = ArrayBuffer.isView(target) ? target.slice() : { ...target };
     return this.#call(options, async () => {
       const entries = this.#entriesOf(own);
-      checkCorrection(this, entries, correction);
+      const checked = checkCorrection(this, entries, correction);
       await this.unshare(entries);
-      await correctEntries(this, entries, correction, options);
+      await correctEntries(this, entries, checked, options);
     });
   }
 
   #entriesOf(target: Span | Int32Array): Int32Array {
     if (ArrayBuffer.isView(target)) {
       checkEntries(target, this.#length);
-      return target;
+      // Numbers of another type would be read as other numbers.
+      return Int32Array.from(target);
     }
     checkSpan(target, this.#length);
     return range(target);

@@ -31,6 +31,8 @@ export function meanKv(variants: readonly ChunkKv[]): ChunkKv {
 function isSameShape(a: ChunkKv, b: ChunkKv): boolean {
   return (
     a.fingerprint === b.fingerprint &&
+    a.layout.keyWidth === b.layout.keyWidth &&
+    a.layout.valueWidth === b.layout.valueWidth &&
     a.layers.from === b.layers.from &&
     a.layers.to === b.layers.to &&
     a.data.byteLength === b.data.byteLength &&

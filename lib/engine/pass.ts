@@ -20,7 +20,8 @@ export interface LayerPass extends AsyncDisposable {
   ): Promise<LayerResult>;
   /**
    * Only these of the live rows go on: a set of tokens that shrinks with depth. The cells of refreshed rows
-   * left out keep what they held in the layers above; appended rows must stay.
+   * left out keep what they held in the layers above; appended rows must stay. Where there are none of those, no row
+   * need go on.
    */
   keep(rows: Int32Array): void;
   /** Runs the layers that are left, then the output head. Appended rows join their sequences; the pass is over. */

@@ -1,7 +1,9 @@
 import type { KvEngine } from '../engine/engine.js';
 import { attentionCases } from './conformance/attention-cases.js';
 import { callCases } from './conformance/call-cases.js';
+import { changeCases } from './conformance/change-cases.js';
 import { DEFAULT_TOLERANCE, type Tolerance } from './conformance/compare.js';
+import { correctionCases } from './conformance/correction-cases.js';
 import { editingCases } from './conformance/editing-cases.js';
 import { type ConformanceCase, Lab } from './conformance/lab.js';
 import { modelCases } from './conformance/model-cases.js';
@@ -22,7 +24,9 @@ const CASES: readonly ConformanceCase[] = [
   ...passCases,
   ...attentionCases,
   ...outputCases,
+  ...changeCases,
   ...editingCases,
+  ...correctionCases,
   ...callCases,
   ...validationCases,
 ];

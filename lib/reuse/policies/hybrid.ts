@@ -122,15 +122,15 @@ export function tokensCovering(
   scores: readonly (Float32Array | undefined)[],
   share: number,
 ): number {
-  const all = Float32Array.from(scores.flatMap((row) => [...(row ?? [])])).sort();
+  const all = Float32Array.from(scores.flatMap((row) => [...(row ?? [])]))
+    .sort()
+    .toReversed();
+  // Added up in the order below, so that all of them come to exactly the whole and tokens without weight are not taken.
   let total = 0;
   for (const weight of all) total += weight;
   let sum = 0;
   let count = 0;
-  while (count < all.length && sum < share * total) {
-    sum += all[all.length - 1 - count] as number;
-    count++;
-  }
+  while (count < all.length && sum < share * total) sum += all[count++] as number;
   return count;
 }
 

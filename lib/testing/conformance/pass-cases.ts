@@ -101,6 +101,39 @@ export const passCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'a pass over refreshed rows may go on without any',
+    run: async (lab) => {
+      const { layers } = lab;
+      if (layers < 2) return;
+      const prefix = lab.tokens(10, 30);
+      const { sequence } = await lab.prefill(concat(prefix, lab.tokens(16, 31)));
+      const place = await sequence.splice(await lab.encode(prefix, lab.tokens(12, 32)));
+      const before = await lab.capture(sequence);
+      const fresh = sequence.fork();
+      await fresh.refresh(place);
+      const after = await lab.capture(fresh);
+      const entries = numbers(place.start, place.end);
+      const pass = await lab.arena.begin([{ kind: 'refresh', sequence, entries }]);
+      await pass.advance(1);
+      pass.keep(new Int32Array());
+      equal(pass.rows.length, 0, 'rows that go on');
+      if (layers > 2) await pass.advance(2, { deviation: [1] });
+      const change = { group: 0, spans: [place] };
+      const result = await pass.finish({ change });
+      ok(!result.logits || result.logits.rows.length === 0, 'no rows, but logits');
+      sameNumbers(defined(result.change, 'change').rows, [0], 'rows that changed');
+      const mixed = await lab.capture(sequence);
+      for (let layer = 0; layer < layers; layer++) {
+        const { keys, values } = kvDistance(mixed, layer < 1 ? after : before, layer);
+        ok(
+          Math.max(keys, values) <= lab.tolerance.vectors,
+          `layer ${layer} of rows left out at 1 differs by ${Math.max(keys, values)}`,
+        );
+      }
+      await sequence.append(lab.tokens(2, 33));
+    },
+  },
+  {
     name: 'layers may be loaded while a pass is under way',
     run: async (lab) => {
       const { layers } = lab;

@@ -1,4 +1,5 @@
-import type { KvSequence, RowGroup } from '../../engine/arena.js';
+import type { KvArena, KvCorrection, KvSequence, RowGroup } from '../../engine/arena.js';
+import type { KvLayout } from '../../engine/model-info.js';
 import { ContextOverflowError } from '../../errors.js';
 import { equal, fails, ok } from './assert.js';
 import { concat, type ConformanceCase, numbers, span } from './lab.js';
@@ -77,6 +78,14 @@ export const validationCases: readonly ConformanceCase[] = [
               keys: new Float32Array(kv.keyWidth * 3),
             }),
         ],
+        ...badEntries.map(
+          (entries) =>
+            [
+              `correct ${entries.join()}`,
+              () => sequence.correct(entries, { layers: { from: 0, to: 1 } }),
+            ] as const,
+        ),
+        ...badNames(sequence, kv),
       ];
       await lab.unchanged(sequence, async () => {
         for (const [what, call] of calls) await fails(call, 'INVALID_ARGUMENT', what);
@@ -131,6 +140,7 @@ export const validationCases: readonly ConformanceCase[] = [
           'a pool beyond the rows',
           () => sequence.append(tokens, { hidden: { layers: [0], pool: [span(0, 3)] } }),
         ],
+        ...badChanges(sequence, lab.arena, tokens),
       ];
       await lab.unchanged(sequence, async () => {
         for (const [what, call] of calls) await fails(call, 'INVALID_ARGUMENT', what);
@@ -272,6 +282,77 @@ export const validationCases: readonly ConformanceCase[] = [
     },
   },
 ];
+
+/** Corrections by vectors that do not exist, or of other entries than are named. */
+function badNames(sequence: KvSequence, kv: KvLayout): Calls {
+  const entries = Int32Array.of(8, 3, 5);
+  const layers = { from: 0, to: 1 };
+  const keys = new Float32Array(2 * kv.keyWidth);
+  const values = new Float32Array(2 * kv.valueWidth);
+  const bad: readonly (readonly [string, KvCorrection])[] = [
+    ['too few names', { layers, keys, of: Int32Array.of(0, 1) }],
+    ['too many names', { layers, values, of: Int32Array.of(0, 1, 0, 1) }],
+    ['names of nothing', { layers, of: Int32Array.of(0) }],
+    ['a key vector that is not there', { layers, keys, of: Int32Array.of(0, 2, 1) }],
+    ['a value vector that is not there', { layers, values, of: Int32Array.of(0, 2, 1) }],
+    ['a vector below the first', { layers, keys, values, of: Int32Array.of(-1, 0, 1) }],
+    ['half a vector', { layers, keys: keys.subarray(1), of: Int32Array.of(0, 0, 0) }],
+    ['no vector', { layers, keys: new Float32Array(), of: Int32Array.of(0, 0, 0) }],
+    ['two vectors for three entries', { layers, keys, values }],
+    ['names in a plain list', { layers, keys, values, of: [0, 1, 0] as unknown as Int32Array }],
+    [
+      'half a name',
+      { layers, keys, values, of: Float32Array.of(0, 0.5, 1) as unknown as Int32Array },
+    ],
+    ['not a number', { layers, keys: keys.map(() => NaN), of: Int32Array.of(0, 1, 0) }],
+  ];
+  return bad.map(([what, correction]) => [
+    `correction with ${what}`,
+    () => sequence.correct(entries, correction),
+  ]);
+}
+
+/** Changes of what is not computed again, or over what are no spans, of a sequence of 10 entries. */
+function badChanges(sequence: KvSequence, arena: KvArena, tokens: Int32Array): Calls {
+  const groups: readonly RowGroup[] = [
+    { kind: 'append', sequence, tokens },
+    { kind: 'refresh', sequence, entries: Int32Array.of(4, 2) },
+  ];
+  const good = [span(0, 5)];
+  const lists = [
+    [span(-1, 3)],
+    [span(5, 4)],
+    [span(0, 13)],
+    [span(0.5, 2)],
+    [span(NaN, NaN)],
+    [span(0, 5), span(4, 8)],
+    [span(5, 8), span(0, 5)],
+  ];
+  return [
+    ...[0, 2, -1, 0.5, NaN].map(
+      (group) =>
+        [
+          `change of group ${group}`,
+          () => arena.forward(groups, { change: { group, spans: good } }),
+        ] as const,
+    ),
+    ...lists.map(
+      (spans) =>
+        [
+          `change over ${spans.map(name).join(' and ')}`,
+          () => arena.forward(groups, { change: { group: 1, spans } }),
+        ] as const,
+    ),
+    [
+      'change of appended tokens',
+      () => sequence.append(tokens, { change: { group: 0, spans: good } }),
+    ],
+    [
+      'change of no such group',
+      () => sequence.refresh(span(0, 2), { change: { group: 1, spans: good } }),
+    ],
+  ];
+}
 
 function name(pair: object): string {
   return Object.values(pair).join(' to ');

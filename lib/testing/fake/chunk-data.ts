@@ -97,17 +97,22 @@ export function checkCorrection(
 ): KvCorrection {
   const { from, to } = checkLayerRange(correction.layers, model.layers);
   const { keyWidth, valueWidth } = model.kv;
+  const { of } = correction;
+  if (of && !(ArrayBuffer.isView(of) && of.length === tokens && of.every(Number.isInteger))) {
+    throw new InvalidArgumentError(
+      `A correction names the vector of each of ${tokens} tokens in an Int32Array.`,
+    );
+  }
   const check = (values: Float32Array | undefined, width: number, what: string): void => {
     if (values === undefined) return;
     if (!values.every(Number.isFinite)) {
       throw new InvalidArgumentError(`A correction of ${what} must be finite.`);
     }
     const shared = (to - from) * width;
-    const { of } = correction;
     const vectors = values.length / shared;
     if (of) {
-      const isWhole = Number.isInteger(vectors) && of.length === tokens;
-      if (isWhole && of.every((vector) => vector >= 0 && vector < vectors)) return;
+      if (Number.isInteger(vectors) && of.every((vector) => vector >= 0 && vector < vectors))
+        return;
       throw new InvalidArgumentError(
         `A correction of ${what} does not hold all vectors that are named.`,
       );
@@ -124,7 +129,7 @@ export function checkCorrection(
     layers: { from, to },
     ...(correction.keys && { keys: correction.keys.slice() }),
     ...(correction.values && { values: correction.values.slice() }),
-    ...(correction.of && { of: correction.of.slice() }),
+    ...(of && { of: Int32Array.from(of) }),
   };
 }
 

@@ -128,7 +128,6 @@ export class FakeRun {
 
   keep(rows: Int32Array): void {
     checkDistinct(rows, this.rows.length, 'row');
-    if (rows.length === 0) throw new InvalidArgumentError('At least one row must stay.');
     const kept = new Set(rows);
     const live = new Set(this.live);
     for (const row of kept) {

@@ -218,7 +218,7 @@ export class FakeSequence implements KvSequence {
       const checked = checkCorrection(correction, model, list.length);
       for (const entry of list)
         this.#assertReady({ start: entry, end: entry + 1 }, checked.layers.to);
-      const cells = list.flatMap((entry) => this.#own({ start: entry, end: entry + 1 }));
+      const cells = this.#ownEntries(list);
       addCorrection(this.arena.storage, cells, checked);
     });
   }
@@ -306,7 +306,10 @@ export class FakeSequence implements KvSequence {
 
   /** Makes the span's cells this sequence's own. */
   #own({ start, end }: Span): number[] {
-    const numbers = Array.from({ length: end - start }, (_, i) => start + i);
+    return this.#ownEntries(Array.from({ length: end - start }, (_, i) => start + i));
+  }
+
+  #ownEntries(numbers: readonly number[]): number[] {
     this.arena.storage.reserve(this.#entries.shared(numbers));
     return numbers.map((entry) => this.#entries.own(entry));
   }

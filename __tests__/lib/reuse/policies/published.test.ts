@@ -214,7 +214,9 @@ test('plans with narrowings and corrections can be read', async () => {
     /^deviation\(0.25, layer 1, both, once\) \+ shift\(0.5\) computes 12 of 17 tokens/,
   );
   expect(text).toMatch(/from layer 2 on only some: the 25% whose KV deviates most at layer 1/);
-  expect(text).toMatch(/the others are corrected: by the mean shift/);
+  expect(text).toMatch(
+    /the others are corrected: by 0.5 times the mean change of those of their passage/,
+  );
   await arena.dispose();
 });
 
