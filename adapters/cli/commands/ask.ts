@@ -37,7 +37,7 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
   --top-k N          passages to retrieve (default 8)
   --recompute SHARE  share of the passages' tokens to recompute, 0 to 1 or in percent (default 15%)
   --max-tokens N     longest answer (default 256)
-  --warmup W         prefix (default), document or neighbours: as for ingest
+  --warmup W         prefix (default), document, neighbours or mean: as for ingest
   --model M          alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)
   --device D         auto, cpu, vulkan, cuda or metal (default auto)
   --threads N        threads on the CPU
