@@ -136,6 +136,7 @@ export {
   chunkOf,
   isKey,
   keyScope,
+  meanVariantKey,
   noLabel,
   publicTenant,
   variantKey,

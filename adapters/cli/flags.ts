@@ -64,6 +64,7 @@ const warmups: Readonly<Record<string, Warmup>> = {
   prefix: 'prefix',
   document: 'document',
   neighbours: { neighbours: 2 },
+  mean: { neighbours: 2, preceding: 256, join: 'mean' },
 };
 
 /** What passages are encoded after. @throws UsageError for anything else. */

@@ -72,14 +72,27 @@ export async function chunkKey(parts: ChunkKeyParts): Promise<string> {
 }
 
 /** A chunk's key, a dot, and 32 hexadecimal digits that name what the variant was encoded after. */
-export async function variantKey(
+export async function variantKey(chunk: string, seen: VariantParts): Promise<string> {
+  assertKey(chunk);
+  return variantOf(chunk, await digestOf(seen));
+}
+
+/**
+ * Names the mean of several variants of a chunk (see `meanKv`) by what each of them was encoded after, in that order.
+ * Of one it is that variant's own key, of more never one that {@link variantKey} makes.
+ *
+ * @throws InvalidArgumentError without any, or for what is no key.
+ */
+export async function meanVariantKey(
   chunk: string,
-  { warmup = new Int32Array(0), chunks = [] }: VariantParts,
+  seen: readonly VariantParts[],
 ): Promise<string> {
   assertKey(chunk);
-  for (const key of chunks) assertKey(key);
-  const parts = [text('chunkweave variant'), littleEndian(warmup), ...chunks.map(text)];
-  return `${chunkOf(chunk)}.${hex(await digest(parts)).slice(0, 32)}`;
+  const digests = await Promise.all(seen.map(digestOf));
+  const [first, second] = digests;
+  if (!first) throw new InvalidArgumentError('meanVariantKey: give what at least one variant saw.');
+  if (!second) return variantOf(chunk, first);
+  return variantOf(chunk, await digest([text('chunkweave mean variant'), ...digests]));
 }
 
 /** The key of the chunk that a key names or is a variant of. */
@@ -134,6 +147,18 @@ export function assertKey(key: string): void {
   throw new InvalidArgumentError(
     `A store key is 64 lower-case hexadecimal digits, as chunkKey() makes them, or such a key, a dot and 32 more, as variantKey() does; got ${shown}.`,
   );
+}
+
+async function digestOf({
+  warmup = new Int32Array(0),
+  chunks = [],
+}: VariantParts): Promise<Uint8Array> {
+  for (const key of chunks) assertKey(key);
+  return digest([text('chunkweave variant'), littleEndian(warmup), ...chunks.map(text)]);
+}
+
+function variantOf(chunk: string, seen: Uint8Array): string {
+  return `${chunkOf(chunk)}.${hex(seen).slice(0, 32)}`;
 }
 
 /** Hashes parts with their lengths in front, so no two lists of parts give the same bytes. */

@@ -129,7 +129,7 @@ export interface RecordSource {
 }
 
 export interface EncodingContext {
-  /** Keys of the chunks that were attended to, in order. */
+  /** Keys of the chunks that were attended to, in order; of a mean of several encodings, those of one after another. */
   readonly chunks: readonly string[];
   /** Tokens of the document before the chunk that belong to no chunk. */
   readonly warmupTokens: number;

@@ -94,6 +94,7 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
         own,
         count: (warmup as NeighbourWarmup).neighbours,
         preceding: (warmup as NeighbourWarmup).preceding ?? 0,
+        join: (warmup as NeighbourWarmup).join ?? 'mean',
         room,
       }),
     }),

@@ -46,8 +46,9 @@ export interface WeaveOptions extends AskDefaults {
    * prompts. It is made by `ingest` and `warm` in segments of up to 2,304 tokens, less where
    * the cells hold less; a question that finds it missing has the passage encoded right after the prefix. `{ text }`:
    * a fixed text of up to half of the context. `{ neighbours: 2 }`: the passages that the retriever finds for a
-   * passage's own text at the time when `ingest` or `warm` makes its KV, the best last; with `preceding`, then
-   * so many tokens before it in its document. A question that finds it missing goes on as with `document`.
+   * passage's own text at the time when `ingest` or `warm` makes its KV, the best last; with `preceding`, also so
+   * many tokens before it in its document, each seen by itself and the mean kept unless `join` says otherwise. A question
+   * that finds it missing goes on as with `document`.
    */
   readonly warmup?: Warmup;
   /**

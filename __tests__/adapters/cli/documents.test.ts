@@ -139,35 +139,39 @@ test('ingest says what it will take and what it did, and keeps to its budget', a
   expect(none.kv.encoded).toBe(0);
 });
 
-test.each(['document', 'neighbours'])('--warmup %s: ask finds what ingest made', async (warmup) => {
-  const name = `river-${warmup}`;
-  const folder = join(root, name);
-  mkdirSync(folder);
-  const text = Array.from(
-    { length: 40 },
-    (_, i) => `Mark ${i} (${warmup}): the river is ${i * 3} feet deep here.`,
-  );
-  writeFileSync(join(folder, 'river.md'), text.join('\n\n'));
-  const report = await run('ingest', name, '--warmup', warmup, '--budget', '60', '--json');
-  expect(report.code).toBe(0);
-  const { kv } = JSON.parse(report.stdout) as { kv: { encoded: number; left: number } };
-  expect(kv.left).toBe(0);
-  expect(kv.encoded).toBeGreaterThan(2);
-  const ask = ['ask', name, 'Mark 33: how deep is the river?', '--json', '--max-tokens', '2'];
-  const sourcesOf = async (...args: string[]) =>
-    (JSON.parse((await run(...ask, ...args)).stdout) as Said).answer.sources;
-  const warmed = await sourcesOf('--warmup', warmup);
-  expect(warmed.every(({ cached }) => cached)).toBe(true);
-  expect(warmed.some(({ encodedAfter }) => encodedAfter === warmup)).toBe(true);
-  const plain = await sourcesOf();
-  expect(plain.every(({ encodedAfter }) => encodedAfter === 'prefix')).toBe(true);
-  expect(plain.some(({ cached }) => !cached)).toBe(true);
-  const wrong = await run(...ask, '--warmup', 'neighbors');
-  expect(wrong.code).toBe(2);
-  expect(wrong.stderr).toContain(
-    '--warmup is "neighbors"; give one of prefix, document, neighbours.',
-  );
-});
+test.each(['document', 'neighbours', 'mean'])(
+  '--warmup %s: ask finds what ingest made',
+  async (warmup) => {
+    const name = `river-${warmup}`;
+    const folder = join(root, name);
+    mkdirSync(folder);
+    const text = Array.from(
+      { length: 40 },
+      (_, i) => `Mark ${i} (${warmup}): the river is ${i * 3} feet deep here.`,
+    );
+    writeFileSync(join(folder, 'river.md'), text.join('\n\n'));
+    const report = await run('ingest', name, '--warmup', warmup, '--budget', '60', '--json');
+    expect(report.code).toBe(0);
+    const { kv } = JSON.parse(report.stdout) as { kv: { encoded: number; left: number } };
+    expect(kv.left).toBe(0);
+    expect(kv.encoded).toBeGreaterThan(2);
+    const ask = ['ask', name, 'Mark 33: how deep is the river?', '--json', '--max-tokens', '2'];
+    const sourcesOf = async (...args: string[]) =>
+      (JSON.parse((await run(...ask, ...args)).stdout) as Said).answer.sources;
+    const kind = warmup === 'mean' ? 'neighbours' : warmup;
+    const warmed = await sourcesOf('--warmup', warmup);
+    expect(warmed.every(({ cached }) => cached)).toBe(true);
+    expect(warmed.some(({ encodedAfter }) => encodedAfter === kind)).toBe(true);
+    const plain = await sourcesOf();
+    expect(plain.every(({ encodedAfter }) => encodedAfter === 'prefix')).toBe(true);
+    expect(plain.some(({ cached }) => !cached)).toBe(true);
+    const wrong = await run(...ask, '--warmup', 'neighbors');
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain(
+      '--warmup is "neighbors"; give one of prefix, document, neighbours, mean.',
+    );
+  },
+);
 
 test('a damaged index is made anew', async () => {
   await run('ingest', 'docs', '--budget', '0');

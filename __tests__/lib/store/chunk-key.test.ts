@@ -9,6 +9,7 @@ import {
   isKey,
   keyScope,
   publicTenant,
+  meanVariantKey,
   variantKey,
 } from '../../../lib/index.js';
 
@@ -99,6 +100,24 @@ test('variants are named by what they were encoded after', async () => {
     expect(isKey(name)).toBe(true);
   }
   expect(await variantKey(chunk, { chunks: [other] })).toBe(names[3]);
+  const one = { warmup: Int32Array.of(1) };
+  const two = { chunks: [other] };
+  const means = await Promise.all([
+    meanVariantKey(chunk, [one, two]),
+    meanVariantKey(chunk, [two, one]),
+    meanVariantKey(chunk, [one, one]),
+    meanVariantKey(chunk, [one, two, one]),
+    meanVariantKey(chunk, [{}, two]),
+    meanVariantKey(other, [one, two]),
+    variantKey(chunk, { ...one, ...two }),
+  ]);
+  expect(new Set([...names, ...means]).size).toBe(names.length + means.length);
+  expect(means.slice(0, 5).every((name) => isKey(name) && chunkOf(name) === chunk)).toBe(true);
+  expect(await meanVariantKey(chunk, [two])).toBe(names[3]);
+  await expect(meanVariantKey(chunk, [])).rejects.toThrow(InvalidArgumentError);
+  await expect(meanVariantKey(chunk, [one, { chunks: ['no'] }])).rejects.toThrow(
+    InvalidArgumentError,
+  );
   await expect(variantKey('no key', {})).rejects.toThrow(InvalidArgumentError);
   await expect(variantKey(chunk, { chunks: ['no key'] })).rejects.toThrow(InvalidArgumentError);
 });

@@ -38,7 +38,7 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
   --recompute SHARE  share of the passages' tokens to recompute, 0 to 1 or in percent (default: as
                      much as the question's attention is spread over, some 13%)
   --max-tokens N     longest answer (default 256)
-  --warmup W         prefix (default), document or neighbours: as for ingest
+  --warmup W         prefix (default), document, neighbours or mean: as for ingest
   --model M          alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)
   --device D         auto, cpu, vulkan, cuda or metal (default auto)
   --threads N        threads on the CPU

@@ -27,8 +27,9 @@ kept for the next time.
   --budget SECONDS   time for making keys and values (default 10; 0 makes none)
   --max-mb MB        most megabytes of keys and values to make
   --warmup W         what keys and values are made in the sight of: prefix, the instructions alone (default),
-                     document, also the text before a passage, or neighbours, also the two passages that are
-                     most like it. The last two need less repair; then use them for ask as well
+                     document, also the text before a passage, neighbours, also the two passages that are most
+                     like it, or mean, the mean of what the 256 tokens before it and those two give. The last
+                     three need less repair; then use them for ask as well
   --model M          alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)
   --device D         auto, cpu, vulkan, cuda or metal (default auto)
   --threads N        threads on the CPU

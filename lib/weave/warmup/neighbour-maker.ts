@@ -1,4 +1,6 @@
 import { encodeChunkAfter } from '../../encode/encode-chunk.js';
+import { meanKv } from '../../encode/mean-kv.js';
+import type { ChunkKv } from '../../engine/chunk-kv.js';
 import type { CostModel } from '../../reuse/cost/cost-model.js';
 import type { ChunkRecord, ChunkStore } from '../../store/chunk-store.js';
 import type { BackgroundWriter } from '../background-writer.js';
@@ -17,7 +19,7 @@ export interface NeighbourMakerOptions {
   readonly costs: CostModel;
 }
 
-/** Computes passages after their neighbours, each by itself, and keeps their KV. */
+/** Computes passages after their neighbours and the text before them, each passage by itself, and keeps their KV. */
 export class NeighbourMaker {
   readonly #options: NeighbourMakerOptions;
   readonly #once: Once;
@@ -27,10 +29,16 @@ export class NeighbourMaker {
     this.#once = new Once(options.store);
   }
 
-  /** Milliseconds that computing so many tokens would take; undefined while nothing was measured. */
-  expectedMs(tokens: number): number | undefined {
+  /** Milliseconds that encodings of so many tokens would take; undefined while nothing was measured. */
+  expectedMs(encodings: readonly number[]): number | undefined {
     const { costs, prefix } = this.#options;
-    return costs.predictCompute({ tokens, before: prefix.length });
+    let total = 0;
+    for (const tokens of encodings) {
+      const ms = costs.predictCompute({ tokens, before: prefix.length });
+      if (ms === undefined) return undefined;
+      total += ms;
+    }
+    return total;
   }
 
   /**
@@ -42,7 +50,7 @@ export class NeighbourMaker {
   async make(passage: PlannedPassage, options: MakeOptions): Promise<boolean | undefined> {
     const { library, writer } = this.#options;
     const { key } = passage;
-    const computeMs = this.expectedMs(computedTokens(passage));
+    const computeMs = this.expectedMs(encodingsOf(passage));
     const made = await this.#once.run(key, { ...options, computeMs }, async (claims) => {
       if (await library.has(key)) return [];
       const record = await this.#compute(passage, options.signal);
@@ -55,16 +63,23 @@ export class NeighbourMaker {
 
   async #compute(passage: PlannedPassage, signal: AbortSignal): Promise<ChunkRecord> {
     const { prefix, cells, costs } = this.#options;
-    const { own, warmup, context } = passage;
-    const tokens = computedTokens(passage);
-    const lease = await cells.acquire(tokens, signal);
+    const { own, warmups, context } = passage;
+    // One after another, each gives its cells back.
+    const lease = await cells.acquire(Math.max(...encodingsOf(passage)), signal);
     try {
       const { sequence } = await prefix.use(signal);
-      const input = { prefix: sequence, warmup, tokens: own.tokens, signal };
-      const { kv, computeMs } = await encodeChunkAfter(input);
-      costs.observeCompute({ tokens, before: prefix.length }, computeMs);
+      const parts: ChunkKv[] = [];
+      let computeMs = 0;
+      for (const warmup of warmups) {
+        const input = { prefix: sequence, warmup, tokens: own.tokens, signal };
+        const made = await encodeChunkAfter(input);
+        const tokens = warmup.length + own.tokens.length;
+        costs.observeCompute({ tokens, before: prefix.length }, made.computeMs);
+        parts.push(made.kv);
+        computeMs += made.computeMs;
+      }
       return {
-        kv,
+        kv: meanKv(parts),
         computeMs,
         created: Date.now(),
         ...(own.source && { source: own.source }),
@@ -76,7 +91,7 @@ export class NeighbourMaker {
   }
 }
 
-/** Those of the neighbours included. */
-export function computedTokens({ own, warmup }: PlannedPassage): number {
-  return warmup.length + own.tokens.length;
+/** Tokens of each encoding, those before the passage included. */
+export function encodingsOf({ own, warmups }: PlannedPassage): number[] {
+  return warmups.map(({ length }) => length + own.tokens.length);
 }

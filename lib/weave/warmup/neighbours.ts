@@ -1,10 +1,11 @@
 import type { Chunk } from '../../document.js';
 import type { Retriever } from '../../retrieve/retriever.js';
-import { chunkOf, variantKey } from '../../store/chunk-key.js';
+import { chunkOf, meanVariantKey } from '../../store/chunk-key.js';
 import type { ChunkStore, EncodingContext, RecordInfo } from '../../store/chunk-store.js';
 import { variantsOf } from '../../store/variants.js';
 import type { Wanted } from '../kv-library.js';
 import type { DocumentChunks } from './document-chunks.js';
+import type { NeighbourWarmup } from './warmup.js';
 
 export interface NeighboursOptions {
   readonly store: ChunkStore;
@@ -16,6 +17,8 @@ export interface NeighboursOptions {
   readonly count: number;
   /** Tokens before it in its own document that it sees as well. */
   readonly preceding: number;
+  /** Whether it sees both in one encoding, or each in one of two. */
+  readonly join: NonNullable<NeighbourWarmup['join']>;
   /** Tokens that a computation may hold beside the prefix. */
   readonly room: number;
 }
@@ -25,8 +28,8 @@ export interface PlannedPassage {
   readonly own: Wanted;
   /** Of the KV: {@link own}'s where it sees nothing but the prefix. */
   readonly key: string;
-  /** What stands between the prefix and the passage. */
-  readonly warmup: Int32Array;
+  /** What stands between the prefix and the passage: once for each encoding that the KV is the mean of. */
+  readonly warmups: readonly Int32Array[];
   /** Absent where nothing stands there. */
   readonly context?: EncodingContext;
 }
@@ -40,9 +43,9 @@ interface Preceding {
 
 /**
  * Which passages of the corpus a passage is encoded after: those that the retriever finds for its own text, the best
- * last, then the text before it in its document. What the retriever finds changes with the corpus, so neighbours are
- * chosen when KV is made. Later it is found by its notes: a variant is named by the keys of the passages that it saw
- * and the tokens after them, so nobody takes one that was made otherwise.
+ * last, and the text before it in its document, after them or in an encoding of its own. What the retriever finds
+ * changes with the corpus, so neighbours are chosen when KV is made. Later it is found by its notes: a variant is named
+ * by the keys of the neighbours, the tokens before it and how it saw both, so nobody takes one that was made otherwise.
  */
 export class Neighbours {
   readonly #options: NeighboursOptions;
@@ -51,10 +54,12 @@ export class Neighbours {
     this.#options = options;
   }
 
-  /** About how many tokens are computed to encode so many. */
-  estimate(tokens: number): number {
-    const { count, preceding, room } = this.#options;
-    return Math.max(tokens, Math.min(room, tokens * (count + 1) + preceding));
+  /** About how many tokens are computed to encode so many, in each encoding. */
+  estimate(tokens: number): number[] {
+    const { count, preceding, join, room } = this.#options;
+    const near = tokens * count;
+    const warmups = join === 'mean' && preceding > 0 ? [near, preceding] : [near + preceding];
+    return warmups.map((before) => Math.max(tokens, Math.min(room, before + tokens)));
   }
 
   /** Key of the KV that a passage has in the store: of several, of that which saw most, then the newest. */
@@ -73,7 +78,7 @@ export class Neighbours {
       const count = context.chunks.length - preceding.keys.length;
       if (count < 0) continue;
       const chunks = context.chunks.slice(0, count);
-      if (key === (await variantKey(own.key, { warmup: preceding.tokens, chunks }))) return key;
+      if (key === (await this.#name(own, chunks, preceding))) return key;
     }
     return undefined;
   }
@@ -97,27 +102,46 @@ export class Neighbours {
     const preceding = (await this.#preceding(chunk, own)) ?? nothing;
     const near = await this.#near(chunk, own, preceding, signal);
     const { tokens, keys } = preceding;
-    if (near.length === 0 && tokens.length === 0) return { own, key: own.key, warmup: tokens };
+    if (near.length === 0 && tokens.length === 0) return { own, key: own.key, warmups: [tokens] };
     const chunks = near.map(({ key }) => key);
+    const runs = near.map((one) => one.tokens);
     return {
       own,
-      key: await variantKey(own.key, { warmup: tokens, chunks }),
-      warmup: joined([...near.map((one) => one.tokens), tokens]),
+      key: await this.#name(own, chunks, preceding),
+      warmups: this.#isMean(near, preceding) ? [joined(runs), tokens] : [joined([...runs, tokens])],
       // All of it is of passages, so it goes by their keys.
       context: { chunks: [...chunks, ...keys], warmupTokens: 0 },
     };
   }
 
-  /** The best last. What is before the passage anyway is no neighbour, and neither is its own text elsewhere. */
+  /** Whether neighbours and preceding text are seen in two encodings: where one of them is missing, the other is alone. */
+  #isMean({ length }: { readonly length: number }, { tokens }: Preceding): boolean {
+    return this.#options.join === 'mean' && length > 0 && tokens.length > 0;
+  }
+
+  /** @param chunks keys of neighbours. */
+  #name({ key }: Wanted, chunks: readonly string[], preceding: Preceding): Promise<string> {
+    const warmup = preceding.tokens;
+    return meanVariantKey(
+      key,
+      this.#isMean(chunks, preceding) ? [{ chunks }, { warmup }] : [{ warmup, chunks }],
+    );
+  }
+
+  /**
+   * The best last. Its own text elsewhere is no neighbour, and neither is what stands before the passage in the same
+   * encoding anyway.
+   */
   async #near(
     chunk: Chunk,
     own: Wanted,
     preceding: Preceding,
     signal?: AbortSignal,
   ): Promise<Wanted[]> {
-    const { retriever, count, room } = this.#options;
-    const taken = new Set([own.key, ...preceding.keys]);
-    let left = room - own.tokens.length - preceding.tokens.length;
+    const { retriever, count, join, room } = this.#options;
+    const beside = join === 'sequence' ? preceding : nothing;
+    const taken = new Set([own.key, ...beside.keys]);
+    let left = room - own.tokens.length - beside.tokens.length;
     const near: Wanted[] = [];
     const hits = await retriever.search(chunk.text, {
       k: count + taken.size,

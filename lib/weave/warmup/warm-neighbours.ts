@@ -2,7 +2,7 @@ import type { Chunk } from '../../document.js';
 import type { WeaveKit } from '../kit.js';
 import type { Wanted } from '../kv-library.js';
 import type { PlannedWork, WarmTally } from '../warm-tally.js';
-import { computedTokens, type NeighbourMaker } from './neighbour-maker.js';
+import { encodingsOf, type NeighbourMaker } from './neighbour-maker.js';
 import type { Neighbours, PlannedPassage } from './neighbours.js';
 
 interface Missing {
@@ -107,12 +107,12 @@ export class WarmNeighbours {
 
   /** False where the budget does not reach that far, undefined where someone else computes it and is not waited for. */
   async #make(passage: PlannedPassage, wait = false): Promise<boolean | undefined> {
-    const computed = computedTokens(passage);
+    const encodings = encodingsOf(passage);
     const kept = passage.own.tokens.length;
-    if (!this.#tally.fits(this.#maker.expectedMs(computed), kept)) return false;
+    if (!this.#tally.fits(this.#maker.expectedMs(encodings), kept)) return false;
     const made = await this.#maker.make(passage, { wait, signal: this.#signal });
     if (made === undefined) return undefined;
-    if (made) this.#tally.add({ chunks: 1, computed, kept });
+    if (made) this.#tally.add({ chunks: 1, computed: sumOf(encodings), kept });
     else this.#tally.cached++;
     this.#tally.tellProgress();
     return true;
@@ -123,12 +123,16 @@ export class WarmNeighbours {
     let computed = 0;
     let expectedMs: number | undefined = 0;
     for (const { tokens } of items) {
-      const count = this.#neighbours.estimate(tokens.length);
-      const ms = this.#maker.expectedMs(count);
+      const encodings = this.#neighbours.estimate(tokens.length);
+      const ms = this.#maker.expectedMs(encodings);
       kept += tokens.length;
-      computed += count;
+      computed += sumOf(encodings);
       expectedMs = ms === undefined || expectedMs === undefined ? undefined : expectedMs + ms;
     }
     return { chunks: items.length, computed, kept, expectedMs };
   }
+}
+
+function sumOf(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
 }

@@ -10,8 +10,14 @@ export type Warmup = 'prefix' | 'document' | { readonly text: string } | Neighbo
 export interface NeighbourWarmup {
   /** Most passages that a passage is encoded after, 1 to 16: those that the retriever finds for its text. */
   readonly neighbours: number;
-  /** Tokens before it in its own document that it sees as well, after its neighbours; default 0. */
+  /** Tokens before it in its own document that it sees as well; default 0. */
   readonly preceding?: number;
+  /**
+   * How it sees both. `mean` (default): it is encoded twice, once after its neighbours and once after the tokens before
+   * it, and the mean of the two is kept; where there is only one of them, what that gives. `sequence`: it is
+   * encoded once, after its neighbours and then the tokens before it.
+   */
+  readonly join?: 'mean' | 'sequence';
 }
 
 /** How the KV of a passage was made: what it saw beside the canonical prefix. */
@@ -23,12 +29,14 @@ const mostNeighbours = 16;
 /** @throws InvalidArgumentError for what is no warm-up. */
 export function kindOf(warmup: Warmup): EncodedAfter {
   if (warmup === 'prefix' || warmup === 'document') return warmup;
-  const { text, neighbours, preceding = 0 } = (warmup ?? {}) as Record<string, unknown>;
+  const given = (warmup ?? {}) as Record<string, unknown>;
+  const { text, neighbours, preceding = 0, join = 'mean' } = given;
   if (typeof text === 'string' && text.trim() !== '' && neighbours === undefined) return 'text';
   const some = isCount(neighbours, 1) && (neighbours as number) <= mostNeighbours;
-  if (some && isCount(preceding, 0) && text === undefined) return 'neighbours';
+  const isJoin = join === 'mean' || join === 'sequence';
+  if (some && isCount(preceding, 0) && isJoin && text === undefined) return 'neighbours';
   throw new InvalidArgumentError(
-    `warmup is ${JSON.stringify(warmup)}; give 'prefix', 'document', { text } with a text that is not empty, or { neighbours } with 1 to ${mostNeighbours} and, if wanted, preceding tokens.`,
+    `warmup is ${JSON.stringify(warmup)}; give 'prefix', 'document', { text } with a text that is not empty, or { neighbours } with 1 to ${mostNeighbours} and, if wanted, preceding tokens and how to join the two, 'mean' or 'sequence'.`,
   );
 }
 
