@@ -5,6 +5,7 @@ export const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   canary: async () => (await import('./canary.js')).canary,
   engine: async () => (await import('./engine.js')).engine,
   fidelity: async () => (await import('./fidelity.js')).fidelity,
+  reproduction: async () => (await import('./reproduction.js')).reproduction,
   store: async () => (await import('./store.js')).store,
   ttft: async () => (await import('./ttft.js')).ttft,
 };

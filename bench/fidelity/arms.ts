@@ -27,6 +27,8 @@ const makers: Readonly<Record<string, (ratio: number) => RecomputePolicy>> = {
   boundary: (ratio) => boundaryPolicy({ ratio }),
   deviation: (ratio) => deviationPolicy({ ratio }),
   context: (ratio) => contextPolicy({ ratio }),
+  // As many tokens as others get: none is left on the way.
+  'context-all': (ratio) => contextPolicy({ ratio, focus: false }),
   question: (ratio) => questionPolicy({ ratio }),
   'dual-stage': (ratio) => dualStagePolicy({ ratio }),
   shift: (ratio) => withShift(questionPolicy({ ratio })),

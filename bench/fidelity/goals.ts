@@ -16,7 +16,7 @@ export function fidelityGoals(
   cells: readonly Cell<ArmResult>[],
   policy: string,
 ): { readonly figures: Record<string, number>; readonly goals: Record<string, Goal> } {
-  const { all, tests } = fidelityReport(
+  const { all, tests, sort } = fidelityReport(
     cells,
     cells.some(({ arm }) => (arm as { policy?: string }).policy === policy)
       ? { against: policy }
@@ -30,7 +30,12 @@ export function fidelityGoals(
     figures[`${key}.kl`] = round(summary.kl.value);
     figures[`${key}.share`] = round(summary.share);
     figures[`${key}.time`] = round(summary.timeShare);
+    if (sort?.isAboveChance && summary.sort) figures[`${key}.sort`] = round(summary.sort.value);
     if (summary.removed) figures[`${key}.removed`] = round(summary.removed.value);
+  }
+  if (sort) {
+    figures['sort.full'] = round(sort.right / sort.pairs);
+    figures['sort.full.p'] = round(sort.p);
   }
   for (const warmup of new Set(all.map(({ arm }) => arm.warmup))) {
     if (warmup === 'prefix') continue;

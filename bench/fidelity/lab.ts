@@ -20,9 +20,11 @@ import {
   type RefreshTarget,
   type Span,
 } from '../../lib/index.js';
+import { answerRows } from './answer-rows.js';
 import { type Arm, policyOf } from './arms.js';
 import { type EncodedPiece, joined, type PieceEncoder } from './encode.js';
 import type { FidelityCase } from './prompts.js';
+import { sortRight } from './sort.js';
 
 /** A case's full prefill, and its passages' KV as it was asked for so far. */
 export interface PreparedCase {
@@ -33,6 +35,8 @@ export interface PreparedCase {
   readonly fullMs: number;
   /** What the model answers after a full prefill. */
   readonly answer: string;
+  /** Pairs of {@link FidelityCase.sort} whose order is read rightly after a full prefill. */
+  readonly sortRight?: number;
   readonly pieces: Map<string, readonly EncodedPiece[]>;
 }
 
@@ -60,6 +64,10 @@ export interface ArmResult extends Record<string, Json | undefined> {
   readonly sameF1?: number;
   readonly sameEdit?: number;
   readonly sameExact?: number;
+  /** Share of the pairs of passages whose order the model reads rightly, here and after a full prefill, and their number. */
+  readonly sort?: number;
+  readonly fullSort?: number;
+  readonly sortPairs?: number;
 }
 
 export interface LabOptions {
@@ -90,8 +98,16 @@ export class FidelityLab {
       const fullMs = performance.now() - start;
       const first = logits?.values ?? new Float32Array(0);
       const answer = await this.#answer(sequence, first);
-      const reference = await this.#answerRows(sequence, first, item);
-      return { prompt, reference, fullMs, answer, pieces: new Map() };
+      const reference = await answerRows(sequence, first, item.answer);
+      const right = await sortOf(sequence, prompt, item);
+      return {
+        prompt,
+        reference,
+        fullMs,
+        answer,
+        pieces: new Map(),
+        ...(right !== undefined && { sortRight: right }),
+      };
     } finally {
       sequence.dispose();
     }
@@ -157,15 +173,17 @@ export class FidelityLab {
   }
 
   async #judge(
-    { reference, fullMs, answer: fullAnswer }: PreparedCase,
+    { prompt, reference, fullMs, answer: fullAnswer, sortRight: fullRight }: PreparedCase,
     item: FidelityCase,
     sequence: KvSequence,
     logits: Float32Array,
     costs: Pick<ArmResult, 'share' | 'ttftMs' | 'encodeMs'>,
   ): Promise<ArmResult> {
     const answer = await this.#answer(sequence, logits);
-    const rows = await this.#answerRows(sequence, logits, item);
+    const rows = await answerRows(sequence, logits, item.answer);
     const { kl, agrees } = compareRows(reference, rows);
+    const right = await sortOf(sequence, prompt, item);
+    const pairs = item.sort?.pairs.length ?? 0;
     return {
       kl: mean(kl),
       agree: mean(agrees),
@@ -182,23 +200,13 @@ export class FidelityLab {
         sameEdit: editSimilarity(answer, fullAnswer),
         sameExact: answer === fullAnswer ? 1 : 0,
       }),
+      ...(right !== undefined &&
+        fullRight !== undefined && {
+          sort: right / pairs,
+          fullSort: fullRight / pairs,
+          sortPairs: pairs,
+        }),
     };
-  }
-
-  /** Logits after each token of the right answer but its last. The sequence grows by them. */
-  async #answerRows(
-    sequence: KvSequence,
-    first: Float32Array,
-    { answer }: FidelityCase,
-  ): Promise<LogitRows> {
-    const { vocabSize } = this.#options.engine.model;
-    const values = new Float32Array(answer.length * vocabSize);
-    values.set(first);
-    if (answer.length > 1) {
-      const { logits } = await sequence.append(answer.slice(0, -1), { logits: 'all' });
-      values.set(logits?.values ?? [], vocabSize);
-    }
-    return { values, vocabSize };
   }
 
   /** What the model writes from here, greedily. The sequence stays as it was. */
@@ -213,6 +221,16 @@ export class FidelityLab {
       fork.dispose();
     }
   }
+}
+
+/** Asked of the passages as they were repaired for the question, which itself is not seen. */
+async function sortOf(
+  sequence: KvSequence,
+  prompt: Int32Array,
+  { ask, sort }: FidelityCase,
+): Promise<number | undefined> {
+  if (!sort || sort.pairs.length === 0) return undefined;
+  return sortRight(sequence, prompt.length - ask.length, sort);
 }
 
 /** What policies see of it; the first passage is exact where it saw nothing but the prefix. */

@@ -9,6 +9,7 @@ import {
 import { seededInteger, seededRandom } from '../../lib/random.js';
 import type { PromptLayout } from '../../lib/prompt.js';
 import type { QuestionCase } from './data.js';
+import { type SortProbe, sortProbe } from './sort.js';
 
 /** A prompt as token ids, and what its passages were cut out of. */
 export interface FidelityCase {
@@ -21,6 +22,8 @@ export interface FidelityCase {
   readonly answers: readonly string[];
   /** A passage's predecessor in its document stands in the prompt as well. */
   readonly holdsPredecessor: boolean;
+  /** Asks for the order of passages, where that is wanted. */
+  readonly sort?: SortProbe;
 }
 
 export interface Piece {
@@ -44,6 +47,8 @@ export interface PromptSettings {
   readonly half: 'search' | 'held-out' | 'all';
   readonly limit: number;
   readonly seed: number;
+  /** Pairs of passages whose order is asked for; default none. */
+  readonly sort?: { readonly pairs: number; readonly layout: PromptLayout };
 }
 
 /**
@@ -94,7 +99,20 @@ export async function fidelityCases(
       places.has(`${piece.chunk.documentId} ${piece.number - 1}`),
     );
     const ask = await layout.question(question);
-    made.push({ id, question, pieces, ask, answer, answers, holdsPredecessor });
+    const { sort: asked } = settings;
+    const seed = settings.seed + made.length + 1;
+    const sort =
+      asked && (await sortProbe(engine, asked.layout, chunks, { pairs: asked.pairs, seed }));
+    made.push({
+      id,
+      question,
+      pieces,
+      ask,
+      answer,
+      answers,
+      holdsPredecessor,
+      ...(sort && { sort }),
+    });
   }
   return made;
 }

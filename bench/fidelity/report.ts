@@ -2,6 +2,7 @@ import type { BootstrapOptions, Cell } from '../../lib/evaluate/index.js';
 import type { ArmResult } from './lab.js';
 import { type AreaTest, areaTests } from './report/area-tests.js';
 import { resultsByArm } from './report/results.js';
+import { type SortReadable, sortReadable } from './report/sort.js';
 import { type ArmSummary, summarize } from './report/summary.js';
 
 export { frontPlot } from './report/front-plot.js';
@@ -15,6 +16,8 @@ export interface FidelityReport {
   readonly near?: readonly ArmSummary[];
   readonly apart?: readonly ArmSummary[];
   readonly tests: readonly AreaTest[];
+  /** Whether the order of passages can be read at all, where it was asked for. */
+  readonly sort?: SortReadable;
 }
 
 export interface FidelityReportOptions {
@@ -38,9 +41,11 @@ export function fidelityReport(
   };
   const near = cells.filter(({ result }) => result.near);
   const apart = cells.filter(({ result }) => !result.near);
+  const sort = sortReadable(resultsByArm(cells));
   return {
     all: summaries(cells),
     ...(near.length > 0 && apart.length > 0 && { near: summaries(near), apart: summaries(apart) }),
     tests: against === undefined ? [] : areaTests(resultsByArm(cells), against, bootstrap),
+    ...(sort && { sort }),
   };
 }

@@ -38,6 +38,7 @@ export {
   bootstrapShareClosed,
   type Interval,
 } from './statistics/bootstrap.js';
+export { binomialTest } from './statistics/binomial-test.js';
 export { meanHeight, type Point } from './statistics/curve.js';
 export {
   holm,
@@ -46,4 +47,5 @@ export {
   pairedTest,
   type PairedTestOptions,
 } from './statistics/paired-test.js';
+export { rankCorrelation, ranks } from './statistics/rank-correlation.js';
 export { mean, median, quantile } from './statistics/summary.js';

@@ -194,3 +194,48 @@ test('the print holds every arm and the floor, the pictures all but full and flo
   expect(frontPlot(report, 'share')).toContain('document, question, ratio 0.05, 0.02333, 0.03667');
   expect(frontPlot(report, 'time')).toContain('document, question, ratio 0.15, 0.1, 0.03333');
 });
+
+/** The full prefill reads this share of eight pairs of each of two cases. */
+const read = (fullSort: number) => [
+  ...arm(
+    'prefix',
+    'none',
+    0,
+    { sort: 0.5, fullSort, sortPairs: 8 },
+    { sort: 0.25, fullSort, sortPairs: 8 },
+  ),
+  ...arm(
+    'prefix',
+    'full',
+    1,
+    { sort: fullSort, fullSort, sortPairs: 8 },
+    { sort: fullSort, fullSort, sortPairs: 8 },
+  ),
+];
+
+test('SORT is told of each arm where the full prefill is above chance, and of none where it is not', () => {
+  const able = fidelityReport(read(0.875), options);
+  // Two cases of eight pairs, whatever the number of arms: 14 of 16; 1 + 16 + 120 of 65,536.
+  expect(able.sort).toMatchObject({ right: 14, pairs: 16, isAboveChance: true });
+  expect(able.sort!.p).toBeCloseTo(137 / 65_536, 12);
+  expect(able.all[0]!.sort!.value).toBeCloseTo(0.375, 12);
+  const text = printReport(able);
+  expect(text).toContain('right in 14 of 16 pairs (87.5%, p 0.0021), above chance.');
+  expect(text).toMatch(/^prefix +none +0 +37\.5 \[25\.0, 50\.0\]/mu);
+  const blind = printReport(fidelityReport(read(0.625), options));
+  expect(blind).toContain('right in 10 of 16 pairs');
+  expect(blind).toContain('which is at chance');
+  expect(blind).not.toContain('SORT %');
+  expect(printReport(fidelityReport(none, options))).not.toContain('SORT');
+});
+
+test('SORT stands beside answers, and its verdict above them', () => {
+  const given = { f1: 0.2, em: 0, fullF1: 0.5, sameF1: 0.6, sameEdit: 0.7, sameExact: 0 };
+  const cells = (fullSort: number) =>
+    arm('prefix', 'question', 0.1, { ...given, sort: 0.75, fullSort, sortPairs: 8 });
+  const able = printReport(fidelityReport(cells(1), options));
+  expect(able).toMatch(/^warm-up +policy +ratio +F1 .*SORT %/mu);
+  const blind = printReport(fidelityReport(cells(0.5), options));
+  expect(blind).toContain('its F1 is 0.500 [0.500, 0.500]. SORT');
+  expect(blind).toMatch(/^warm-up +policy +ratio +F1 .*equal to full$/mu);
+});

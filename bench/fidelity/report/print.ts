@@ -1,6 +1,7 @@
 import { formatNumber, formatTable, type TableColumn } from '../../../lib/evaluate/index.js';
 import type { FidelityReport } from '../report.js';
 import { type AreaTest, timeRange } from './area-tests.js';
+import type { SortReadable } from './sort.js';
 import type { ArmSummary } from './summary.js';
 
 export interface PrintOptions {
@@ -30,13 +31,14 @@ const fidelityColumns: readonly TableColumn[] = [
 ];
 
 const answerColumns: readonly TableColumn[] = [
-  ...armColumns,
   { name: 'F1' },
   { name: 'EM' },
   { name: 'F1 to full' },
   { name: 'edit to full' },
   { name: 'equal to full' },
 ];
+
+const sortColumn: TableColumn = { name: 'SORT %', digits: 1, percent: true };
 
 const testColumns: readonly TableColumn[] = [
   { name: 'warm-up', align: 'left' },
@@ -72,7 +74,10 @@ export function printReport(
     fidelityColumns,
     (report.apart ?? []).map(fidelityRow),
   );
-  add(answerTitle(report), answerColumns, report.all.flatMap(answerRow));
+  const { columns, rows } = answerTable(report);
+  add(answerTitle(report), columns, rows);
+  // Where there is a table, its title says so.
+  if (report.sort && rows.length === 0) parts.push(`${sortLine(report.sort)}\n`);
   const { from, to } = timeRange;
   add(
     `${report.tests[0]?.policy ?? ''} against others under the same warm-up: mean KL between ${from * 100}% and ${to * 100}% of a full prefill's time. Below zero it is better.`,
@@ -104,18 +109,51 @@ function fidelityRow(summary: ArmSummary): Rows[number] {
   ];
 }
 
-function answerRow({ arm, answers }: ArmSummary): Rows {
-  if (!answers) return [];
-  const { f1, em, sameF1, sameEdit, sameExact } = answers;
-  const { warmup, policy, ratio } = arm;
-  return [
-    [policy === 'floor' ? '' : warmup, policy, `${ratio}`, f1, em, sameF1, sameEdit, sameExact],
+/** Columns of what was asked for; SORT only where the full prefill itself can tell the order. */
+function answerTable({ all, sort }: FidelityReport): {
+  readonly columns: readonly TableColumn[];
+  readonly rows: Rows;
+} {
+  const hasAnswers = all.some(({ answers }) => answers);
+  const hasSort = sort?.isAboveChance === true;
+  const columns = [
+    ...armColumns,
+    ...(hasAnswers ? answerColumns : []),
+    ...(hasSort ? [sortColumn] : []),
   ];
+  const rows = all.flatMap((summary): Rows => {
+    const { arm, answers } = summary;
+    if (!answers && !(hasSort && summary.sort)) return [];
+    return [
+      [
+        arm.policy === 'floor' ? '' : arm.warmup,
+        arm.policy,
+        `${arm.ratio}`,
+        ...(hasAnswers
+          ? [answers?.f1, answers?.em, answers?.sameF1, answers?.sameEdit, answers?.sameExact]
+          : []),
+        ...(hasSort ? [summary.sort] : []),
+      ],
+    ];
+  });
+  return { columns, rows };
 }
 
-function answerTitle({ all }: FidelityReport): string {
+function answerTitle({ all, sort }: FidelityReport): string {
   const full = all.find(({ answers }) => answers)?.answers?.fullF1;
-  return `What the model writes; after a full prefill its F1 is ${formatNumber(full)}.`;
+  return [
+    full && `What the model writes; after a full prefill its F1 is ${formatNumber(full)}.`,
+    sort && sortLine(sort),
+  ]
+    .filter(Boolean)
+    .join(' ');
+}
+
+function sortLine({ right, pairs, p, isAboveChance }: SortReadable): string {
+  const share = `${formatNumber((100 * right) / pairs, { digits: 1 })}%`;
+  return `SORT, which of two passages came first: the full prefill is right in ${right} of ${pairs} pairs (${share}, p ${formatNumber(p, { digits: 4 })}), ${
+    isAboveChance ? 'above chance.' : 'which is at chance: nothing is said about reuse.'
+  }`;
 }
 
 function testRow(test: AreaTest): Rows[number] {

@@ -10,6 +10,7 @@ import {
 import type { Arm } from '../arms.js';
 import type { ArmResult } from '../lab.js';
 import { type ArmResults, paired, timeShare } from './results.js';
+import { sortShare } from './sort.js';
 
 /** What an arm comes to over its cases; intervals hold 95%. */
 export interface ArmSummary {
@@ -36,6 +37,8 @@ export interface ArmSummary {
   readonly encodeMs: number;
   /** Of free-running answers, where there are any. */
   readonly answers?: AnswerSummary;
+  /** Share of pairs of passages whose order is read rightly, where that was asked for. */
+  readonly sort?: Interval;
 }
 
 export interface AnswerSummary {
@@ -58,6 +61,7 @@ export function summarize(
   const list = [...results.byCase.values()];
   const kls = list.map(({ kl }) => kl);
   const answers = answersOf(list, options);
+  const sort = sortShare(list, options);
   return {
     arm: results.arm,
     cases: list.length,
@@ -74,6 +78,7 @@ export function summarize(
     timeShare: median(list.map(timeShare)),
     encodeMs: median(list.map(({ encodeMs }) => encodeMs)),
     ...(answers && { answers }),
+    ...(sort && { sort }),
   };
 }
 
