@@ -73,7 +73,10 @@ export function armsOf(
   policies: readonly string[],
   ratios: readonly number[],
 ): Arm[] {
-  return warmups.flatMap((warmup) =>
+  // What shares are taken of.
+  const baseline = warmups.includes('prefix') && policies.includes('none');
+  const first: Arm[] = baseline ? [] : [{ warmup: 'prefix', policy: 'none', ratio: 0 }];
+  const others = warmups.flatMap((warmup) =>
     policies.flatMap((policy) => {
       // It is computed from the prompt's tokens alone.
       if (policy === 'floor') {
@@ -88,6 +91,7 @@ export function armsOf(
       return fixed.map((ratio) => ({ warmup, policy, ratio }));
     }),
   );
+  return [...first, ...others];
 }
 
 export function policyOf({ policy, ratio }: Arm): RecomputePolicy {
