@@ -207,7 +207,7 @@ describe.each(Object.entries(prompts))('%s', (title, make) => {
         })();
         await expect(asked).rejects.toThrow(ContextOverflowError);
         own.sequence.dispose();
-        expect(made.arena.free).toBeGreaterThanOrEqual(free);
+        expect(made.arena.free).toBe(free);
       }
     });
   }
