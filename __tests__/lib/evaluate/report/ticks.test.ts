@@ -30,7 +30,8 @@ test('linear ticks are round, as far apart, inside, neither few nor many, and to
       // A step is at most two and a half times what `count` of them need.
       expect(ticks.length).toBeGreaterThanOrEqual(Math.floor(count / 2.5));
       expect(ticks.length).toBeLessThanOrEqual(count + 1);
-      const slack = width * 1e-6;
+      // Numbers of this size are no closer to each other than a few of their last digits.
+      const slack = width * 1e-6 + 4 * Number.EPSILON * Math.max(Math.abs(from), Math.abs(to));
       for (const tick of ticks) {
         expect(tick).toBeGreaterThanOrEqual(from - slack);
         expect(tick).toBeLessThanOrEqual(to + slack);

@@ -88,9 +88,9 @@ test('milliseconds are as many tokens as they allow by what was measured', async
 });
 
 test('milliseconds are as coverage while nothing was measured', async () => {
-  // Half of 31 is 15.5: 9 and 8.
+  // 60% of 31 is 18.6: 9, 8 and 7.
   expect(await picks({ milliseconds: 1 }, two)).toEqual(await picks({}, two));
-  expect(await picks({ milliseconds: 1 }, two)).toEqual({ 0: [1, 4] });
+  expect(await picks({ milliseconds: 1 }, two)).toEqual({ 0: [1, 4], 1: [0] });
 });
 
 test.each<[HybridBudget, number | undefined]>([
@@ -165,7 +165,7 @@ test('the whole question asks, in the layers that were given', async () => {
 
 test('the change is carried to the others, unless its strength is 0 or nothing changes', async () => {
   const { input } = inputOf(two);
-  expect((await hybridPolicy().plan(input)).carry).toMatchObject({ strength: 0.25 });
+  expect((await hybridPolicy().plan(input)).carry).toMatchObject({ strength: 0.5, window: 32 });
   expect((await hybridPolicy({ strength: 1 }).plan(input)).carry).toMatchObject({ strength: 1 });
   const bare = await hybridPolicy({ strength: 0 }).plan(input);
   expect(bare.carry).toBeUndefined();
@@ -223,20 +223,20 @@ test('a plan can be read', async () => {
   const policy = hybridPolicy({ budget: { milliseconds: 13 } });
   expect(describePlan(await policy.plan(input), { passages, msPerToken: 4 })).toBe(
     [
-      'hybrid(13 ms, shift 0.25) computes 3 of 10 tokens (30.0%, about 12 ms) again',
+      'hybrid(13 ms, shift 0.5) computes 3 of 10 tokens (30.0%, about 12 ms) again',
       '  1. doc#0: 2 of 5 tokens (40.0%, about 8 ms): the question looks at them most',
       '  2. doc#1: 1 of 5 tokens (20.0%, about 4 ms): the question looks at them most',
-      '  the others are corrected: by 0.25 times the mean change of those of their passage',
+      '  the others are corrected: by 0.5 times the mean change of those near them',
     ].join('\n'),
   );
 });
 
 test.each([
-  [hybridPolicy(), 'hybrid(coverage 0.5, shift 0.25)'],
+  [hybridPolicy(), 'hybrid(coverage 0.6, shift 0.5)'],
   [hybridPolicy({ budget: { coverage: 0.8 }, strength: 0 }), 'hybrid(coverage 0.8)'],
-  [hybridPolicy({ budget: { ratio: 0.15 } }), 'hybrid(0.15, shift 0.25)'],
+  [hybridPolicy({ budget: { ratio: 0.15 } }), 'hybrid(0.15, shift 0.5)'],
   [hybridPolicy({ budget: { tokens: 64 }, strength: 1 }), 'hybrid(64 tokens, shift 1)'],
-  [hybridPolicy({ budget: { milliseconds: 200 } }), 'hybrid(200 ms, shift 0.25)'],
+  [hybridPolicy({ budget: { milliseconds: 200 } }), 'hybrid(200 ms, shift 0.5)'],
 ])('its name says what it does (%#)', (policy, name) => {
   expect(policy.name).toBe(name);
 });
