@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
 import { chunkweave, type Outcome } from '../../support/cli.js';
 import { tinyFile } from '../../support/native.js';
 
@@ -27,6 +27,9 @@ beforeAll(async () => {
   }
   model = await tinyFile({ architecture: 'llama', contextLength: 4096 });
 });
+
+// A model this small computes as fast as a busy disk reads: what loading costs here must not decide what is found.
+beforeEach(() => rmSync(join(cache, 'costs'), { recursive: true, force: true }));
 
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 

@@ -42,7 +42,7 @@ test('usage adds up: first fresh, then cached and recomputed', async () => {
   expect(first.usage).toMatchObject({ prompt: tokens.length, cached: 0, recomputed: 0 });
   expect(first.sources.every(({ cached }) => !cached)).toBe(true);
 
-  const second = await weave.ask(question);
+  const second = await weave.ask(question, { policy: questionPolicy({ ratio: 0.15 }) });
   expectSum(second);
   const passages = asked.start - prefix.end;
   expect(second.usage.recomputed).toBe(Math.round(0.15 * passages));
