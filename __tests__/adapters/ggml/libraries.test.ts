@@ -22,6 +22,12 @@ jest.unstable_mockModule('../../../adapters/ggml/native/koffi.js', () => ({
   loadKoffi: (): Koffi => ({ ...koffi, load: (...args) => changing(koffi.load(...args)) }),
 }));
 
+// Tests before this one may have left libraries in the process.
+jest.unstable_mockModule('../../../adapters/ggml/native/loaded-libraries.js', () => ({
+  loadedDirectories: () => [],
+  realDirectory: (path: string) => path,
+}));
+
 function changing(library: ReturnType<Koffi['load']>): ReturnType<Koffi['load']> {
   return {
     symbol: library.symbol.bind(library),
