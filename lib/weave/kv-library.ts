@@ -20,6 +20,7 @@ import { encodeBatch } from './encode-batch.js';
 import { batchTokens, encodingMs } from './encoding-ms.js';
 import { fitsTokens } from './fits.js';
 import type { EncodingBase } from './warmup/encoding-base.js';
+import { SignalFan } from './signal-fan.js';
 
 export interface KvLibraryOptions {
   readonly arena: KvArena;
@@ -129,12 +130,13 @@ export class KvLibrary {
    */
   obtain(wanted: readonly Wanted[], options: ObtainOptions): Obtaining {
     const spent = { encodeMs: 0 };
+    const fan = new SignalFan(options.signal);
     const finds: Promise<Found | undefined>[] = [];
     for (const [i, item] of wanted.entries()) {
       const turn = i < parallelReads ? undefined : finds[i - parallelReads];
-      finds.push((turn ?? Promise.resolve()).then(() => this.#find(item, options)));
+      finds.push((turn ?? Promise.resolve()).then(() => this.#find(item, { signal: fan.child() })));
     }
-    const made = this.#makeMissing(wanted, finds, options, spent);
+    const made = this.#makeMissing(wanted, finds, { ...options, fan }, spent);
     const first = new Map<string, number>();
     for (const [i, { key }] of wanted.entries()) if (!first.has(key)) first.set(key, i);
     const items = wanted.map(async ({ key }, i): Promise<Obtained> => {
@@ -146,7 +148,8 @@ export class KvLibrary {
     });
     // A caller that gave up early must not leave rejections behind.
     for (const item of items) item.catch(() => {});
-    return { items, settled: settle(made), spent };
+    const settled = settle(made).finally(() => fan.close());
+    return { items, settled, spent };
   }
 
   async #find(item: Wanted, { signal }: ObtainOptions): Promise<Found | undefined> {
@@ -226,7 +229,7 @@ export class KvLibrary {
   async #makeMissing(
     wanted: readonly Wanted[],
     finds: readonly Promise<Found | undefined>[],
-    options: ObtainOptions,
+    options: ObtainOptions & { readonly fan: SignalFan },
     spent: { encodeMs: number },
   ): Promise<Map<string, Made>> {
     const made = new Map<string, Made>();
@@ -255,7 +258,7 @@ export class KvLibrary {
         else {
           const join = async () => {
             try {
-              made.set(key, { record: await abortable(flight, options.signal), cached: true });
+              made.set(key, { record: await abortable(flight, options.fan.child()), cached: true });
               onEncoded(item.tokens.length);
             } catch {
               failed.set(key, item);
@@ -315,10 +318,10 @@ export class KvLibrary {
     options: EncodeOptions,
     finish: Finish,
   ): Promise<{ own: Wanted[]; theirs: Wanted[] }> {
-    const { signal } = options;
     // The last of them is made when all the others are.
     const computeMs = this.#encodingMs(mine);
     const claim = async (item: Wanted): Promise<'own' | 'theirs' | 'done'> => {
+      const signal = options.fan.child();
       const claimed = await claims.claim(item.key, { computeMs, signal });
       if (claimed === 'theirs') return 'theirs';
       const record = claimed === 'there' ? await this.#read(item.key, item, signal) : undefined;
@@ -340,9 +343,9 @@ export class KvLibrary {
     options: EncodeOptions,
     finish: Finish,
   ): Promise<Wanted[]> {
-    const { signal } = options;
     const computeMs = this.#encodingMs(theirs);
     const wait = async (item: Wanted): Promise<boolean> => {
+      const signal = options.fan.child();
       const end = await claims.awaitOther(item.key, { computeMs, signal });
       const record = end === 'there' ? await this.#read(item.key, item, signal) : undefined;
       if (record) finish(item, record, true);
@@ -424,6 +427,7 @@ interface Found {
 type Made = Omit<Obtained, 'key'>;
 
 interface EncodeOptions extends Pick<ObtainOptions, 'signal'> {
+  readonly fan: SignalFan;
   readonly onEncoded: (tokens: number) => void;
 }
 
