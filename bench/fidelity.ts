@@ -8,7 +8,7 @@ import type { ArmResult, PreparedCase } from './fidelity/lab.js';
 import type { FidelityCase } from './fidelity/prompts.js';
 import { fidelityReport, frontPlot, printReport } from './fidelity/report.js';
 import { numberOf, promptOptions, setUpFidelity, tokensOf } from './fidelity/set-up.js';
-import { benchWith, emptyOutcome, machine, round } from './harness.js';
+import { benchWith, emptyOutcome, round } from './harness.js';
 
 /**
  * How far answers from woven prompts are from those of a full prefill of the same prompt, and what that takes: policies
@@ -89,7 +89,7 @@ export const fidelity = benchWith(
       outcome.skipped.push(`case ${id}, ${JSON.stringify(arm)}: ${problem}`);
     }
     await tell(cells, own, options.log);
-    const title = `${model}, ${data}, ${cases.length} prompts ${prompts}; ${machine()}`;
+    const title = `${model}, ${data}, ${cases.length} prompts ${prompts}`;
     await draw(cells, own, title);
     Object.assign(outcome, fidelityGoals(cells, own.against));
     outcome.figures['prompts'] = cases.length;
