@@ -73,15 +73,16 @@ test('a folder never ingested: what it will take is said before, where no termin
   ).not.toThrow();
 });
 
-test('a second ask says in one line how much sooner it was, and how much is kept of how much', async () => {
+// Whether it came sooner with a model this small is up to the machine: report/answer.test.ts has the sentence.
+test('a second ask says in one line what was reused, and how much is kept of how much', async () => {
   await run('warm', ...ask);
   const log = await run('warm', ...ask, '--recompute', '0');
   expect(indexOf(log, announcement)).toBe(-1);
   const lines = said(log).split('\n');
-  const reuse = lines.filter((line) => line.includes('sooner'));
+  const reuse = lines.filter((line) => line.startsWith('First token after'));
   expect(reuse).toHaveLength(1);
   expect(reuse[0]).toMatch(
-    /^First token after .*: [\d,]+ cached, 0 recomputed, \d+ new\. About [\d.]+ times sooner than computing all of it \(estimated .*\)\.$/,
+    /^First token after .*: [\d,]+ cached, 0 recomputed, \d+ new\.( About [\d.]+ times sooner than .*\.)?$/,
   );
   expect(lines).toContainEqual(
     expect.stringMatching(/^Chunk KV on disk: .* of at most 4\.29 GB\.$/),

@@ -129,7 +129,7 @@ test('a dead tier is left alone after some missed deadlines, tried again later, 
   // Left alone, it costs no time.
   const start = performance.now();
   for (let i = 0; i < 100; i++) await store.get(sampleKey(2));
-  expect(performance.now() - start).toBeLessThan(200);
+  expect(performance.now() - start).toBeLessThan(1000);
 
   await sleep(60);
   await store.get(sampleKey(1));

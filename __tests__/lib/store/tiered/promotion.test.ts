@@ -15,12 +15,12 @@ test('a promotion never delays the answer', async () => {
   const [fast, slow] = [new StandIn(), memoryStore()];
   await slow.put(key, sampleRecord());
   fast.before = (method) => (method === 'put' ? forever() : undefined);
-  const store = tieredStore([{ store: fast, writeDeadlineMs: 50 }, slow]);
+  const store = tieredStore([{ store: fast, writeDeadlineMs: 2000 }, slow]);
   const start = performance.now();
   expect(await store.get(key)).toBeDefined();
   // The copy is not there yet: the record is the one that waits to be copied.
   expect(await store.get(key)).toBeDefined();
-  expect(performance.now() - start).toBeLessThan(40);
+  expect(performance.now() - start).toBeLessThan(1500);
   expect((await slow.stats()).hits).toBe(1);
 });
 

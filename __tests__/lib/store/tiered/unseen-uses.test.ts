@@ -117,12 +117,12 @@ test('a tier that was read itself is not told, those behind it are', async () =>
 
 test('telling never delays an answer, and one that fails harms nobody', async () => {
   const slow = new Told();
-  const store = tieredStore([memoryStore(), { store: slow, deadlineMs: 200 }], { tellUsesMs: 0 });
+  const store = tieredStore([memoryStore(), { store: slow, deadlineMs: 5000 }], { tellUsesMs: 0 });
   await store.put(hot, sampleRecord());
   slow.whenTold = forever;
   const start = performance.now();
   for (let i = 0; i < 3; i++) expect(await store.get(hot)).toBeDefined();
-  expect(performance.now() - start).toBeLessThan(150);
+  expect(performance.now() - start).toBeLessThan(4000);
   slow.whenTold = () => Promise.reject(new Error('down'));
   expect(await store.get(hot)).toBeDefined();
   await store.flush();
