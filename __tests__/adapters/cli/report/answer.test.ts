@@ -1,3 +1,4 @@
+import { expect, test } from '@jest/globals';
 import { comparisonLine, placeOf, reuseLine } from '../../../../adapters/cli/report/answer.js';
 import type { Answer, Source } from '../../../../lib/index.js';
 
