@@ -41,10 +41,11 @@ export function wordSum(bytes: Uint8Array): number {
     byteOffset % 4 === 0
       ? new Int32Array(buffer, byteOffset, words)
       : new Int32Array(bytes.slice(0, 4 * words).buffer);
-  let a = 1;
-  let b = 2;
-  let c = 3;
-  let d = 4;
+  // Far from small words: what begins at 1 and meets a 1 would begin at 0.
+  let a = 0x165667b1;
+  let b = 0x61c88647;
+  let c = 0x3c6ef372;
+  let d = 0x5be0cd19;
   let at = 0;
   for (; at + 3 < words; at += 4) {
     a = Math.imul(a ^ (view[at] as number), 0x9e3779b1);
@@ -59,7 +60,7 @@ export function wordSum(bytes: Uint8Array): number {
   }
   for (; at < words; at++) a = Math.imul(a ^ (view[at] as number), 0x9e3779b1);
   for (let i = 4 * words; i < byteLength; i++) a = Math.imul(a ^ (bytes[i] as number), 0x9e3779b1);
-  let sum = byteLength;
+  let sum = Math.imul(byteLength + 1, 0x85ebca77);
   for (const lane of [a, b, c, d]) {
     sum = Math.imul(sum ^ lane, 0x9e3779b1);
     sum ^= sum >>> 15;

@@ -19,6 +19,18 @@ test('every bit that flips changes the sum', () => {
   }
 });
 
+test('no two short runs of small bytes have one sum', () => {
+  const sums = new Set<number>();
+  let runs = 0;
+  for (let length = 0; length <= 3; length++) {
+    for (let i = 0; i < 20 ** length; i++, runs++) {
+      const bytes = Uint8Array.from({ length }, (_, at) => Math.floor(i / 20 ** at) % 20);
+      sums.add(wordSum(bytes));
+    }
+  }
+  expect(sums.size).toBe(runs);
+});
+
 test('the sum is of the bytes, wherever they lie, and of their order and number', () => {
   fc.assert(
     fc.property(
