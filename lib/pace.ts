@@ -50,3 +50,11 @@ export function* part<T>(steps: Steps<T>, from: number, to: number): Steps<T> {
     yield from + step.value * (to - from);
   }
 }
+
+/** Runs `steps` to the end at one go, where nothing else waits for the thread. */
+export function runAtOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}

@@ -368,7 +368,7 @@ export function checkCorrection(
       );
     }
     // What overflows half precision would spread to every sequence of the arena.
-    if (list.some((value) => !(Math.abs(value) < LARGEST_CORRECTION))) {
+    if (!areBelow(list, LARGEST_CORRECTION)) {
       throw new InvalidArgumentError(
         `The ${what} of the correction are not all numbers below ${LARGEST_CORRECTION} in size.`,
       );
@@ -382,6 +382,14 @@ export function checkCorrection(
     throw new StaleCellError('Some of the entries are not computed.');
   }
   return of ? { ...correction, of: Int32Array.from(of) } : correction;
+}
+
+/** A plain loop: there are millions of values, and a callback for each would hold up the event loop. */
+function areBelow(values: Float32Array, limit: number): boolean {
+  for (let i = 0; i < values.length; i++) {
+    if (!(Math.abs(values[i] as number) < limit)) return false;
+  }
+  return true;
 }
 
 /** Adds a checked correction to the un-rotated keys and the values of entries. */

@@ -70,10 +70,11 @@ export class ChangeMeans {
     const add = (target: Float32Array, values: Float32Array, layer: number): void => {
       const width = values.length / rows.length;
       const offset = (layer - layers.from) * values.length;
-      for (let i = 0; i < values.length; i++) {
-        const count = rows[Math.floor(i / width)] as number;
-        if (count > 0)
+      for (const [span, count] of rows.entries()) {
+        if (count === 0) continue;
+        for (let i = span * width; i < (span + 1) * width; i++) {
           target[offset + i] = (target[offset + i] as number) + (values[i] as number) / count;
+        }
       }
     };
     for (const [i, { keys, values }] of sums.entries()) {

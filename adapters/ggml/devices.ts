@@ -12,7 +12,7 @@ import {
   findBinaries,
 } from './native/library.js';
 import type { DevicePtr } from './native/pointer.js';
-import { currentRuntime, loadRuntime, type Runtime } from './native/runtime.js';
+import { currentRuntime, openRuntime, type Runtime } from './native/runtime.js';
 
 /** `auto` takes a GPU where one can be used, else the CPU. */
 export type DeviceChoice = 'auto' | 'cpu' | 'vulkan' | 'cuda' | 'metal';
@@ -67,13 +67,13 @@ export async function pickDevice(
 ): Promise<{ runtime: Runtime; device: DevicePtr }> {
   switch (choice) {
     case 'cpu':
-      return need(currentRuntime() ?? loadRuntime('base'), 'cpu');
+      return need(currentRuntime() ?? (await openRuntime('base')), 'cpu');
     case 'metal':
-      return need(loadRuntime('base'), 'metal');
+      return need(await openRuntime('base'), 'metal');
     case 'vulkan':
     case 'cuda':
       requireInstalled(choice);
-      return need(loadRuntime(choice), choice);
+      return need(await openRuntime(choice), choice);
     case 'auto':
       return auto(signal);
     default:
@@ -92,11 +92,11 @@ async function auto(
       if (!binaryPackageName(variant) || !findBinaries(variant)) continue;
       const { devices } = await probe(variant, signal);
       if (devices.some((device) => device.kind === variant)) {
-        return need(loadRuntime(variant), variant);
+        return need(await openRuntime(variant), variant);
       }
     }
   }
-  const runtime = loaded ?? loadRuntime('base');
+  const runtime = loaded ?? (await openRuntime('base'));
   const gpu = runtime.devices.find((device) => describeDevice(runtime, device).kind !== 'cpu');
   return gpu ? { runtime, device: gpu } : need(runtime, 'cpu');
 }

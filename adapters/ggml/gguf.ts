@@ -122,14 +122,15 @@ async function readValue(reader: Reader, type: number): Promise<GgufValue> {
   if (type === STRING) return reader.string();
   if (type === ARRAY) return readArray(reader);
   if (!scalarBytes[type]) throw reader.error(`its header is malformed (value type ${type}).`);
-  return reader.scalar(type);
+  const [value] = await reader.scalars(type, 1);
+  return value as number | boolean;
 }
 
 async function readArray(reader: Reader): Promise<GgufValue> {
   const type = await reader.u32();
   const length = await reader.u64();
   if (type === STRING) {
-    for (let i = 0; i < length; i++) await reader.skip(await reader.u64());
+    await reader.skipStrings(length);
     return { length, long: true };
   }
   const bytes = scalarBytes[type];
@@ -140,9 +141,7 @@ async function readArray(reader: Reader): Promise<GgufValue> {
     await reader.skip(length * bytes);
     return { length, long: true };
   }
-  const items: (number | boolean)[] = [];
-  for (let i = 0; i < length; i++) items.push(await reader.scalar(type));
-  return items;
+  return reader.scalars(type, length);
 }
 
 /** Reads forward through a file in windows. */
@@ -193,8 +192,14 @@ class Reader {
     return Buffer.concat(parts).toString('utf8');
   }
 
-  async scalar(type: number): Promise<number | boolean> {
-    const at = await this.#need(scalarBytes[type] ?? 0);
+  /** Up to `MAX_KEPT` values, which fit a window. */
+  async scalars(type: number, count: number): Promise<(number | boolean)[]> {
+    const bytes = scalarBytes[type] ?? 0;
+    const from = await this.#need(bytes * count);
+    return Array.from({ length: count }, (_, i) => this.#scalar(type, from + i * bytes));
+  }
+
+  #scalar(type: number, at: number): number | boolean {
     const w = this.#window;
     switch (type) {
       case 0:
@@ -220,6 +225,38 @@ class Reader {
       default:
         return w.readDoubleLE(at);
     }
+  }
+
+  /** Passes over the strings of an array. */
+  async skipStrings(count: number): Promise<void> {
+    for (let left = count; left > 0;) {
+      left -= this.#skipStringsWithin(left);
+      if (left === 0) break;
+      // This one's length lies beyond the window, and reading on is where the event loop gets its turn.
+      await this.skip(await this.u64());
+      left--;
+    }
+  }
+
+  /**
+   * Passes over strings whose lengths lie in the window: a promise for each of the many strings of a
+   * vocabulary would hold up the event loop for tens of milliseconds.
+   */
+  #skipStringsWithin(most: number): number {
+    const w = this.#window;
+    let passed = 0;
+    for (; passed < most; passed++) {
+      const at = this.position - this.#start;
+      if (at < 0 || at + 8 > this.#filled) break;
+      const high = w.readUInt32LE(at + 4);
+      // Refused as malformed where it is read again.
+      if (high >= 2 ** 21) break;
+      const length = w.readUInt32LE(at) + high * 2 ** 32;
+      this.position += 8;
+      this.#checkLength(length);
+      this.position += length;
+    }
+    return passed;
   }
 
   async skip(bytes: number): Promise<void> {

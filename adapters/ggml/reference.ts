@@ -129,7 +129,7 @@ export async function openReference(
     }),
   );
   if (!context) {
-    llama.modelFree(model);
+    await callAsync(llama.modelFree, model);
     throw new OutOfMemoryError(
       `a context of ${contextLength} tokens`,
       contextLength * hp.layers * hp.kvHeads * hp.headDim * 4,
@@ -227,7 +227,7 @@ class NativeReference implements Reference {
       const { llama } = this.#runtime;
       llama.contextFree(this.#context);
       this.#pool?.free();
-      llama.modelFree(this.#model);
+      await callAsync(llama.modelFree, this.#model);
     });
     return this.#disposed;
   }

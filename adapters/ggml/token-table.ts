@@ -1,4 +1,5 @@
 import { DisposedError } from '../../lib/errors.js';
+import type { Steps } from '../../lib/pace.js';
 import type { Llama } from './native/llama.js';
 import type { VocabPtr } from './native/pointer.js';
 
@@ -47,6 +48,16 @@ export class TokenTable {
 
   isEndOfGeneration(token: number): boolean {
     return this.#page(token).ends[token % PAGE] === 1;
+  }
+
+  /** Reads the pages of `tokens`, which the first text of many different tokens would else do at one go. */
+  *prepare(tokens: Int32Array): Steps<void> {
+    for (let i = 0; i < tokens.length; i++) {
+      const index = Math.floor((tokens[i] as number) / PAGE);
+      if (this.#pages[index]) continue;
+      this.#pages[index] = this.#read(index * PAGE);
+      yield i / tokens.length;
+    }
   }
 
   /** The library was freed: only pages that were used stay known. */

@@ -74,7 +74,7 @@ export async function createTokenizer(
     signal?.throwIfAborted();
     return new LlamaTokenizer({ runtime, model, facts, slice });
   } catch (error) {
-    llama.modelFree(model);
+    await callAsync(llama.modelFree, model);
     throw error;
   }
 }
@@ -152,6 +152,7 @@ class LlamaTokenizer implements NativeTokenizer {
             text.length <= SHORT
               ? this.#native(plain)
               : await this.#nativeAsync(plain, (scratch ??= new Scratch(this.#slice)));
+          await runSteps(this.#table.prepare(ids), { signal });
           this.#addPlain(parts, text, segment, plain, ids);
         }
         signal?.throwIfAborted();
@@ -197,7 +198,7 @@ class LlamaTokenizer implements NativeTokenizer {
     this.#holds++;
     let isHeld = true;
     return () => {
-      if (isHeld) this.#release();
+      if (isHeld) void this.#release();
       isHeld = false;
     };
   }
@@ -206,7 +207,7 @@ class LlamaTokenizer implements NativeTokenizer {
     this.#disposed ??= (async () => {
       if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
       this.#table.close();
-      this.#release();
+      await this.#release();
     })();
     return this.#disposed;
   }
@@ -215,8 +216,9 @@ class LlamaTokenizer implements NativeTokenizer {
     await this.dispose();
   }
 
-  #release(): void {
-    if (--this.#holds === 0) this.#runtime.llama.modelFree(this.#model);
+  /** Freeing a vocabulary takes tens of milliseconds, so it is left to the pool. */
+  async #release(): Promise<void> {
+    if (--this.#holds === 0) await callAsync(this.#runtime.llama.modelFree, this.#model);
   }
 
   #assertUsable(): void {

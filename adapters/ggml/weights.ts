@@ -364,6 +364,16 @@ interface ReadOptions {
   readonly onProgress?: ((share: number) => void) | undefined;
 }
 
+/** Memory for one tensor after another: a new block each time would keep the garbage collector busy. */
+class Room {
+  #block = Buffer.alloc(0);
+
+  of(bytes: number): Buffer {
+    if (this.#block.length < bytes) this.#block = Buffer.allocUnsafeSlow(bytes);
+    return this.#block.subarray(0, bytes);
+  }
+}
+
 async function readAll(
   placed: readonly Placed[],
   options: ReadOptions & { backend: Backend; onWritten: (bytes: number) => void },
@@ -372,11 +382,12 @@ async function readAll(
   const inOrder = [...placed].sort((a, b) => a.tensor.offset - b.tensor.offset);
   const total = inOrder.reduce((sum, item) => sum + tensorBytes(backend, item.tensor), 0);
   const file = await open(header.path, 'r');
+  const room = new Room();
   let done = 0;
   try {
     for (const item of inOrder) {
       signal?.throwIfAborted();
-      await readTensor(file, item, options);
+      await readTensor(file, item, { ...options, room });
       const bytes = tensorBytes(backend, item.tensor);
       onWritten(bytes);
       done += bytes;
@@ -394,7 +405,8 @@ async function readTensor(
     backend,
     header,
     signal,
-  }: { backend: Backend; header: GgufHeader; signal?: AbortSignal | undefined },
+    room,
+  }: { backend: Backend; header: GgufHeader; signal?: AbortSignal | undefined; room: Room },
 ): Promise<void> {
   const { ggml, koffi } = backend.runtime;
   const bytes = tensorBytes(backend, item.tensor);
@@ -410,7 +422,7 @@ async function readTensor(
     return;
   }
   // Repacking takes the tensor whole; other memory takes it block by block.
-  const block = Buffer.allocUnsafe(repacked ? bytes : Math.min(bytes, READ_BLOCK));
+  const block = room.of(repacked ? bytes : Math.min(bytes, READ_BLOCK));
   for (let at = 0; at < bytes; at += block.length) {
     signal?.throwIfAborted();
     const part = block.subarray(0, Math.min(block.length, bytes - at));

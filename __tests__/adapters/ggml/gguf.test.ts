@@ -1,3 +1,4 @@
+import { createHook } from 'node:async_hooks';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
@@ -52,6 +53,32 @@ test('reads what the writer wrote', async () => {
     ['two.weight', [4]],
   ]);
   expect(header.fileBytes).toBe(bytes.length);
+});
+
+test('a vocabulary is passed over without a promise for each of its strings', async () => {
+  const path = join(scratch, 'long.gguf');
+  // Several windows of strings, of which some cross from one into the next.
+  const strings = Array.from({ length: 60_000 }, (_, i) => 'ab'.repeat(i % 40));
+  await writeGguf(
+    path,
+    new Map<string, GgufInput>([
+      ['tokenizer.ggml.tokens', { strings }],
+      ['general.name', 'after it'],
+    ]),
+    [],
+  );
+  let promises = 0;
+  const hook = createHook({
+    init(_id, type) {
+      if (type === 'PROMISE') promises++;
+    },
+  }).enable();
+  const header = await readGguf(path);
+  hook.disable();
+  expect(header.values.get('tokenizer.ggml.tokens')).toEqual({ length: 60_000, long: true });
+  expect(header.values.get('general.name')).toBe('after it');
+  expect(promises).toBeGreaterThan(0);
+  expect(promises).toBeLessThan(1000);
 });
 
 test('a header cut short anywhere is a ModelFileError', async () => {

@@ -2,9 +2,15 @@ import { describe, expect, test } from '@jest/globals';
 import { loadKoffi, type Koffi } from '../../../adapters/ggml/native/koffi.js';
 import { BINARY_VERSION, findBinaries } from '../../../adapters/ggml/native/library.js';
 import { bindLlama } from '../../../adapters/ggml/native/llama.js';
-import { loadRuntime } from '../../../adapters/ggml/native/runtime.js';
+import { loadRuntime, openRuntime } from '../../../adapters/ggml/native/runtime.js';
 import { NativeLibraryError } from '../../../lib/errors.js';
 import { runtime } from '../../support/native.js';
+
+test('loads that pause, begun at once, share one set of libraries', async () => {
+  const [one, other] = await Promise.all([openRuntime('base'), openRuntime('base')]);
+  expect(other).toBe(one);
+  expect(loadRuntime('base')).toBe(one);
+});
 
 test('the libraries load once, are of the expected release and offer a CPU', () => {
   const first = runtime();

@@ -96,7 +96,7 @@ export interface Llama {
   modelParams(changes: Partial<ModelParams>): NativeStruct;
   contextParams(changes: Partial<ContextParams>): NativeStruct;
   modelLoad: AsyncCapable<[path: string, params: NativeStruct], ModelPtr | null>;
-  modelFree(model: ModelPtr): void;
+  modelFree: AsyncCapable<[model: ModelPtr], void>;
   modelVocab(model: ModelPtr): VocabPtr;
   modelLayers(model: ModelPtr): number;
   modelTrainContext(model: ModelPtr): number;

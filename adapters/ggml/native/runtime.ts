@@ -1,4 +1,6 @@
 import { NativeLibraryError } from '../../../lib/errors.js';
+import { runAtOnce, runSteps, type Steps } from '../../../lib/pace.js';
+import { Lock } from '../lock.js';
 import { bindGgml, type Ggml } from './ggml.js';
 import { loadKoffi, type Koffi } from './koffi.js';
 import {
@@ -26,6 +28,8 @@ export interface Runtime {
 }
 
 let runtime: Runtime | undefined;
+/** Loads that pause come one after another, so that each sees which set of libraries is there. */
+const loading = new Lock();
 
 /** The libraries that this process already runs, if any. */
 export function currentRuntime(): Runtime | undefined {
@@ -34,10 +38,20 @@ export function currentRuntime(): Runtime | undefined {
 
 /**
  * Loads one set of native libraries. A process can hold one set only: a second one would bind to the first
- * one's symbols, so asking for another is an error.
+ * one's symbols, so asking for another is an error. Takes some tens of milliseconds the first time; see {@link openRuntime}.
  * @throws NativeLibraryError naming the command that installs what is missing.
  */
 export function loadRuntime(variant: BinaryVariant): Runtime {
+  return runAtOnce(load(variant));
+}
+
+/** {@link loadRuntime} with a turn for the event loop between one library and the next. */
+export function openRuntime(variant: BinaryVariant): Promise<Runtime> {
+  // Without a signal: half of a set of libraries cannot be taken back.
+  return loading.run(() => runSteps(load(variant)));
+}
+
+function* load(variant: BinaryVariant): Steps<Runtime> {
   if (runtime) {
     if (runtime.binaries.variant === variant) return runtime;
     throw new NativeLibraryError(
@@ -57,14 +71,18 @@ export function loadRuntime(variant: BinaryVariant): Runtime {
     );
   }
   const binaries = alreadyLoaded(installed) ?? installed;
+  yield 0.1;
   const koffi = loadKoffi();
+  yield 0.3;
   let ggml: Ggml;
   let llama: Llama;
   try {
     // libllama first: it resolves the libraries beside it that the rest is bound to.
     koffi.load(binaries.llama, { global: true });
+    yield 0.4;
     ggml = bindGgml(koffi, binaries);
     guardVersion(ggml.version(), binaries);
+    yield 0.5;
     llama = bindLlama(koffi, binaries);
   } catch (cause) {
     if (cause instanceof NativeLibraryError) throw cause;
@@ -75,6 +93,7 @@ export function loadRuntime(variant: BinaryVariant): Runtime {
   }
   ggml.logSet(ggml.silentLog, null);
   llama.logSet(ggml.silentLog, null);
+  yield 0.6;
   // Another library in the process may have registered the backends already.
   if (Number(ggml.devCount()) === 0) ggml.loadAllFromPath(binaries.directory);
   const devices = Array.from({ length: Number(ggml.devCount()) }, (_, i) => ggml.devGet(i));
@@ -83,9 +102,10 @@ export function loadRuntime(variant: BinaryVariant): Runtime {
       `The libraries of ${packageName} offer no device on this machine. Install them again: npm install ${packageName}@${BINARY_VERSION}`,
     );
   }
+  yield 0.9;
   llama.guardAbi(binaries);
   llama.backendInit();
-  runtime = { koffi, binaries, ggml, llama, devices };
+  runtime ??= { koffi, binaries, ggml, llama, devices };
   return runtime;
 }
 

@@ -1,5 +1,6 @@
 import type { KvCorrection, Span } from '../../engine/arena.js';
 import type { ChangeResult } from '../../engine/forward.js';
+import { part, type Steps } from '../../pace.js';
 import type { Carry } from './carry.js';
 
 /** Stretches of passages, and the tokens in them that move along with others. */
@@ -45,58 +46,69 @@ export function windowsOf(
 }
 
 /** What is added to the entries of windows: a vector for each window and layer. */
-export function correctionOf(
+export function* correctionOf(
   { strength, halfLife }: Carry,
   windows: Windows,
   change: ChangeResult,
-): KvCorrection {
-  const weights = weightsOf(windows, change.rows, halfLife);
-  const count = windows.spans.length;
-  const mix = (means: Float32Array): Float32Array => {
+): Steps<KvCorrection> {
+  const weights = yield* part(weightsOf(windows, change.rows, halfLife), 0, 0.2);
+  const layers = change.layers.to - change.layers.from;
+  const mix = function* (means: Float32Array): Steps<Float32Array> {
     const mixed = new Float32Array(means.length);
-    const layers = change.layers.to - change.layers.from;
-    const width = means.length / (layers * count);
+    const width = means.length / (layers * weights.length);
     for (let layer = 0; layer < layers; layer++) {
       for (const [target, sources] of weights.entries()) {
-        const to = (layer * count + target) * width;
+        const to = (layer * weights.length + target) * width;
         for (const { window, weight } of sources) {
-          const from = (layer * count + window) * width;
+          const from = (layer * weights.length + window) * width;
+          const factor = strength * weight;
           for (let i = 0; i < width; i++) {
-            (mixed[to + i] as number) += strength * weight * (means[from + i] as number);
+            (mixed[to + i] as number) += factor * (means[from + i] as number);
           }
         }
+        if (target % 16 === 15) yield layer / layers;
       }
+      yield (layer + 1) / layers;
     }
     return mixed;
   };
   return {
     layers: change.layers,
-    keys: mix(change.keys),
-    values: mix(change.values),
+    keys: yield* part(mix(change.keys), 0.2, 0.6),
+    values: yield* part(mix(change.values), 0.6, 1),
     of: windows.of,
   };
 }
 
+/** What one window counts for another. */
+interface Source {
+  readonly window: number;
+  readonly weight: number;
+}
+
 /** For each window, what those of its passage count for it; the sum is 1, or 0 where none has rows. */
-function weightsOf(
+function* weightsOf(
   { spans, passage }: Windows,
   rows: Int32Array,
   halfLife = Infinity,
-): { readonly window: number; readonly weight: number }[][] {
+): Steps<Source[][]> {
   const middles = spans.map(({ start, end }) => (start + end) / 2);
-  return spans.map((_, target) => {
+  const weights: Source[][] = [];
+  for (const target of spans.keys()) {
     const distanceTo = (window: number): number =>
       Math.abs((middles[window] as number) - (middles[target] as number));
     const known = [...spans.keys()].filter(
       (window) => passage[window] === passage[target] && (rows[window] as number) > 0,
     );
     // Counted from the nearest, weights never all vanish.
-    const nearest = Math.min(...known.map(distanceTo));
+    const nearest = known.reduce((least, window) => Math.min(least, distanceTo(window)), Infinity);
     const sources = known.map((window) => ({
       window,
       weight: (rows[window] as number) * 2 ** ((nearest - distanceTo(window)) / halfLife),
     }));
     const total = sources.reduce((sum, { weight }) => sum + weight, 0);
-    return sources.map(({ window, weight }) => ({ window, weight: weight / total }));
-  });
+    weights.push(sources.map(({ window, weight }) => ({ window, weight: weight / total })));
+    yield (target + 1) / spans.length;
+  }
+  return weights;
 }

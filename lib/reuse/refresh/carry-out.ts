@@ -1,6 +1,7 @@
 import type { RowGroup } from '../../engine/arena.js';
 import type { ChangeRequest, ChangeResult, ForwardResult } from '../../engine/forward.js';
 import { ComputeError } from '../../errors.js';
+import { runSteps } from '../../pace.js';
 import { correctionOf, windowsOf } from '../carry/windows.js';
 import type { RefreshPlan } from '../policy.js';
 import { narrow } from './narrow.js';
@@ -45,7 +46,7 @@ export async function carryOut(
     const change = { group: 0, spans: windows.spans };
     const { changes } = await run(target, plan, rows, refresh, { tokensByLayer, signal, change });
     for (const part of windows.entries.length > 0 ? changes : []) {
-      const correction = correctionOf(carry, windows, part);
+      const correction = await runSteps(correctionOf(carry, windows, part), { signal });
       await sequence.correct(windows.entries, correction, signal ? { signal } : {});
     }
     result = await sequence.arena.forward(ask, signal ? { signal } : {});

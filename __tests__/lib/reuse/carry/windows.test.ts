@@ -4,6 +4,7 @@ import type { Span } from '../../../../lib/engine/arena.js';
 import type { ChangeResult } from '../../../../lib/engine/forward.js';
 import { seededRandom } from '../../../../lib/random.js';
 import { shiftCarry } from '../../../../lib/reuse/carry/shift.js';
+import { runAtOnce } from '../../../../lib/pace.js';
 import { correctionOf, windowsOf } from '../../../../lib/reuse/carry/windows.js';
 
 const numbers = (start: number, end: number): number[] =>
@@ -59,7 +60,9 @@ test('half-lives count by the distance of middles, and rows by their number', ()
     keys: Float32Array.of(1, 0, 0, 0, 0, 1),
     values: Float32Array.of(8, 0, -8),
   };
-  const correction = correctionOf({ strength: 0.5, halfLife: 4, reason: '' }, windows, change);
+  const correction = runAtOnce(
+    correctionOf({ strength: 0.5, halfLife: 4, reason: '' }, windows, change),
+  );
   expect(correction.layers).toEqual({ from: 3, to: 4 });
   expect(correction.of).toBe(windows.of);
   // From middle 2: weights 1 and 3/4. From middle 6: 1 and 3. From middle 10: 1/4 and 3.
@@ -215,7 +218,7 @@ test('corrections are weighted means of rows, as a brute force finds them', () =
           keys: means('keys'),
           values: means('values'),
         };
-        const correction = correctionOf(carry, windows, change);
+        const correction = runAtOnce(correctionOf(carry, windows, change));
         expect(correction.layers).toEqual(layers);
         for (const part of ['keys', 'values'] as const) {
           const width = widths[part];
@@ -247,7 +250,9 @@ test('far from all rows a window gets what its nearest one changed by, not nothi
   rows.set([1, 1]);
   means.set([4, 6]);
   const change = { layers: { from: 0, to: 1 }, rows, keys: means, values: means };
-  const { keys } = correctionOf({ strength: 1, halfLife: 0.01, reason: '' }, windows, change);
+  const { keys } = runAtOnce(
+    correctionOf({ strength: 1, halfLife: 0.01, reason: '' }, windows, change),
+  );
   expect(keys![4999]).toBeCloseTo(6, 5);
   expect(keys![2]).toBeCloseTo(6, 5);
 });
