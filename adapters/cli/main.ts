@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-import type { WriteStream } from 'node:tty';
-import type { Output } from './command.js';
 import { runProgram } from './program.js';
+import { standardOutput } from './standard-output.js';
 
 const stop = new AbortController();
 let stops = 0;
@@ -11,24 +10,17 @@ process.on('SIGINT', () => {
   stop.abort(new Error('stopped by Ctrl-C'));
 });
 process.on('SIGTERM', () => stop.abort(new Error('stopped')));
-// `chunkweave ask … | head` closes the pipe early.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
-
-const output = (stream: WriteStream): Output => ({
-  write: (text) => void stream.write(text),
-  isTTY: Boolean(stream.isTTY),
-  get columns() {
-    return stream.columns ?? 80;
-  },
-});
 
 async function main(): Promise<void> {
+  const stderr = standardOutput(process.stderr);
   process.exitCode = await runProgram(process.argv.slice(2), {
-    stdout: output(process.stdout),
-    stderr: output(process.stderr),
+    stdout: standardOutput(process.stdout, (error) => {
+      // `chunkweave ask … | head` closes the pipe early.
+      if (error.code === 'EPIPE') process.exit(0);
+      stderr.write(`The output cannot be written (${error.message}).\n`);
+      process.exit(1);
+    }),
+    stderr,
     env: process.env,
     cwd: process.cwd(),
     signal: stop.signal,

@@ -8,6 +8,7 @@ import {
   memoryStore,
   hybridPolicy,
   type Retriever,
+  type StoreListener,
   type TieredStore,
   tieredStore,
   type Warmup,
@@ -57,10 +58,18 @@ export function openStore(
   const path = costsFile(cacheFolder(io.env, io.cwd), model, device.name);
   const note = (problem: string) => terminal.note(problem);
   const costs = loadCosts(path, note);
+  let isSaid = false;
+  const onEvent: StoreListener = (event) => {
+    if (event.type !== 'corrupt' || isSaid) return;
+    isSaid = true;
+    note(
+      `A passage's keys and values on disk are damaged (${event.problem}). Such records are put aside and made anew; chunkweave store verify looks at all.`,
+    );
+  };
   const store = tieredStore(
     [
       { store: memoryStore(), name: 'memory' },
-      { store: openFolderStore(io), name: 'disk' },
+      { store: openFolderStore(io, { onEvent }), name: 'disk' },
     ],
     {
       costs,
