@@ -1,6 +1,8 @@
 import { mkdir, open, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderStore } from '../../adapters/fs/index.js';
+import { fastestSum, sumOf } from '../../adapters/record/block-sums.js';
+import { pieceBytes, piecesAhead } from '../../adapters/record/pieces.js';
 import { type ChunkRecord, memoryStore } from '../../lib/index.js';
 import { atLeast, interleave, median, medianRatio, round, timed } from '../harness.js';
 import { cannotDropCaches, dropCaches } from './drop-caches.js';
@@ -38,6 +40,8 @@ export const bandwidth: StoreBench = async ({ directory, options, outcome, skip 
 
     const get = await getting(records, folder, repeat);
     tell(`${megabytes}MB.disk.warm`, get);
+    // What verifying every byte leaves of a read, whatever else a store does.
+    figures[`${megabytes}MB.disk.warm.summed/read`] = round(share(get, 'read', 'summed'));
     goals[`${megabytes}MB.disk.get/read.warm`] = atLeast(share(get, 'read', 'get'), 0.8);
 
     const cold = await getting(records, folder, repeat, dropCaches);
@@ -122,6 +126,12 @@ async function getting(
         for (let i = 0; i < records.length; i++) await readPlain(join(folder, `plain-${i}`));
       });
     },
+    summed: async () => {
+      await before();
+      return timed(async () => {
+        for (let i = 0; i < records.length; i++) await readSummed(join(folder, `plain-${i}`));
+      });
+    },
     get: async () => {
       await before();
       return timed(async () => {
@@ -142,6 +152,38 @@ async function readPlain(path: string): Promise<void> {
     const buffer = Buffer.allocUnsafeSlow(size);
     let done = 0;
     while (done < size) done += (await handle.read(buffer, done, size - done, done)).bytesRead;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Reads pieces ahead and sums each as it comes, and does nothing else. */
+async function readSummed(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    const { size } = await handle.stat();
+    const bytes = Buffer.allocUnsafeSlow(size);
+    const piece = pieceBytes(size);
+    const kind = fastestSum(piece);
+    const start = async (from: number): Promise<Uint8Array> => {
+      const part = bytes.subarray(from, Math.min(size, from + piece));
+      for (let done = 0; done < part.length;) {
+        done += (await handle.read(part, done, part.length - done, from + done)).bytesRead;
+      }
+      return part;
+    };
+    let next = 0;
+    const reading: Promise<Uint8Array>[] = [];
+    const readNext = (): void => {
+      if (next < size) reading.push(start(next));
+      next += piece;
+    };
+    for (let i = 0; i < piecesAhead; i++) readNext();
+    for (let read = reading.shift(); read; read = reading.shift()) {
+      const part = await read;
+      readNext();
+      sumOf(part, kind);
+    }
   } finally {
     await handle.close();
   }
