@@ -50,3 +50,19 @@ export function* part<T>(steps: Steps<T>, from: number, to: number): Steps<T> {
     yield from + step.value * (to - from);
   }
 }
+
+/**
+ * For work that waits for others in between: returns a function to be called, and awaited, every now and then. It
+ * pauses when {@link sliceMs} have passed since the last pause.
+ * @throws the signal's reason
+ */
+export function pacer(signal?: AbortSignal): () => Promise<void> {
+  let sliceStart = performance.now();
+  return async () => {
+    signal?.throwIfAborted();
+    if (performance.now() - sliceStart < sliceMs) return;
+    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    signal?.throwIfAborted();
+    sliceStart = performance.now();
+  };
+}
