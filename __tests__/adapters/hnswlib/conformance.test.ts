@@ -9,9 +9,6 @@ import { fakeHnswlib } from '../../support/vectors/fake-hnswlib.js';
 import { hnswTest, loadRealHnswlib } from '../../support/vectors/hnswlib.js';
 
 const fake = async () => fakeHnswlib();
-const missing = async () => {
-  throw new Error('Cannot find package');
-};
 
 // Nothing is searched exactly just because it is small, and the graph has to grow.
 const always = { exactUpTo: 0, capacity: 4 };
@@ -29,7 +26,6 @@ const variants: Record<
     minRecall: 0.98,
   },
   'hnswlib, stood in for': { load: fake, ...always, runner: test, minRecall: 1 },
-  'hnswlib, missing': { load: missing, onNotice: () => {}, runner: test, minRecall: 1 },
 };
 
 for (const [name, { runner, minRecall, ...options }] of Object.entries(variants)) {

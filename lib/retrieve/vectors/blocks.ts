@@ -87,7 +87,7 @@ class PieceReader {
 
   constructor(source: Bytes) {
     this.#pieces = ArrayBuffer.isView(source)
-      ? [source as Uint8Array][Symbol.iterator]()
+      ? [source as Uint8Array].values()
       : Symbol.asyncIterator in source
         ? source[Symbol.asyncIterator]()
         : source[Symbol.iterator]();
@@ -127,7 +127,8 @@ class PieceReader {
     const { done, value } = await this.#pieces.next();
     if (done) return false;
     if (!ArrayBuffer.isView(value)) throw new IndexFileError('it does not consist of bytes');
-    this.#piece = value;
+    // A Buffer would give views where an array gives copies.
+    this.#piece = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
     return true;
   }
 }

@@ -229,7 +229,7 @@ export const vectorCases: Readonly<Record<string, VectorCase>> = {
   },
   'a thousand queries agree with brute force': async ({ create, minRecall }) => {
     const dimensions = 16;
-    const entries = sampleEntries(600, dimensions);
+    const entries = sampleEntries(400, dimensions);
     const queries = sampleVectors(1000, dimensions, 77);
     let hits = 0;
     for (const [m, metric] of metrics.entries()) {

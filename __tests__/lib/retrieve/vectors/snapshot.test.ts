@@ -49,6 +49,17 @@ test('a file is read whose checksums hold, with blocks of other indexes in it', 
   ]);
 });
 
+test('a buffer is read wherever it begins', async () => {
+  const index = flatIndex({ embedder });
+  await index.add([{ id: 'a', vector: Float32Array.of(3, 4) }]);
+  const pieces: Uint8Array[] = [];
+  for await (const piece of index.toBytes()) pieces.push(piece);
+  for (const start of [0, 1, 2, 3]) {
+    const bytes = Buffer.concat([new Uint8Array(start), ...pieces]).subarray(start);
+    expect(await (await restoreFlatIndex(bytes, { embedder })).size()).toBe(1);
+  }
+});
+
 // Checksums guard against accidents, so what they let pass is not trusted either.
 const wrong: Readonly<Record<string, readonly Block[]>> = {
   'no header': [names(['a', {}]), vectors(1, 2), end],
