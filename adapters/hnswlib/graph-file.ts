@@ -26,7 +26,9 @@ export async function temporaryFile(): Promise<AsyncDisposable & { readonly path
 export async function checkGraphFile(path: string, count: number): Promise<void> {
   const problem = await problemOf(path, count).catch((error: Error) => error.message);
   if (problem !== undefined) {
-    throw new VectorIndexError(`The graph of the vector index in ${path} is not whole: ${problem}.`);
+    throw new VectorIndexError(
+      `The graph of the vector index in ${path} is not whole: ${problem}.`,
+    );
   }
 }
 

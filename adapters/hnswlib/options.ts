@@ -83,5 +83,8 @@ function refuse(maker: string, name: string, value: unknown, advice: string): ne
 function warn({ type, problem }: HnswNotice): void {
   if (warned.has(type)) return;
   warned.add(type);
-  process.emitWarning(problem, { type: 'ChunkweaveWarning', code: `VECTOR_INDEX_${type.toUpperCase()}` });
+  process.emitWarning(problem, {
+    type: 'ChunkweaveWarning',
+    code: `VECTOR_INDEX_${type.toUpperCase()}`,
+  });
 }

@@ -254,10 +254,7 @@ class PgIndex implements VectorIndex {
 const isAmong = 'id IN (SELECT jsonb_array_elements_text($1::text::jsonb))';
 
 /** JSON lists of entries for one statement each. */
-function* batchesOf(
-  entries: readonly CheckedEntry[],
-  most: number,
-): Generator<string, void, void> {
+function* batchesOf(entries: readonly CheckedEntry[], most: number): Generator<string, void, void> {
   let batch: string[] = [];
   let characters = 0;
   for (const { id, vector, scale, metadata } of entries) {

@@ -19,7 +19,7 @@ export interface VectorConformanceOptions {
   readonly name?: string;
 }
 
-/** Checks any {@link VectorIndex} against the contract. Nothing is larger than 1,500 vectors of 8. */
+/** Checks any {@link VectorIndex} against the contract. Nothing is larger than 1,200 vectors of 8. */
 export function vectorIndexConformance(
   runner: Pick<ConformanceRunner, 'test'>,
   options: VectorConformanceOptions,

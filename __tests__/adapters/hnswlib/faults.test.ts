@@ -43,6 +43,10 @@ function setUp(more: Partial<HnswIndexOptions> = {}) {
   return { faults, notices, options };
 }
 
+const loadNothing = async () => {
+  throw new Error('Cannot find package');
+};
+
 /** Fails the nth call of this name, counted from 1. */
 function failOn(faults: Faults, name: string, nth = 1): void {
   let calls = 0;
@@ -153,10 +157,7 @@ test('indexes of one kind are read by the other', async () => {
 });
 
 test('without the package every vector is looked at, with one notice; or it throws', async () => {
-  const load = async () => {
-    throw new Error('Cannot find package');
-  };
-  const { notices, options } = setUp({ load });
+  const { notices, options } = setUp({ load: loadNothing });
   const index = await hnswIndex(options);
   expect(index.isNative).toBe(false);
   await index.add(entries);
@@ -170,9 +171,8 @@ test('without the package every vector is looked at, with one notice; or it thro
 
 test('where nobody listens, the process is warned once', async () => {
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
-  const load = async () => ({});
-  await hnswIndex({ embedder, load });
-  await hnswIndex({ embedder, load });
+  await hnswIndex({ embedder, load: loadNothing });
+  await hnswIndex({ embedder, load: loadNothing });
   expect(warn).toHaveBeenCalledTimes(1);
 });
 
@@ -246,7 +246,9 @@ hnswTest('the real graph survives growth, churn and a damaged file', async () =>
       hits += (await side.query(one, { k: 10 })).filter(({ id }) => ids.has(id)).length;
     }
     const filter = { op: 'equals', field: 'even', value: true } as const;
-    expect(await again.query(one, { k: 5, filter })).toEqual(await exact.query(one, { k: 5, filter }));
+    expect(await again.query(one, { k: 5, filter })).toEqual(
+      await exact.query(one, { k: 5, filter }),
+    );
   }
   expect(hits / 1000).toBeGreaterThan(0.97);
   await again.add([{ id: 'new', vector: query }]);

@@ -32,7 +32,8 @@ function fakeClient(answer: Answer = () => undefined) {
   return { client, texts };
 }
 
-const failure = (code: string, message = 'no'): Error => Object.assign(new Error(message), { code });
+const failure = (code: string, message = 'no'): Error =>
+  Object.assign(new Error(message), { code });
 const never = new Promise<never>(() => {});
 
 test('a database that is down is a typed error, when it is opened and later', async () => {

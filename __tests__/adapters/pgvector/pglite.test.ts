@@ -9,11 +9,7 @@ import {
   type PgVectorIndexOptions,
 } from '../../../adapters/pgvector/index.js';
 import { flatIndex, type VectorEntry, type VectorIndex } from '../../../lib/index.js';
-import {
-  seededNormals,
-  seededRandom,
-  vectorIndexConformance,
-} from '../../../lib/testing/index.js';
+import { seededNormals, seededRandom, vectorIndexConformance } from '../../../lib/testing/index.js';
 import { newFolder } from '../../support/store/folders.js';
 
 // One database for the whole file: it takes seconds to start.
@@ -75,7 +71,13 @@ test('the graph answers, and goes on until a filter has been matched often enoug
       return client.query(text, values);
     },
   };
-  const index = await pgVectorIndex({ client: watching, table, embedder, efSearch: 20, batch: 500 });
+  const index = await pgVectorIndex({
+    client: watching,
+    table,
+    embedder,
+    efSearch: 20,
+    batch: 500,
+  });
   const exact = flatIndex({ embedder });
   const all = entries(2000);
   await Promise.all([index.add(all), exact.add(all)]);

@@ -49,9 +49,9 @@ test('a query leaves the event loop its turns, and sees changes as before or aft
   const { vector } = all[0] as VectorEntry;
   pauseEverywhere();
   let turns = 0;
-  let isOver = false;
+  const query = { isOver: false };
   const looping = (async () => {
-    while (!isOver) {
+    while (!query.isOver) {
       await turn();
       turns++;
       if (turns !== 3) continue;
@@ -61,7 +61,7 @@ test('a query leaves the event loop its turns, and sees changes as before or aft
     }
   })();
   const found = await index.query(vector, { k: 50 });
-  isOver = true;
+  query.isOver = true;
   await looping;
   // 4,000 vectors of 300 are 1.2 million numbers, and a pause comes after 65,536 of them.
   expect(turns).toBeGreaterThan(15);

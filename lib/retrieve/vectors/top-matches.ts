@@ -32,7 +32,7 @@ export class TopMatches {
       yield 1;
     }
     const seen = new Set<string>();
-    return matches.reverse().filter(({ id }) => !seen.has(id) && seen.add(id));
+    return matches.toReversed().filter(({ id }) => !seen.has(id) && seen.add(id));
   }
 }
 

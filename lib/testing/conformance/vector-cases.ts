@@ -304,7 +304,7 @@ export const vectorCases: Readonly<Record<string, VectorCase>> = {
     );
   },
   'an abort in the middle of a large add keeps what was added': async ({ create }) => {
-    const entries = sampleEntries(1500);
+    const entries = sampleEntries(600);
     const reason = new Error('enough');
     for (const delay of [0, 2, 20]) {
       const index = await create();

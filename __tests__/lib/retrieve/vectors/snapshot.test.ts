@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { flatIndex, restoreFlatIndex } from '../../../../lib/index.js';
 import {
   type Block,
@@ -90,6 +90,12 @@ test.each(Object.entries(wrong))('a file with %s is refused', async (_what, bloc
   await expect(restoring).rejects.toMatchObject({ code: 'INDEX_FILE' });
 });
 
+const read = async (pieces: Uint8Array[]) => {
+  const kinds: number[] = [];
+  for await (const { kind } of readBlocks(pieces)) kinds.push(kind);
+  return kinds;
+};
+
 test('blocks of a file that lost, doubled or swapped some are refused', async () => {
   const [start, head, a, b, last] = (await bytesOf([
     header(0),
@@ -97,11 +103,6 @@ test('blocks of a file that lost, doubled or swapped some are refused', async ()
     { kind: 20, bytes: Uint8Array.of(2) },
     end,
   ])) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array];
-  const read = async (pieces: Uint8Array[]) => {
-    const kinds: number[] = [];
-    for await (const { kind } of readBlocks(pieces)) kinds.push(kind);
-    return kinds;
-  };
   expect(await read([start, head, a, b, last])).toEqual([1, 20, 20, endKind]);
   for (const pieces of [
     [head, a, last],
@@ -120,6 +121,8 @@ test('a length that nothing stands behind takes no memory', async () => {
   await expect(restoreFlatIndex(bytes, { embedder })).rejects.toMatchObject({ code: 'INDEX_FILE' });
 });
 
+const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1);
+
 test('any ids and metadata of JSON come back', async () => {
   const id = fc.string({ minLength: 1, unit: 'grapheme' }).filter((one) => !one.includes('\0'));
   const metadata = fc.dictionary(
@@ -136,7 +139,6 @@ test('any ids and metadata of JSON come back', async () => {
         await index.add(kept.map((one) => ({ ...one, vector })));
         const again = await restoreFlatIndex(index.toBytes(), { embedder });
         const found = await again.query(vector, { k: 100 });
-        const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1);
         expect(
           JSON.parse(
             JSON.stringify(found.map(({ id, metadata }) => ({ id, metadata })).sort(byId)),
