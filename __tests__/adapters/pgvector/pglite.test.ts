@@ -1,6 +1,6 @@
 import { PGlite } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { join } from 'node:path';
 import {
   type PgClientLike,
@@ -11,6 +11,9 @@ import {
 import { flatIndex, type VectorEntry, type VectorIndex } from '../../../lib/index.js';
 import { seededNormals, seededRandom, vectorIndexConformance } from '../../../lib/testing/index.js';
 import { newFolder } from '../../support/store/folders.js';
+
+// It computes on one thread, which a busy machine may slow down a lot.
+jest.setTimeout(300_000);
 
 // One database for the whole file: it takes seconds to start.
 let database: PGlite;
@@ -79,16 +82,16 @@ test('the graph answers, and goes on until a filter has been matched often enoug
     batch: 500,
   });
   const exact = flatIndex({ embedder });
-  const all = entries(2000);
+  const all = entries(1200);
   await Promise.all([index.add(all), exact.add(all)]);
   await database.exec('SET enable_seqscan = off; ANALYZE;');
   try {
-    const filter = { op: 'range', field: 'number', atLeast: 1900 } as const;
+    const filter = { op: 'range', field: 'number', atLeast: 1100 } as const;
     const query = oneVector();
     sent.length = 0;
     const found = await index.query(query, { k: 30, filter });
     expect(found).toHaveLength(30);
-    expect(found.every(({ metadata }) => Number(metadata['number']) >= 1900)).toBe(true);
+    expect(found.every(({ metadata }) => Number(metadata['number']) >= 1100)).toBe(true);
     const expected = await exact.query(query, { k: 30, filter });
     const ids = new Set(expected.map(({ id }) => id));
     expect(found.filter(({ id }) => ids.has(id)).length).toBeGreaterThan(26);
@@ -199,4 +202,4 @@ test('an index in a folder outlasts the process that made it', async () => {
   await again.close();
   const other = pgliteIndex({ directory, embedder: { ...embedder, fingerprint: 'other' } });
   await expect(other).rejects.toMatchObject({ code: 'INDEX_MISMATCH' });
-}, 120_000);
+});
