@@ -8,4 +8,5 @@ export const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   reproduction: async () => (await import('./reproduction.js')).reproduction,
   store: async () => (await import('./store.js')).store,
   ttft: async () => (await import('./ttft.js')).ttft,
+  vectors: async () => (await import('./vectors.js')).vectors,
 };

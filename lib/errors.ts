@@ -185,3 +185,38 @@ export class StoreError extends ChunkweaveError {
     super('STORE', message, options);
   }
 }
+
+/** A vector index was made for another embedder, dimension or metric: its vectors mean something else. */
+export class IndexMismatchError extends ChunkweaveError {
+  constructor(detail: string) {
+    super(
+      'INDEX_MISMATCH',
+      `${detail} Use the embedder and metric that it was made for, or make the index anew.`,
+    );
+  }
+}
+
+/** The bytes of a saved vector index are damaged, cut short, or no index at all. */
+export class IndexFileError extends ChunkweaveError {
+  constructor(problem: string, options?: { cause?: unknown }) {
+    super(
+      'INDEX_FILE',
+      `The saved vector index cannot be read: ${problem}. Make the index anew, or take a copy.`,
+      options,
+    );
+  }
+}
+
+/** A vector index could not do what it was asked to: its database, its file or its native part failed. */
+export class VectorIndexError extends ChunkweaveError {
+  /** `late` where it did not answer in time: it may have done it nevertheless. */
+  readonly reason: 'late' | 'failed';
+
+  constructor(
+    message: string,
+    options: { readonly reason?: 'late' | 'failed'; readonly cause?: unknown } = {},
+  ) {
+    super('VECTOR_INDEX', message, { cause: options.cause });
+    this.reason = options.reason ?? 'failed';
+  }
+}

@@ -59,12 +59,26 @@ export {
   type Bm25Snapshot,
 } from './retrieve/bm25.js';
 export type { Embedder } from './retrieve/embedder.js';
-export type {
-  VectorEntry,
-  VectorIndex,
-  VectorMatch,
-  VectorQueryOptions,
+export {
+  maxVectorLength,
+  type SavableVectorIndex,
+  type VectorCallOptions,
+  type VectorEntry,
+  type VectorIndex,
+  type VectorMatch,
+  type VectorMetadata,
+  type VectorMetric,
+  type VectorQueryOptions,
+  type VectorSource,
 } from './retrieve/vector-index.js';
+export { flatIndex, restoreFlatIndex, type FlatIndexOptions } from './retrieve/flat-index.js';
+export type { Bytes } from './retrieve/vectors/blocks.js';
+export {
+  filterMatches,
+  type FilterBounds,
+  type FilterValue,
+  type VectorFilter,
+} from './retrieve/vectors/filter.js';
 
 export type {
   PassageRefresh,

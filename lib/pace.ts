@@ -58,3 +58,19 @@ export function runAtOnce<T>(steps: Steps<T>): T {
     if (step.done) return step.value;
   }
 }
+
+/**
+ * For work that waits for others in between: returns a function to be called, and awaited, every now and then. It
+ * pauses when {@link sliceMs} have passed since the last pause.
+ * @throws the signal's reason
+ */
+export function pacer(signal?: AbortSignal): () => Promise<void> {
+  let sliceStart = performance.now();
+  return async () => {
+    signal?.throwIfAborted();
+    if (performance.now() - sliceStart < sliceMs) return;
+    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    signal?.throwIfAborted();
+    sliceStart = performance.now();
+  };
+}

@@ -18,6 +18,8 @@ const env = { ...process.env, CHUNKWEAVE_SOAK: '1' };
 // Where .ci/run installs it.
 const s3 = join(tmpdir(), 'chunkweave-s3-server', 'bin', 'moto_server');
 if (env.CHUNKWEAVE_S3_SERVER === undefined && existsSync(s3)) env.CHUNKWEAVE_S3_SERVER = s3;
+const hnswlib = join(tmpdir(), 'chunkweave-hnswlib');
+if (env.CHUNKWEAVE_HNSWLIB === undefined && existsSync(hnswlib)) env.CHUNKWEAVE_HNSWLIB = hnswlib;
 
 const jest = ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--runInBand'];
 const reports = mkdtempSync(join(tmpdir(), 'chunkweave-soak-'));

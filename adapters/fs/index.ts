@@ -8,3 +8,4 @@ export type { TransferReport } from './store/transfer.js';
 export type { VerifyReport } from './store/verify.js';
 export * from './documents/index.js';
 export { fileLog } from './result-log.js';
+export { readVectorIndex, saveVectorIndex, type SaveVectorIndexOptions } from './vector-file.js';

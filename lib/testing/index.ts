@@ -15,3 +15,5 @@ export {
   type SampleRecordOptions,
   type StoreConformanceOptions,
 } from './store-conformance.js';
+export type { VectorIndexSetting } from './conformance/vector-lab.js';
+export { vectorIndexConformance, type VectorConformanceOptions } from './vector-conformance.js';
