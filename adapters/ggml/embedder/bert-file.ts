@@ -126,8 +126,7 @@ function checkTensors(header: GgufHeader, ggml: Ggml, shape: Shape): number {
         `its tensor ${name} has the shape ${tensor.shape.join('x')} instead of ${expected.join('x')}.`,
       );
     }
-    const isSound =
-      role === 'matrix' ? matrixTypes.has(tensor.type) : tensor.type === GgmlType.F32;
+    const isSound = role === 'matrix' ? matrixTypes.has(tensor.type) : tensor.type === GgmlType.F32;
     const [row = 1, ...others] = dims;
     if (!isSound || row % Number(ggml.blockSize(tensor.type))) {
       throw new ModelFileError(header.path, `its tensor ${name} is of type ${tensor.type}.`);

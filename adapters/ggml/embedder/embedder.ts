@@ -79,11 +79,7 @@ export async function loadEmbedder(options: LoadEmbedderOptions): Promise<GgmlEm
   }
   const sequenceLength =
     options.sequenceLength ?? Math.min(file.positions, file.sequenceLength ?? file.positions);
-  if (
-    !Number.isInteger(sequenceLength) ||
-    sequenceLength < 3 ||
-    sequenceLength > file.positions
-  ) {
+  if (!Number.isInteger(sequenceLength) || sequenceLength < 3 || sequenceLength > file.positions) {
     throw new InvalidArgumentError(
       `sequenceLength is ${sequenceLength}; the model takes 3 to ${file.positions} tokens.`,
     );

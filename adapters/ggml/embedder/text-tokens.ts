@@ -61,8 +61,7 @@ export class TextTokens {
     const { tokenize } = this.#llama;
     const room = tokens.length;
     const args = [this.#vocabulary, bytes, bytes.length, tokens, room, false, false] as const;
-    const count =
-      text.length <= SHORT ? tokenize(...args) : await callAsync(tokenize, ...args);
+    const count = text.length <= SHORT ? tokenize(...args) : await callAsync(tokenize, ...args);
     if (count < 0) throw new TokenizerError('llama.cpp gave more tokens than the text has bytes.');
     return tokens.subarray(0, count);
   }

@@ -104,12 +104,7 @@ function* listWanted(
       yield { from: `${from}.${part}`, to: `${to}.${part}`, shape: [width], type: 'f32' };
     }
   }
-  function* linear(
-    from: string,
-    to: string,
-    inputs: number,
-    outputs: number,
-  ): Generator<Wanted> {
+  function* linear(from: string, to: string, inputs: number, outputs: number): Generator<Wanted> {
     yield { from: `${from}.weight`, to: `${to}.weight`, shape: [outputs, inputs], type };
     yield { from: `${from}.bias`, to: `${to}.bias`, shape: [outputs], type: 'f32' };
   }

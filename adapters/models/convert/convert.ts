@@ -9,9 +9,6 @@ import { readSentenceModel, type SentenceModel, weightsFile } from './sentence-m
 import { fileTypeOf, type WeightType, weightTypes } from './weight-type.js';
 import { readWordPieces, type WordPieces } from './word-pieces.js';
 
-/** Changes whenever the same folder is made into another file. */
-export const CONVERSION = 1;
-
 export interface ConvertOptions {
   /**
    * A sentence-transformers folder of a BERT model: config.json, model.safetensors, tokenizer.json or vocab.txt, and

@@ -105,7 +105,9 @@ async function readHeader(
     found.push({ tensor, begin, end });
   }
   let at = 0;
-  for (const { tensor, begin, end } of found.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
+  for (const { tensor, begin, end } of found.toSorted(
+    (a, b) => a.begin - b.begin || a.end - b.end,
+  )) {
     if (begin < at) malformed(`${tensor.name} overlaps another tensor`);
     if (begin > at) malformed(`nothing lies before ${tensor.name}`);
     at = end;

@@ -56,7 +56,8 @@ export async function readSentenceModel(root: string): Promise<SentenceModel> {
   };
   const width = whole('hidden_size', 1 << 16);
   const heads = whole('num_attention_heads', 1 << 10);
-  if (width % heads) throw new ModelFileError(path, `${heads} heads cannot share ${width} elements.`);
+  if (width % heads)
+    throw new ModelFileError(path, `${heads} heads cannot share ${width} elements.`);
   const normEpsilon = config['layer_norm_eps'] ?? 1e-12;
   if (typeof normEpsilon !== 'number' || !(normEpsilon >= 0 && normEpsilon < 1)) {
     throw new ModelFileError(path, `its layer_norm_eps is ${String(normEpsilon)}.`);
@@ -125,7 +126,8 @@ async function readPooling(root: string, folder: string | undefined): Promise<'m
   if (folder === undefined) return 'mean';
   const path = join(root, folder, 'config.json');
   const config = await readObject(path);
-  if (!config) throw new ModelFileError(path, 'there is no such file, though modules.json names it.');
+  if (!config)
+    throw new ModelFileError(path, 'there is no such file, though modules.json names it.');
   const prefix = 'pooling_mode_';
   const modes =
     typeof config['pooling_mode'] === 'string'

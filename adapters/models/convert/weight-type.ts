@@ -1,5 +1,8 @@
 import { fromHalf, toHalf } from '../../../lib/engine/half.js';
 
+/** Changes whenever the same folder is made into another file. */
+export const CONVERSION = 1;
+
 /** How matrices are stored. `f16`: 16 bits a weight; `q8_0`: 8.5 bits. */
 export type WeightType = 'f32' | 'f16' | 'q8_0';
 

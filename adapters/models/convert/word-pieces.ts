@@ -84,7 +84,10 @@ function checkUnique(path: string, tokens: readonly string[]): void {
   const seen = new Set<string>();
   for (const token of tokens) {
     if (token === '' || token.includes('\0') || seen.has(token)) {
-      throw new ModelFileError(path, `its token "${token}" is empty, there twice, or has zero bytes.`);
+      throw new ModelFileError(
+        path,
+        `its token "${token}" is empty, there twice, or has zero bytes.`,
+      );
     }
     seen.add(token);
   }
