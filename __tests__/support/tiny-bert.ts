@@ -41,10 +41,24 @@ const epsilon = 1e-12;
 
 const letters = [...'abcdefghijklmnopqrstuvwxyz'];
 const vocabulary = [
-  ...['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'],
+  '[PAD]',
+  '[UNK]',
+  '[CLS]',
+  '[SEP]',
+  '[MASK]',
   ...letters,
   ...letters.map((letter) => `##${letter}`),
-  ...['the', 'otter', 'fish', '##ing', '##er', 'query', 'passage', ':', '.', ',', 'river'],
+  'the',
+  'otter',
+  'fish',
+  '##ing',
+  '##er',
+  'query',
+  'passage',
+  ':',
+  '.',
+  ',',
+  'river',
 ];
 
 export async function writeTinyBert(
@@ -122,7 +136,12 @@ function tokenizerJson(): unknown {
 
 /** A safetensors file; types that are not given in the table are written as single bytes of 0. */
 export function safetensorsOf(
-  tensors: readonly { name: string; shape: readonly number[]; values: Float32Array; type: string }[],
+  tensors: readonly {
+    name: string;
+    shape: readonly number[];
+    values: Float32Array;
+    type: string;
+  }[],
 ): Buffer {
   const parts: Buffer[] = [];
   let at = 0;
@@ -147,7 +166,9 @@ function bytesOf(values: Float32Array, type: string): Buffer {
   if (type === 'F32') return Buffer.from(copy.buffer);
   if (type === 'F16') return Buffer.from(Uint16Array.from(copy, toHalf).buffer);
   if (type === 'BF16') {
-    return Buffer.from(Uint16Array.from(new Uint32Array(copy.buffer), (bits) => bits >>> 16).buffer);
+    return Buffer.from(
+      Uint16Array.from(new Uint32Array(copy.buffer), (bits) => bits >>> 16).buffer,
+    );
   }
   return Buffer.alloc(values.length * 8);
 }
@@ -232,7 +253,8 @@ function embed(
     return x.map((vector) =>
       Array.from({ length: outputs }, (_, out) => {
         let sum = bias[out]!;
-        for (let i = 0; i < vector.length; i++) sum += vector[i]! * matrix[out * vector.length + i]!;
+        for (let i = 0; i < vector.length; i++)
+          sum += vector[i]! * matrix[out * vector.length + i]!;
         return sum;
       }),
     );
@@ -270,7 +292,10 @@ function embed(
         );
       }).flat(),
     );
-    x = norm(add(linear(mixed, `${at}.attention.output.dense`, width), x), `${at}.attention.output`);
+    x = norm(
+      add(linear(mixed, `${at}.attention.output.dense`, width), x),
+      `${at}.attention.output`,
+    );
     const inner = linear(x, `${at}.intermediate.dense`, feedForward).map((vector) =>
       vector.map(
         (u) => 0.5 * u * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (u + 0.044715 * u ** 3))),

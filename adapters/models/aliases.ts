@@ -55,7 +55,7 @@ export const modelAliases: ModelAliases = {
     licence: apache,
     fileName: 'all-minilm-l6-v2-f16.gguf',
   },
-  'all-minilm-l6-v2-q8_0': {
+  'all-minilm-l6-v2-q8': {
     description: 'all-MiniLM-L6-v2, Q8_0: the same in half the bytes',
     sources: [`${miniLm}@q8_0`],
     sha256: '2a3b25f9f869fa1f1883be1134b9afea961de2c2eec100564a6861efbdb4afa8',

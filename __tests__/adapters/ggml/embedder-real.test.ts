@@ -9,7 +9,7 @@ import { runtime, scratch } from '../../support/native.js';
 import { cosine } from '../../support/tiny-bert.js';
 
 const half = await miniLm('all-minilm-l6-v2');
-const quantised = await miniLm('all-minilm-l6-v2-q8_0');
+const quantised = await miniLm('all-minilm-l6-v2-q8');
 const sentences = miniLmReference();
 
 if (process.env['CI_MODEL_REQUIRED'] === '1') {

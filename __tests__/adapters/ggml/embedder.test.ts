@@ -18,7 +18,12 @@ import {
   UnsupportedArchitectureError,
 } from '../../../lib/errors.js';
 import { scratch, tinyFile } from '../../support/native.js';
-import { cosine, type TinyBert, type TinyBertOptions, writeTinyBert } from '../../support/tiny-bert.js';
+import {
+  cosine,
+  type TinyBert,
+  type TinyBertOptions,
+  writeTinyBert,
+} from '../../support/tiny-bert.js';
 
 const texts = [
   'the otter',
@@ -45,7 +50,13 @@ async function make(
 
 async function load(path: string, more: Partial<LoadEmbedderOptions> = {}): Promise<GgmlEmbedder> {
   const hashCache = join(scratch, 'hashes.json');
-  const embedder = await loadEmbedder({ model: path, device: 'cpu', threads: 2, hashCache, ...more });
+  const embedder = await loadEmbedder({
+    model: path,
+    device: 'cpu',
+    threads: 2,
+    hashCache,
+    ...more,
+  });
   loaded.push(embedder);
   return embedder;
 }
@@ -152,12 +163,17 @@ describe('texts longer than a window', () => {
     const { bert, path } = plain;
     const cut = await load(path, { longTexts: 'cut' });
     const [vector] = await cut.embed([long], passage);
-    expect(cosine(vector!, bert.embed([...bert.ids(long).slice(0, 31), 3]))).toBeGreaterThan(0.9999);
+    expect(cosine(vector!, bert.embed([...bert.ids(long).slice(0, 31), 3]))).toBeGreaterThan(
+      0.9999,
+    );
   });
 
   test('of a hundred thousand characters, with and without spaces, end and are cut off the loop', async () => {
     const cut = await load(plain.path, { longTexts: 'cut' });
-    const [spaced, joined] = await cut.embed(['otter '.repeat(17_000), 'o'.repeat(100_000)], passage);
+    const [spaced, joined] = await cut.embed(
+      ['otter '.repeat(17_000), 'o'.repeat(100_000)],
+      passage,
+    );
     expect(Math.hypot(...spaced!)).toBeCloseTo(1, 5);
     expect(Math.hypot(...joined!)).toBeCloseTo(1, 5);
     const [start] = await cut.embed(['otter '.repeat(30)], passage);
@@ -190,6 +206,11 @@ test('the fingerprint changes with weights, their type, and all options that cha
   expect(new Set(fingerprints).size).toBe(fingerprints.length);
   expect(fingerprints[0]).toBe(embedder.fingerprint);
 });
+
+/** One after another, so that cells and batches are the same each time, to the last bit. */
+const eightTimes = async (task: () => Promise<void>): Promise<void> => {
+  for (let time = 0; time < 8; time++) await task();
+};
 
 describe('calls', () => {
   test('with bad arguments are refused', async () => {
@@ -246,10 +267,6 @@ describe('calls', () => {
         return [...logits!.values];
       };
       const [alone, vectors] = [await run(), await embedder.embed(texts, passage)];
-      // One after another on each side, so that cells and batches are the same each time, to the last bit.
-      const eightTimes = async (task: () => Promise<void>): Promise<void> => {
-        for (let time = 0; time < 8; time++) await task();
-      };
       await Promise.all([
         eightTimes(async () => expect(await run()).toEqual(alone)),
         eightTimes(async () => expect(await embedder.embed(texts, passage)).toEqual(vectors)),
@@ -260,6 +277,22 @@ describe('calls', () => {
     expect(await embedder.embed(texts, passage)).toHaveLength(texts.length);
   });
 });
+
+/** The file with the bytes of a text replaced by others of the same length. */
+const edited = async (from: string, to: string | Buffer): Promise<string> => {
+  const bytes = Buffer.from(await readFile(plain.path));
+  const at = bytes.indexOf(from);
+  expect(at).toBeGreaterThan(0);
+  bytes.set(Buffer.from(to), at);
+  const path = join(await mkdtemp(join(scratch, 'edited-')), 'model.gguf');
+  await writeFile(path, bytes);
+  return path;
+};
+const u32 = (key: string, value: number): [string, Buffer] => {
+  const target = Buffer.concat([Buffer.from(key), Buffer.from([4, 0, 0, 0]), Buffer.alloc(4)]);
+  target.writeUInt32LE(value, target.length - 4);
+  return [key, target];
+};
 
 describe('files that are no sound embedder are refused, and the process lives', () => {
   test('a language model, a folder that is none, no file', async () => {
@@ -274,22 +307,6 @@ describe('files that are no sound embedder are refused, and the process lives', 
     await writeFile(text, 'hello');
     expect(await reasonOf(load(text))).toBeInstanceOf(ModelFileError);
   });
-
-  /** The file with the bytes of a text replaced by others of the same length. */
-  const edited = async (from: string, to: string | Buffer): Promise<string> => {
-    const bytes = Buffer.from(await readFile(plain.path));
-    const at = bytes.indexOf(from);
-    expect(at).toBeGreaterThan(0);
-    bytes.set(Buffer.from(to), at);
-    const path = join(await mkdtemp(join(scratch, 'edited-')), 'model.gguf');
-    await writeFile(path, bytes);
-    return path;
-  };
-  const u32 = (key: string, value: number): [string, Buffer] => {
-    const target = Buffer.concat([Buffer.from(key), Buffer.from([4, 0, 0, 0]), Buffer.alloc(4)]);
-    target.writeUInt32LE(value, target.length - 4);
-    return [key, target];
-  };
 
   test.each<[string, [string, string | Buffer]]>([
     ['a tensor that is missing', ['blk.1.ffn_up.weight', 'blk.1.ffn_UP.weight']],
@@ -320,9 +337,9 @@ describe('files that are no sound embedder are refused, and the process lives', 
       return;
     }
     const error = await reasonOf(load(await edited(from, to)));
-    expect(
-      error instanceof ModelFileError || error instanceof UnsupportedArchitectureError,
-    ).toBe(true);
+    expect(error instanceof ModelFileError || error instanceof UnsupportedArchitectureError).toBe(
+      true,
+    );
   });
 
   test('without pooling, it must be given', async () => {

@@ -51,9 +51,6 @@ export function describeBert(header: GgufHeader, ggml: Ggml, vocabSize: number):
   const malformed = (detail: string): never => {
     throw new ModelFileError(header.path, detail);
   };
-  const refuse = (detail: string): never => {
-    throw new UnsupportedArchitectureError('bert', ['bert'], detail);
-  };
   const values = metadata(header, 'bert');
   for (const key of header.values.keys()) {
     const own = key.startsWith('bert.') ? key.slice(5) : undefined;
@@ -83,18 +80,19 @@ export function describeBert(header: GgufHeader, ggml: Ggml, vocabSize: number):
   return {
     ...shape,
     heads,
-    pooling: poolingOf(values.number('pooling_type'), refuse),
+    pooling: poolingOf(values.number('pooling_type')),
     sequenceLength: typeof length === 'number' && length >= 3 ? Math.floor(length) : undefined,
     prefixes: { query: prefix('query'), passage: prefix('passage') },
     weightBytes: checkTensors(header, ggml, shape),
   };
 }
 
+function refuse(detail: string): never {
+  throw new UnsupportedArchitectureError('bert', ['bert'], detail);
+}
+
 /** `enum llama_pooling_type`. */
-function poolingOf(
-  value: number | undefined,
-  refuse: (detail: string) => never,
-): PoolingKind | undefined {
+function poolingOf(value: number | undefined): PoolingKind | undefined {
   switch (value) {
     case undefined:
     case 0:
