@@ -27,6 +27,7 @@ const entries = [
   'chunkweave/redis',
   'chunkweave/s3',
   'chunkweave/testing',
+  'chunkweave/transformers',
 ];
 
 test.each(entries)('%s can be required as well as imported, and gives the same', async (entry) => {

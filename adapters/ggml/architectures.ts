@@ -96,7 +96,10 @@ export function describeArchitecture(header: GgufHeader): {
     throw new ModelFileError(header.path, 'its header does not name an architecture.');
   }
   const architecture = table.find((row) => row.name === name);
-  if (!architecture) throw new UnsupportedArchitectureError(name, supportedArchitectures);
+  if (!architecture) {
+    const advice = name === 'bert' ? 'it makes vectors: open it with loadEmbedder' : '';
+    throw new UnsupportedArchitectureError(name, supportedArchitectures, advice);
+  }
   const values = metadata(header, name);
   return { architecture, values, hyperparameters: read(header, architecture, values) };
 }

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { DisposedError, InvalidArgumentError } from '../../lib/errors.js';
 import type { KvArena } from '../../lib/engine/arena.js';
 import type { ChatFormat } from '../../lib/engine/chat.js';
@@ -12,6 +11,7 @@ import { GgmlArena } from './arena.js';
 import { Backend } from './backend.js';
 import { type DeviceChoice, pickDevice } from './devices.js';
 import { loadModel } from './load-model.js';
+import { localPath } from './local-path.js';
 import type { LoadedModel } from './model.js';
 import { createNativeSampler } from './sampler.js';
 import { createTokenizer, type NativeTokenizer } from './tokenizer.js';
@@ -72,27 +72,6 @@ export async function loadEngine(options: LoadEngineOptions): Promise<GgmlEngine
   } catch (error) {
     for (const step of cleanUp) await step();
     throw error;
-  }
-}
-
-async function localPath({ model, signal, onProgress }: LoadEngineOptions): Promise<string> {
-  if (await isFile(model)) return model;
-  const { resolveModel } = await import('../models/index.js');
-  const resolved = await resolveModel(model, {
-    ...(signal && { signal }),
-    ...(onProgress && {
-      onProgress: ({ bytes, total }: { bytes: number; total?: number | undefined }) =>
-        onProgress({ phase: 'download', share: total ? bytes / total : 0 }),
-    }),
-  });
-  return resolved.path;
-}
-
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile();
-  } catch {
-    return false;
   }
 }
 

@@ -7,16 +7,23 @@ import { Lock } from './lock.js';
 /** Changes whenever the graph computes other keys and values from the same file. */
 const MATHEMATICS = 1;
 
+interface HashOptions {
+  /** Where hashes are remembered; failing to write there is no error. */
+  readonly cacheFile?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What chunk KV depends on: a model file's content, which holds weights, tokenizer and RoPE settings. */
+export async function modelFingerprint(path: string, options: HashOptions = {}): Promise<string> {
+  const content = await contentHash(path, options);
+  return createHash('sha256').update(`chunkweave kv ${MATHEMATICS}\n${content}`).digest('hex');
+}
+
 /**
- * Hexadecimal hash of a model file's content, which holds weights, tokenizer and RoPE settings. Reading a
- * large file takes seconds, so the hash is remembered by path, size and
+ * Hexadecimal hash of a file's content. Reading a large file takes seconds, so the hash is remembered by path, size and
  * times: that of the content, which may be set to what it was, and that of the last change of any kind.
- * @param options.cacheFile where hashes are remembered; failing to write there is no error.
  */
-export async function modelFingerprint(
-  path: string,
-  options: { cacheFile?: string | undefined; signal?: AbortSignal | undefined } = {},
-): Promise<string> {
+export async function contentHash(path: string, options: HashOptions = {}): Promise<string> {
   const { size, mtimeMs, ctimeMs } = await stat(path);
   const cacheFile = options.cacheFile ?? join(cacheFolder(), 'model-hashes.json');
   const key = `${resolve(path)}\n${size}\n${mtimeMs}\n${ctimeMs}`;
@@ -24,7 +31,7 @@ export async function modelFingerprint(
   const isHash = typeof known === 'string' && /^[0-9a-f]{64}$/.test(known);
   const content = isHash ? known : await hashFile(path, options.signal);
   if (!isHash) await remember(cacheFile, key, content);
-  return createHash('sha256').update(`chunkweave kv ${MATHEMATICS}\n${content}`).digest('hex');
+  return content;
 }
 
 async function hashFile(path: string, signal: AbortSignal | undefined): Promise<string> {

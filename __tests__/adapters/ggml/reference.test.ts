@@ -9,7 +9,7 @@ import {
   ModelFileError,
   UnsupportedArchitectureError,
 } from '../../../lib/errors.js';
-import { writeGguf } from '../../../adapters/ggml/tiny-model/gguf-writer.js';
+import { writeGguf } from '../../../adapters/gguf/writer.js';
 import { distance } from '../../support/logits.js';
 import { runtime, scratch, someTokens, tinyFile } from '../../support/native.js';
 

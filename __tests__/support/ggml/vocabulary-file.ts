@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type GgufInput, writeGguf } from '../../../adapters/ggml/tiny-model/gguf-writer.js';
+import { type GgufInput, writeGguf } from '../../../adapters/gguf/writer.js';
 import {
   tinyVocabulary,
   type TinyVocabularyOptions,

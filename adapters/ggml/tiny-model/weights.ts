@@ -1,6 +1,6 @@
 import { toHalf } from '../../../lib/engine/half.js';
 import { GgmlType, type Ggml } from '../native/ggml.js';
-import type { TensorInput } from './gguf-writer.js';
+import type { TensorInput } from '../../gguf/writer.js';
 
 /** One tensor of random weights. */
 export interface RandomTensor {

@@ -19,7 +19,7 @@ export interface TensorInput {
   readonly shape: readonly number[];
   readonly bytes: number;
   /** Parts may share memory: each is written before the next one is asked for. */
-  readonly parts: () => Iterable<Uint8Array>;
+  readonly parts: () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
 const ALIGNMENT = 32;
@@ -75,7 +75,7 @@ async function writeTo(
   await pad();
   for (const tensor of tensors) {
     const start = position;
-    for (const part of tensor.parts()) await write(part);
+    for await (const part of tensor.parts()) await write(part);
     if (position - start !== tensor.bytes) {
       throw new Error(
         `tensor ${tensor.name} has ${position - start} bytes instead of ${tensor.bytes}`,

@@ -1,0 +1,2 @@
+export { type ConvertOptions, convertSentenceTransformers } from './convert.js';
+export { isModelFile } from './model-files.js';
