@@ -77,6 +77,11 @@ export type {
   SetValue,
 } from './select/selector.js';
 export { type CoragAgent, coragSelector, type CoragSelectorOptions } from './select/corag/corag.js';
+export {
+  coragAgent,
+  type CoragAgentOptions,
+  type CoragAgentWeights,
+} from './select/corag/agent.js';
 export { coragDefaults, coragPublished, type CoragSettings } from './select/corag/settings.js';
 export { moneyCost, type MoneyCostOptions } from './select/costs/money.js';
 export { tokensCost } from './select/costs/tokens.js';

@@ -12,7 +12,7 @@ import { seededInteger, seededNormals, seededRandom } from '../../lib/random.js'
  * - fillers: worth nothing.
  */
 export interface Instance {
-  readonly seed: number;
+  readonly question: string;
   readonly candidates: readonly ScoredChunk[];
   readonly budget: number;
   readonly facts: readonly Fact[];
@@ -60,7 +60,7 @@ export function makeInstance(seed: number): Instance {
     weight: between(0.5, 1),
     tellers: Array.from({ length: whole(1, 3) }, () => [add('fact'), between(0.4, 0.95)] as const),
   }));
-  const hops = Array.from({ length: whole(1, 3) }, () => ({
+  const hops = Array.from({ length: whole(0, 3) }, () => ({
     weight: between(0.8, 1.6),
     bridges: Array.from({ length: whole(1, 2) }, () => add('bridge')),
     ends: Array.from({ length: whole(1, 2) }, () => add('end')),
@@ -83,7 +83,7 @@ export function makeInstance(seed: number): Instance {
     return list;
   };
   return {
-    seed,
+    question: `question ${seed}`,
     candidates: ranked.map((i) => candidateOf(i, scores[i] as number, costs[i] as number)),
     // Of chunks of 130 tokens on average.
     budget: 130 * whole(5, 8),

@@ -3,14 +3,18 @@ import { type Instance, worthOf } from './instances.js';
 export interface Optimum {
   readonly members: readonly number[];
   readonly worth: number;
-  /** Sets that were looked at. */
-  readonly nodes: number;
+  /** False where it was given up: what was found by then may not be the best. */
+  readonly isProven: boolean;
 }
+
+/** Sets that are looked at before it is given up. */
+const mostNodes = 300_000;
 
 /**
  * The set of most worth within the budget, by branch and bound. The bound gives each open candidate what it could add
  * at most: the facts that it tells as if it were the next one, and of a hop all where the other side is there, half
- * where neither is; then fills the budget with the best of them for their cost, the last one in part.
+ * where neither is; then fills the budget with the best of them for their cost, the last one in part. What harms must be
+ * in no hop: it is passed over where it cannot help.
  */
 export function optimumOf(instance: Instance): Optimum {
   const { candidates, budget, facts, hops, harm } = instance;
@@ -42,7 +46,7 @@ export function optimumOf(instance: Instance): Optimum {
     untold: Float64Array,
     open: readonly number[],
   ): void => {
-    nodes++;
+    if (++nodes > mostNodes) return;
     const worth = worthOf(instance, members);
     if (worth > best.worth) best = { members, worth };
     const useful = open
@@ -66,7 +70,7 @@ export function optimumOf(instance: Instance): Optimum {
     }
   };
   visit([], budget, new Float64Array(facts.length).fill(1), candidates.map((_, place) => place));
-  return { ...best, nodes };
+  return { ...best, isProven: nodes <= mostNodes };
 }
 
 function bound(
