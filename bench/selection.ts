@@ -14,8 +14,9 @@ export const selection = benchWith(
       default: '../shared/data/musique/musique_75.json',
       help: 'questions with contexts',
     },
+    tree: { type: 'string', value: 'PATH', help: 'draws the tree of one search (regret)' },
   },
-  async (options, { data }) => {
+  async (options, { data, tree }) => {
     const outcome = emptyOutcome('none');
     for (const [name, part] of Object.entries(parts)) {
       if (!isWanted(name, options, outcome)) continue;
@@ -24,7 +25,7 @@ export const selection = benchWith(
         options.log(`  left out: ${what}`);
         outcome.skipped.push(`${name}: ${what}`);
       };
-      await part({ options, data, outcome, skip });
+      await part({ options, data, tree, outcome, skip });
     }
     return outcome;
   },

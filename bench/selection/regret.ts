@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { selectionTreeSvg } from '../../lib/index.js';
 import { bootstrapMean, mean } from '../../lib/evaluate/index.js';
 import { atMost, round } from '../harness.js';
 import { contenders } from './contenders.js';
@@ -21,7 +23,8 @@ const casesFrom = (seed: number): Case[] =>
  * Regret against the exact optimum of made-up instances: 30 candidates, facts that several chunks tell, hops that are
  * worth something only whole, distractors, a budget of 5 to 8 chunks.
  */
-export const regret: SelectionBench = async ({ options, outcome: { figures, goals } }) => {
+export const regret: SelectionBench = async ({ options, tree, outcome }) => {
+  const { figures, goals } = outcome;
   const [tuning, report] = [casesFrom(tuningSeed), casesFrom(reportSeed)];
   const rows: Record<string, Row[]> = {};
   for (const [name, forms] of Object.entries(contenders(evaluations))) {
@@ -43,6 +46,10 @@ export const regret: SelectionBench = async ({ options, outcome: { figures, goal
       mean(list.map(({ selection }) => selection.evaluations)),
     );
     figures[`regret.${name}.ms`] = round(mean(list.map(({ ms }) => ms)));
+  }
+  if (tree !== undefined) {
+    const row = rows['corag']?.find((_, i) => isHard[i]);
+    if (row) await writeFile(tree, selectionTreeSvg(row.selection, { maxNodes: 40 }));
   }
   for (const other of ['greedy', 'beam', 'random']) {
     const own = figures['regret.hard.corag'] as number;

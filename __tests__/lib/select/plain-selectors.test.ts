@@ -44,8 +44,8 @@ test('scores down to the first sharp fall', async () => {
   const of = async (options: Parameters<typeof gradientSelector>[0]) =>
     idsOf((await gradientSelector(options).select(request(scored, { budget: 1000 }))).chunks);
   expect(await of({ minK: 1 })).toEqual(['a', 'b', 'c']);
-  expect(await of({ minK: 1, gradient: 0.1 })).toEqual(['a']);
-  expect(await of({ minK: 2, gradient: 0.05 })).toEqual(['a', 'b']);
+  expect(await of({ minK: 1, gradient: 0.09 })).toEqual(['a']);
+  expect(await of({ minK: 2, gradient: 0.04 })).toEqual(['a', 'b']);
   expect(await of({ minK: 1, gradient: 0.46 })).toEqual(['a', 'b', 'c', 'd', 'e']);
   expect(await of({ minK: 4, gradient: 0.3 })).toEqual(['a', 'b', 'c', 'd']);
   expect(await of({ minK: 1, maxK: 2 })).toEqual(['a', 'b']);

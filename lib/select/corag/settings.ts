@@ -27,13 +27,13 @@ export interface CoragSettings {
 
 /** What a search starts from where nothing else is said; see docs/selection.md for how it was found. */
 export const coragDefaults: CoragSettings = {
-  exploration: 0.5,
+  exploration: 0.3,
   costCoefficient: 0.1,
   evaluations: 60,
-  branch: 6,
+  branch: 4,
   depth: 3,
   completion: 'learned',
-  interplay: 0.5,
+  interplay: 0.25,
 };
 
 /**
