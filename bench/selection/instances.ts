@@ -74,7 +74,9 @@ export function makeInstance(seed: number): Instance {
   const noise = seededNormals(random, candidateCount, scoreDeviation);
   const scores = kinds.map((kind, i) => meanScore[kind] + (noise[i] as number));
   const costs = kinds.map(() => whole(60, 200));
-  const ranked = kinds.map((_, i) => i).sort((a, b) => (scores[b] as number) - (scores[a] as number));
+  const ranked = kinds
+    .map((_, i) => i)
+    .sort((a, b) => (scores[b] as number) - (scores[a] as number));
   const placeOf = new Map(ranked.map((i, place) => [i, place]));
   const at = (i: number): number => placeOf.get(i) as number;
   const spread = (pairs: Iterable<readonly [number, number]>): Float64Array => {
@@ -140,4 +142,3 @@ export function valueOf(instance: Instance): SetValue {
       ),
   };
 }
-

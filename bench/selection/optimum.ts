@@ -69,7 +69,12 @@ export function optimumOf(instance: Instance): Optimum {
       );
     }
   };
-  visit([], budget, new Float64Array(facts.length).fill(1), candidates.map((_, place) => place));
+  visit(
+    [],
+    budget,
+    new Float64Array(facts.length).fill(1),
+    candidates.map((_, place) => place),
+  );
   return { ...best, isProven: nodes <= mostNodes };
 }
 

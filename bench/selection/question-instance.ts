@@ -65,7 +65,9 @@ export async function questionInstance(
       asked.some((term) => isRare(term) && has(place).has(term)) &&
       [...has(place)].some((term) => links.has(term)),
   );
-  const weights = asked.map((term) => Math.log(1 + chunks.length / (1 + (frequency.get(term) ?? 0))));
+  const weights = asked.map((term) =>
+    Math.log(1 + chunks.length / (1 + (frequency.get(term) ?? 0))),
+  );
   const all = weights.reduce((sum, weight) => sum + weight, 0);
   return {
     question,

@@ -53,7 +53,10 @@ export const regret: SelectionBench = async ({ options, tree, outcome }) => {
   }
   for (const other of ['greedy', 'beam', 'random']) {
     const own = figures['regret.hard.corag'] as number;
-    goals[`regret.corag-to-${other}`] = atMost(own / (figures[`regret.hard.${other}`] as number), 0.5);
+    goals[`regret.corag-to-${other}`] = atMost(
+      own / (figures[`regret.hard.${other}`] as number),
+      0.5,
+    );
   }
 };
 

@@ -12,7 +12,8 @@ export function describeSelection(selection: Selection): string {
   const byId = new Map(decisions.map((decision) => [decision.chunkId, decision]));
   for (const [i, { chunk }] of chunks.entries()) {
     const decision = byId.get(chunk.id);
-    if (decision) lines.push(`  ${i + 1}. ${chunk.id} (${number(decision.cost)}): ${decision.reason}`);
+    if (decision)
+      lines.push(`  ${i + 1}. ${chunk.id} (${number(decision.cost)}): ${decision.reason}`);
   }
   if (chunks.length === 0 && decisions.length > 0) lines.push('  nothing is in');
   for (const { chunkId, chosen, cost: alone, reason } of decisions) {

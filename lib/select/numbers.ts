@@ -10,9 +10,7 @@ export function number(value: number): string {
 /** @throws InvalidArgumentError for what is no whole number of at least `least` */
 export function assertWhole(what: string, value: number, least = 1): void {
   if (Number.isSafeInteger(value) && value >= least) return;
-  throw new InvalidArgumentError(
-    `${what} is ${value}; give a whole number of at least ${least}.`,
-  );
+  throw new InvalidArgumentError(`${what} is ${value}; give a whole number of at least ${least}.`);
 }
 
 /** @throws InvalidArgumentError for what is not finite or below `least` */

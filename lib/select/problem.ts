@@ -38,7 +38,11 @@ export class SelectionProblem {
    * that is not finite, or candidates with one id twice
    * @throws SelectionError where the cost of a candidate cannot be had
    */
-  constructor(selector: string, request: SelectionRequest, { ordered = false }: ProblemOptions = {}) {
+  constructor(
+    selector: string,
+    request: SelectionRequest,
+    { ordered = false }: ProblemOptions = {},
+  ) {
     const { candidates, budget, deadlineMs = Infinity } = request;
     request.signal?.throwIfAborted();
     if (!(budget > 0)) {

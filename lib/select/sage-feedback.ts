@@ -65,7 +65,7 @@ export async function sageFeedback<Answer>(
     const best = done.reduce((a, b) => (b.verdict.score > a.verdict.score ? b : a));
     return { best, rounds: done, stopped };
   };
-  for (let minK = firstK; ; ) {
+  for (let minK = firstK; ;) {
     const selection = await gradientSelector({ ...rest, minK }).select(request);
     const last = done.at(-1);
     if (last && idsOf(last.selection) === idsOf(selection)) return finish('nothing to change');

@@ -75,7 +75,14 @@ function place(
   chosen: ReadonlySet<string>,
   maxNodes: number,
 ): { readonly root: Placed; readonly left: number } {
-  const root: Placed = { node: tree, depth: 0, parent: undefined, children: [], isChosen: true, row: 0 };
+  const root: Placed = {
+    node: tree,
+    depth: 0,
+    parent: undefined,
+    children: [],
+    isChosen: true,
+    row: 0,
+  };
   const waiting: Placed[] = [];
   const wait = (parent: Placed): void => {
     for (const node of parent.node.children) {
@@ -86,7 +93,9 @@ function place(
   wait(root);
   let drawn = 1;
   while (drawn < maxNodes && waiting.length > 0) {
-    waiting.sort((a, b) => Number(b.isChosen) - Number(a.isChosen) || b.node.visits - a.node.visits);
+    waiting.sort(
+      (a, b) => Number(b.isChosen) - Number(a.isChosen) || b.node.visits - a.node.visits,
+    );
     const next = waiting.shift() as Placed;
     next.parent?.children.push(next);
     wait(next);
@@ -131,7 +140,10 @@ function edgeOf(from: Placed, to: Placed): string {
   return `<path d="M${x} ${y}C${x + 24} ${y} ${bend - 10} ${endY} ${endX} ${endY}" fill="none" stroke="${colour}"${to.isChosen ? ' stroke-width="2"' : ''}/>`;
 }
 
-function dotOf(one: Placed, { low, high }: { readonly low: number; readonly high: number }): string {
+function dotOf(
+  one: Placed,
+  { low, high }: { readonly low: number; readonly high: number },
+): string {
   const { node } = one;
   const share = node.best === undefined || high <= low ? 0.5 : (node.best - low) / (high - low);
   const light = Math.round(88 - 58 * share);

@@ -92,10 +92,7 @@ async function holds(request: SelectionRequest, selection: Selection): Promise<v
     chunks.every((chunk) => candidates.includes(chunk)),
     'a chunk was chosen that is not a candidate',
   );
-  ok(
-    selection.cost <= budget,
-    `the selection costs ${selection.cost} of a budget of ${budget}`,
-  );
+  ok(selection.cost <= budget, `the selection costs ${selection.cost} of a budget of ${budget}`);
   equal(selection.cost, cost.of(chunks), 'cost');
   if (selection.value !== undefined) {
     const [own] = await value.of([chunks], { question: request.question });
@@ -195,8 +192,7 @@ const cases: Readonly<Record<string, Case>> = {
       // Does not heed its signal.
       return new Promise(() => {});
     });
-    const run = () =>
-      create().select(requestOf(candidates, { value, signal: controller.signal }));
+    const run = () => create().select(requestOf(candidates, { value, signal: controller.signal }));
     const caught = await run().then(
       () => undefined,
       (error: unknown) => error,

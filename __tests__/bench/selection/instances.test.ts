@@ -10,13 +10,18 @@ function cut(instance: Instance): Instance {
   const kept = instance.candidates.map((_, i) => i).filter((i) => i % 2 === 0 && i < 2 * few);
   const places = (list: readonly number[]): number[] =>
     list.filter((place) => kept.includes(place)).map((place) => kept.indexOf(place));
-  const picked = (list: Float64Array): Float64Array => Float64Array.from(kept, (i) => list[i] as number);
+  const picked = (list: Float64Array): Float64Array =>
+    Float64Array.from(kept, (i) => list[i] as number);
   return {
     ...instance,
     budget: instance.budget / 2,
     candidates: kept.map((i) => instance.candidates[i] as Instance['candidates'][number]),
     facts: instance.facts.map(({ weight, told }) => ({ weight, told: picked(told) })),
-    hops: instance.hops.map((hop) => ({ ...hop, bridges: places(hop.bridges), ends: places(hop.ends) })),
+    hops: instance.hops.map((hop) => ({
+      ...hop,
+      bridges: places(hop.bridges),
+      ends: places(hop.ends),
+    })),
     harm: picked(instance.harm),
   };
 }

@@ -34,38 +34,53 @@ function solve(matrix: number[][], right: number[]): number[] {
 
 test('the model of sets expects what a Bayesian regression on chunks and pairs does', () => {
   fc.assert(
-    fc.property(sets, fc.array(fc.double({ min: -3, max: 3, noNaN: true }), { minLength: 8, maxLength: 8 }), (judged, values) => {
-      const interplay = 0.7;
-      const scores = [1, 0.8, 0.5, 0.2, 0];
-      const model = new SetModel({ scores, interplay, random: seededRandom(1) });
-      for (const [i, set] of judged.entries()) model.observe(set, values[i]!);
-      const drawn = model.draw(0);
-      // Features whose products are the covariance, weighted by their standard deviations.
-      const features = (set: readonly number[]): number[] => [
-        1,
-        Math.sqrt(0.25) * set.reduce((sum, i) => sum + scores[i]!, 0),
-        ...scores.map((_, i) => (set.includes(i) ? Math.sqrt(0.15) : 0)),
-        ...scores.flatMap((_, i) =>
-          scores.slice(0, i).map((_, j) =>
-            set.includes(i) && set.includes(j) ? Math.sqrt(0.15) * interplay : 0,
+    fc.property(
+      sets,
+      fc.array(fc.double({ min: -3, max: 3, noNaN: true }), { minLength: 8, maxLength: 8 }),
+      (judged, values) => {
+        const interplay = 0.7;
+        const scores = [1, 0.8, 0.5, 0.2, 0];
+        const model = new SetModel({ scores, interplay, random: seededRandom(1) });
+        for (const [i, set] of judged.entries()) model.observe(set, values[i]!);
+        const drawn = model.draw(0);
+        // Features whose products are the covariance, weighted by their standard deviations.
+        const features = (set: readonly number[]): number[] => [
+          1,
+          Math.sqrt(0.25) * set.reduce((sum, i) => sum + scores[i]!, 0),
+          ...scores.map((_, i) => (set.includes(i) ? Math.sqrt(0.15) : 0)),
+          ...scores.flatMap((_, i) =>
+            scores
+              .slice(0, i)
+              .map((_, j) =>
+                set.includes(i) && set.includes(j) ? Math.sqrt(0.15) * interplay : 0,
+              ),
           ),
-        ),
-      ];
-      const used = values.slice(0, judged.length);
-      const mean = used.reduce((sum, value) => sum + value, 0) / used.length;
-      const spread = Math.sqrt(used.reduce((sum, v) => sum + (v - mean) ** 2, 0) / used.length) || 1;
-      const x = judged.map(features);
-      const y = used.map((value) => (value - mean) / spread);
-      const normal = x[0]!.map((_, i) =>
-        x[0]!.map((_, j) => x.reduce((sum, row) => sum + row[i]! * row[j]!, i === j ? 0.01 : 0)),
-      );
-      const weights = solve(normal, x[0]!.map((_, i) => x.reduce((sum, row, n) => sum + row[i]! * y[n]!, 0)));
-      const expected = (set: readonly number[]): number =>
-        features(set).reduce((sum, feature, i) => sum + feature * weights[i]!, 0);
-      for (const [place, set] of [[0, []], [1, [0]], [4, [1, 2]], [3, [0, 1, 2, 4]]] as const) {
-        expect(drawn.gain(place, set)).toBeCloseTo(expected([...set, place]) - expected(set), 6);
-      }
-    }),
+        ];
+        const used = values.slice(0, judged.length);
+        const mean = used.reduce((sum, value) => sum + value, 0) / used.length;
+        const spread =
+          Math.sqrt(used.reduce((sum, v) => sum + (v - mean) ** 2, 0) / used.length) || 1;
+        const x = judged.map(features);
+        const y = used.map((value) => (value - mean) / spread);
+        const normal = x[0]!.map((_, i) =>
+          x[0]!.map((_, j) => x.reduce((sum, row) => sum + row[i]! * row[j]!, i === j ? 0.01 : 0)),
+        );
+        const weights = solve(
+          normal,
+          x[0]!.map((_, i) => x.reduce((sum, row, n) => sum + row[i]! * y[n]!, 0)),
+        );
+        const expected = (set: readonly number[]): number =>
+          features(set).reduce((sum, feature, i) => sum + feature * weights[i]!, 0);
+        for (const [place, set] of [
+          [0, []],
+          [1, [0]],
+          [4, [1, 2]],
+          [3, [0, 1, 2, 4]],
+        ] as const) {
+          expect(drawn.gain(place, set)).toBeCloseTo(expected([...set, place]) - expected(set), 6);
+        }
+      },
+    ),
     { numRuns: 50 },
   );
 });
@@ -73,7 +88,11 @@ test('the model of sets expects what a Bayesian regression on chunks and pairs d
 test('draws agree where sets were judged, and differ where they were not', () => {
   const model = new SetModel({ scores: [1, 0.5, 0.2, 0], interplay: 0.5, random: seededRandom(4) });
   model.observe([], 0);
-  for (const [place, value] of [[0, 2], [1, -1]] as const) model.observe([place], value);
+  for (const [place, value] of [
+    [0, 2],
+    [1, -1],
+  ] as const)
+    model.observe([place], value);
   const known: number[] = [];
   const unknown: number[] = [];
   for (let i = 0; i < 200; i++) {
@@ -121,7 +140,9 @@ test('the agent takes the settings that it expects least regret of', async () =>
   // ln(1 + 2) * 0.15 is below 0.2, ln(1 + 10) * 0.15 above.
   expect(agent.settingsFor(request(candidates, { budget: 20 }))).toEqual({ branch: 9 });
   expect(agent.settingsFor(request(candidates, { budget: 100 }))).toEqual({ branch: 2 });
-  expect(() => coragAgent({ weights: { ...weights, features: ['other'] } })).toThrow(InvalidArgumentError);
+  expect(() => coragAgent({ weights: { ...weights, features: ['other'] } })).toThrow(
+    InvalidArgumentError,
+  );
   expect(() => coragAgent({ weights: { ...weights, arms: [] } })).toThrow(InvalidArgumentError);
   const sizes: number[] = [];
   const value = valueOfIds((ids) => ids.length);
@@ -132,7 +153,9 @@ test('the agent takes the settings that it expects least regret of', async () =>
       return value.of(sets, options);
     },
   };
-  await coragSelector({ agent, seed: 3 }).select(request(candidates, { budget: 20, value: counting }));
+  await coragSelector({ agent, seed: 3 }).select(
+    request(candidates, { budget: 20, value: counting }),
+  );
   expect(Math.max(...sizes)).toBeLessThanOrEqual(9);
   expect(Math.max(...sizes)).toBeGreaterThan(2);
 });

@@ -21,7 +21,12 @@ import {
 } from '../../../lib/index.js';
 import { candidate, idsOf, request } from './support.js';
 
-const set = [candidate('b', 100, 3), candidate('a', 50, 2), candidate('c', 10, 1), candidate('d', 1, 0)];
+const set = [
+  candidate('b', 100, 3),
+  candidate('a', 50, 2),
+  candidate('c', 10, 1),
+  candidate('d', 1, 0),
+];
 
 test('tokens and money', () => {
   expect(tokensCost().of(set)).toBe(161);
@@ -57,14 +62,23 @@ test('orders', () => {
 });
 
 test('every order keeps what there is; the canonical one does not depend on rank', () => {
-  const sets = fc.array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: -3, max: 3 })), { maxLength: 8 });
+  const sets = fc.array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: -3, max: 3 })), {
+    maxLength: 8,
+  });
   fc.assert(
     fc.property(sets, fc.integer(), (list, turn) => {
       const chunks = list.map(([document, score], i) => {
         const one = candidate(`${i}`, 1, score);
         return { ...one, chunk: { ...one.chunk, documentId: `d${document}`, start: (7 * i) % 5 } };
       });
-      for (const order of [rankOrder, valueAscending, valueDescending, bothEnds, canonicalOrder, readingOrder]) {
+      for (const order of [
+        rankOrder,
+        valueAscending,
+        valueDescending,
+        bothEnds,
+        canonicalOrder,
+        readingOrder,
+      ]) {
         expect(idsOf(order(chunks)).sort()).toEqual(idsOf(chunks).sort());
       }
       const at = chunks.length === 0 ? 0 : Math.abs(turn) % chunks.length;
@@ -126,7 +140,10 @@ test('values without an engine', async () => {
   const texts = ['red otters', 'Otters sleep.', 'nothing', 'red sleep'].map((text, i) =>
     candidate(`${i}`, 1, 1, text),
   );
-  const values = await coverageValue().of([texts, texts.slice(0, 1), [], texts.slice(2, 3)], options);
+  const values = await coverageValue().of(
+    [texts, texts.slice(0, 1), [], texts.slice(2, 3)],
+    options,
+  );
   expect(values).toEqual([3, 2, 0, 0]);
 });
 

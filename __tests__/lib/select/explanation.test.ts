@@ -18,14 +18,22 @@ const candidates = [
   candidate('d', 200, 1),
   candidate('e', 30, 0.5),
 ];
-const value = valueOfIds((ids) => (ids.includes('c') ? 2 : 0) + (ids.includes('e') ? -1 : 0) + ids.length / 10);
+const value = valueOfIds(
+  (ids) => (ids.includes('c') ? 2 : 0) + (ids.includes('e') ? -1 : 0) + ids.length / 10,
+);
 
 test('a selection tells what is in, what is out, and why', async () => {
-  const text = describeSelection(await greedySelector({ by: 'value' }).select(request(candidates, { value })));
+  const text = describeSelection(
+    await greedySelector({ by: 'value' }).select(request(candidates, { value })),
+  );
   const lines = text.split('\n');
   expect(lines[0]).toBe('2 of 4 chunks for a cost of 70, worth 2.2, after 7 sets judged');
-  expect(lines[1]).toContain('1. a <&> "b" (40): in the best of 7 sets that were judged, worth 2.2; without it 2.1');
-  expect(lines[2]).toContain('2. c (30): in the best of 7 sets that were judged, worth 2.2; without it 0.1');
+  expect(lines[1]).toContain(
+    '1. a <&> "b" (40): in the best of 7 sets that were judged, worth 2.2; without it 2.1',
+  );
+  expect(lines[2]).toContain(
+    '2. c (30): in the best of 7 sets that were judged, worth 2.2; without it 0.1',
+  );
   expect(lines[3]).toBe('  out: d (200): too dear: it costs 200 of a budget of 100');
   expect(lines[4]).toContain('out: e (30): with it the chosen set would be worth 1.3 and not 2.2');
 });
@@ -46,7 +54,10 @@ function elementsOf(svg: string): string[] {
     {
       onopentag: (name) => all.push(name) && open.push(name),
       onclosetag: (name, isImplied) => {
-        expect([open.pop(), isImplied && !/^(path|rect|circle)$/.test(name)]).toEqual([name, false]);
+        expect([open.pop(), isImplied && !/^(path|rect|circle)$/.test(name)]).toEqual([
+          name,
+          false,
+        ]);
       },
     },
     { xmlMode: true },

@@ -54,7 +54,9 @@ test('scores down to the first sharp fall', async () => {
 test('the scale of the scores does not matter to the gradient', async () => {
   const scaled = scored.map(({ chunk, score }) => ({ chunk, score: -7 + score / 1000 }));
   const of = async (candidates: typeof scored) =>
-    idsOf((await gradientSelector({ minK: 1 }).select(request(candidates, { budget: 1000 }))).chunks);
+    idsOf(
+      (await gradientSelector({ minK: 1 }).select(request(candidates, { budget: 1000 }))).chunks,
+    );
   expect(await of(scaled)).toEqual(await of(scored));
 });
 

@@ -70,7 +70,9 @@ test.each(Object.entries(thatFindTheBest))('%s finds the best set', async (_, se
 test('the tree search with completions is between its first sets and the best one', async () => {
   await fc.assert(
     fc.asyncProperty(world, async (one) => {
-      const { value, evaluations } = await coragSelector({ evaluations: 30 }).select(requestIn(one));
+      const { value, evaluations } = await coragSelector({ evaluations: 30 }).select(
+        requestIn(one),
+      );
       const best = bestByForce(one.costs, one.budget, (members) => worthIn(one, members));
       expect(value).toBeLessThanOrEqual(best);
       expect(value).toBeGreaterThanOrEqual(0);

@@ -39,7 +39,8 @@ export function request(
   };
 }
 
-export const idsOf = (chunks: readonly ScoredChunk[]): string[] => chunks.map(({ chunk }) => chunk.id);
+export const idsOf = (chunks: readonly ScoredChunk[]): string[] =>
+  chunks.map(({ chunk }) => chunk.id);
 
 /** The best value of any set within the budget, by trying all of them with no code of the library. */
 export function bestByForce(

@@ -14,7 +14,18 @@ export const featureNames = [
 ] as const;
 
 /** Words that lead from one thing to another: questions of several hops have more of them. */
-const linking = new Set(['of', 'that', 'which', 'who', 'whose', 'where', 'whom', 'from', 'by', 'in']);
+const linking = new Set([
+  'of',
+  'that',
+  'which',
+  'who',
+  'whose',
+  'where',
+  'whom',
+  'from',
+  'by',
+  'in',
+]);
 
 /** What a question and its candidates look like before anything is judged, a number for each of {@link featureNames}. */
 export function featuresOf({ question, candidates, cost, budget }: SelectionRequest): number[] {

@@ -49,13 +49,18 @@ export function gradientSelector(options: GradientSelectorOptions = {}): Selecto
         (scores[rank - 1] as number) - (scores[rank] as number);
       const most = Math.min(maxK ?? places.length, places.length);
       while (k < most && fallAt(k) < gradient) k++;
-      const taken = places.slice(0, k).filter((place) => (problem.alone[place] as number) <= problem.budget);
+      const taken = places
+        .slice(0, k)
+        .filter((place) => (problem.alone[place] as number) <= problem.budget);
       const chosen = fill(problem, problem.empty, taken);
       const rankOf = new Map(places.map((place, rank) => [place, rank]));
       return selectionOf(problem, chosen, (place, isChosen) => {
         const rank = rankOf.get(place) as number;
         const head = `number ${rank + 1} by score`;
-        if (isChosen) return rank < minK ? `${head}, of the ${minK} always taken` : `${head}, before the first sharp fall`;
+        if (isChosen)
+          return rank < minK
+            ? `${head}, of the ${minK} always taken`
+            : `${head}, before the first sharp fall`;
         if (rank < k) return `${head}, but no room was left in the budget`;
         if (k === most && k === maxK) return `${head}: no more than ${maxK} are taken`;
         return `${head}, behind the fall of ${number(fallAt(k))} of the range of scores after number ${k}`;

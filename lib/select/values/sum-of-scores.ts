@@ -4,7 +4,6 @@ import type { SetValue } from '../selector.js';
 export function sumOfScores(): SetValue {
   return {
     name: 'sum of scores',
-    of: async (sets) =>
-      sets.map((set) => set.reduce((sum, { score }) => sum + score, 0)),
+    of: async (sets) => sets.map((set) => set.reduce((sum, { score }) => sum + score, 0)),
   };
 }
