@@ -1,4 +1,10 @@
-import { rankOrder, type Selection, type Selector, tokensCost } from '../../lib/index.js';
+import {
+  rankOrder,
+  type Selection,
+  type Selector,
+  type SetValue,
+  tokensCost,
+} from '../../lib/index.js';
 import { mean } from '../../lib/evaluate/index.js';
 import { type Instance, valueOf, worthOf } from './instances.js';
 import { type Optimum, optimumOf } from './optimum.js';
@@ -21,7 +27,12 @@ export interface Row {
   readonly ms: number;
 }
 
-export async function rowsOf(selector: Selector, cases: readonly Case[]): Promise<Row[]> {
+/** @param value what the selector goes by; default what sets are worth. */
+export async function rowsOf(
+  selector: Selector,
+  cases: readonly Case[],
+  value?: SetValue,
+): Promise<Row[]> {
   const rows: Row[] = [];
   for (const { instance, optimum } of cases) {
     const { candidates, budget, question } = instance;
@@ -31,7 +42,7 @@ export async function rowsOf(selector: Selector, cases: readonly Case[]): Promis
       candidates,
       budget,
       cost: tokensCost(),
-      value: valueOf(instance),
+      value: value ?? valueOf(instance),
       order: rankOrder,
     });
     const ms = performance.now() - start;

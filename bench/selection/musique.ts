@@ -1,4 +1,11 @@
 import { readFile } from 'node:fs/promises';
+import {
+  coragSelector,
+  coverageValue,
+  gradientSelector,
+  greedySelector,
+  topKSelector,
+} from '../../lib/index.js';
 import { halfOf, mean } from '../../lib/evaluate/index.js';
 import { readCases } from '../fidelity/data.js';
 import { round } from '../harness.js';
@@ -16,7 +23,8 @@ interface QuestionCase extends Case {
 
 /**
  * Selectors on real questions: candidates by BM25, a value made of the question's terms, the answer and what links them
- * (see `questionInstance`), no engine. Forms are chosen on the questions of one half, figures are those of the other.
+ * (see `questionInstance`), no engine. Beside them stand selectors that know nothing of the answer (`by-terms`): the first
+ * candidates, and those that go by how many of the question's terms a set has. Forms are chosen on the questions of one half, figures are those of the other.
  */
 export const musique: SelectionBench = async ({ options, data, outcome: { figures }, skip }) => {
   if (!(await readFile(data).then(Boolean, () => false))) return skip(`${data} is not there`);
@@ -42,15 +50,29 @@ export const musique: SelectionBench = async ({ options, data, outcome: { figure
     figures[`${name}.optimum.recall`] = round(
       mean(report.map(({ instance, optimum }) => recallOf(instance, optimum.members))),
     );
-    for (const [kind, forms] of Object.entries(contenders(evaluations))) {
-      const { form, selector } = await bestForm(forms, search);
-      const rows = await rowsOf(selector, report);
-      const recall = mean(
+    const recallOfRows = (rows: readonly Row[]): number =>
+      mean(
         rows.map(({ selection }, i) => {
           const { instance } = report[i] as QuestionCase;
           return recallOf(instance, placesOf(instance, selection));
         }),
       );
+    for (const [kind, selector] of Object.entries({
+      top: topKSelector(),
+      gradient: gradientSelector(),
+      greedy: greedySelector({ by: 'value', evaluations }),
+      corag: coragSelector({ evaluations }),
+    })) {
+      const rows = await rowsOf(selector, report, coverageValue());
+      figures[`${name}.by-terms.${kind}.recall`] = round(recallOfRows(rows));
+      figures[`${name}.by-terms.${kind}.tokens`] = round(
+        mean(rows.map((row) => row.selection.cost)),
+      );
+    }
+    for (const [kind, forms] of Object.entries(contenders(evaluations))) {
+      const { form, selector } = await bestForm(forms, search);
+      const rows = await rowsOf(selector, report);
+      const recall = recallOfRows(rows);
       figures[`${name}.${kind}.regret`] = round(mean(rows.map((row: Row) => row.regret)));
       figures[`${name}.${kind}.recall`] = round(recall);
       options.log(`  ${budget} tokens, ${kind} (${form}): recall ${round(recall)}`);

@@ -2,9 +2,8 @@ import { InvalidArgumentError } from '../errors.js';
 
 /** A number as it stands in a sentence: whole ones with thousands apart, others to four digits. */
 export function number(value: number): string {
-  return value.toLocaleString('en-US', {
-    ...(Number.isInteger(value) ? {} : { maximumSignificantDigits: 4 }),
-  });
+  const options = Number.isInteger(value) ? {} : { maximumSignificantDigits: 4 };
+  return value.toLocaleString('en-US', options);
 }
 
 /** @throws InvalidArgumentError for what is no whole number of at least `least` */

@@ -123,6 +123,10 @@ function counted(of: SetValue['of']): { readonly value: SetValue; calls(): numbe
   };
 }
 
+function byText(set: readonly ScoredChunk[]): ScoredChunk[] {
+  return set.toSorted((a, b) => (a.chunk.text < b.chunk.text ? 1 : -1));
+}
+
 type Case = (create: () => Selector, mostCandidates: number) => Promise<void>;
 
 const cases: Readonly<Record<string, Case>> = {
@@ -139,8 +143,6 @@ const cases: Readonly<Record<string, Case>> = {
   },
   'puts the chosen chunks into the order that was asked for': async (create, most) => {
     const candidates = sampleCandidates(Math.min(9, most), 3);
-    const byText = (set: readonly ScoredChunk[]): ScoredChunk[] =>
-      set.toSorted((a, b) => (a.chunk.text < b.chunk.text ? 1 : -1));
     const request = requestOf(candidates, { order: byText });
     const { chunks } = await create().select(request);
     equal(idsOf(chunks), idsOf(byText(chunks)), 'order');

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { coragAgent, coragSelector, InvalidArgumentError } from '../../../lib/index.js';
 import { agentWeights } from '../../../lib/select/corag/agent-weights.js';
 import { featureNames, featuresOf } from '../../../lib/select/corag/features.js';
@@ -85,6 +85,11 @@ test('the model of sets expects what a Bayesian regression on chunks and pairs d
   );
 });
 
+function spreadOf(list: number[]): number {
+  const mean = list.reduce((sum, one) => sum + one, 0) / list.length;
+  return Math.sqrt(list.reduce((sum, one) => sum + (one - mean) ** 2, 0) / list.length);
+}
+
 test('draws agree where sets were judged, and differ where they were not', () => {
   const model = new SetModel({ scores: [1, 0.5, 0.2, 0], interplay: 0.5, random: seededRandom(4) });
   model.observe([], 0);
@@ -100,11 +105,7 @@ test('draws agree where sets were judged, and differ where they were not', () =>
     known.push(drawn.gain(0, []) - drawn.gain(1, []));
     unknown.push(drawn.gain(2, []) - drawn.gain(3, []));
   }
-  const spread = (list: number[]): number => {
-    const mean = list.reduce((sum, one) => sum + one, 0) / list.length;
-    return Math.sqrt(list.reduce((sum, one) => sum + (one - mean) ** 2, 0) / list.length);
-  };
-  expect(spread(known)).toBeLessThan(0.35 * spread(unknown));
+  expect(spreadOf(known)).toBeLessThan(0.35 * spreadOf(unknown));
 });
 
 test('the bound is the published one, with rewards brought to [0, 1]', () => {

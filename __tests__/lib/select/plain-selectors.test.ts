@@ -39,25 +39,25 @@ test('a threshold of the scores', async () => {
   expect(decisions[4]?.reason).toBe('its score of 0 is below 4');
 });
 
+const byGradient = async (options: Parameters<typeof gradientSelector>[0]) =>
+  idsOf((await gradientSelector(options).select(request(scored, { budget: 1000 }))).chunks);
+
 test('scores down to the first sharp fall', async () => {
   // Falls, as shares of the range of 10: 0.1, 0.05, 0.45, 0.4.
-  const of = async (options: Parameters<typeof gradientSelector>[0]) =>
-    idsOf((await gradientSelector(options).select(request(scored, { budget: 1000 }))).chunks);
-  expect(await of({ minK: 1 })).toEqual(['a', 'b', 'c']);
-  expect(await of({ minK: 1, gradient: 0.09 })).toEqual(['a']);
-  expect(await of({ minK: 2, gradient: 0.04 })).toEqual(['a', 'b']);
-  expect(await of({ minK: 1, gradient: 0.46 })).toEqual(['a', 'b', 'c', 'd', 'e']);
-  expect(await of({ minK: 4, gradient: 0.3 })).toEqual(['a', 'b', 'c', 'd']);
-  expect(await of({ minK: 1, maxK: 2 })).toEqual(['a', 'b']);
+  expect(await byGradient({ minK: 1 })).toEqual(['a', 'b', 'c']);
+  expect(await byGradient({ minK: 1, gradient: 0.09 })).toEqual(['a']);
+  expect(await byGradient({ minK: 2, gradient: 0.04 })).toEqual(['a', 'b']);
+  expect(await byGradient({ minK: 1, gradient: 0.46 })).toEqual(['a', 'b', 'c', 'd', 'e']);
+  expect(await byGradient({ minK: 4, gradient: 0.3 })).toEqual(['a', 'b', 'c', 'd']);
+  expect(await byGradient({ minK: 1, maxK: 2 })).toEqual(['a', 'b']);
 });
+
+const withMinK1 = async (candidates: typeof scored) =>
+  idsOf((await gradientSelector({ minK: 1 }).select(request(candidates, { budget: 1000 }))).chunks);
 
 test('the scale of the scores does not matter to the gradient', async () => {
   const scaled = scored.map(({ chunk, score }) => ({ chunk, score: -7 + score / 1000 }));
-  const of = async (candidates: typeof scored) =>
-    idsOf(
-      (await gradientSelector({ minK: 1 }).select(request(candidates, { budget: 1000 }))).chunks,
-    );
-  expect(await of(scaled)).toEqual(await of(scored));
+  expect(await withMinK1(scaled)).toEqual(await withMinK1(scored));
 });
 
 test('options outside of their ranges are refused', () => {

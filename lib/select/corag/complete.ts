@@ -3,21 +3,24 @@ import type { DrawnValue } from './set-model.js';
 
 /**
  * The set, with what a value function says is best added to it: one by one by gain, as long as that is above 0, then
- * with members of the addition put out or exchanged as long as that helps. What the set had stays.
+ * with members of the addition put out or exchanged as long as that helps. What the set had stays. No more than a
+ * share of the budget is used.
  */
 export function complete(
   problem: SelectionProblem,
   set: CandidateSet,
   searched: readonly number[],
   value: DrawnValue,
+  share = 1,
 ): CandidateSet {
+  const most = Math.max(share * problem.budget, set.cost);
   const kept = new Set(set.members);
-  let filled = grow(problem, set, searched, value);
+  let filled = grow(problem, set, searched, value, most);
   // Each round adds to the drawn value; a few are enough.
   for (let round = 0; round < 4; round++) {
-    const better = exchange(problem, filled, kept, searched, value);
+    const better = exchange(problem, filled, kept, searched, value, most);
     if (!better) break;
-    filled = grow(problem, better, searched, value);
+    filled = grow(problem, better, searched, value, most);
   }
   return filled;
 }
@@ -27,6 +30,7 @@ function grow(
   set: CandidateSet,
   searched: readonly number[],
   value: DrawnValue,
+  most: number,
 ): CandidateSet {
   let grown = set;
   const tooMuch = new Set<number>(set.members);
@@ -34,7 +38,8 @@ function grow(
     const [place] = bestOf(searched, tooMuch, (one) => value.gain(one, grown.members));
     if (place === undefined) return grown;
     tooMuch.add(place);
-    grown = problem.extended(grown, place) ?? grown;
+    const next = problem.extended(grown, place);
+    if (next && next.cost <= most) grown = next;
   }
 }
 
@@ -63,6 +68,7 @@ function exchange(
   kept: ReadonlySet<number>,
   searched: readonly number[],
   value: DrawnValue,
+  most: number,
 ): CandidateSet | undefined {
   for (const member of set.members) {
     if (kept.has(member)) continue;
@@ -74,7 +80,7 @@ function exchange(
       if (place === undefined || gain <= lost) break;
       out.add(place);
       const exchanged = problem.setOf([...rest, place]);
-      if (problem.fits(exchanged)) return exchanged;
+      if (exchanged.cost <= most) return exchanged;
     }
     if (lost < 0) return problem.setOf(rest);
   }

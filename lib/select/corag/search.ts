@@ -15,6 +15,13 @@ export interface TreeSearchOptions {
   readonly random: () => number;
 }
 
+/** Of the evaluations, kept for putting the best set to the test. */
+const refinedShare = 0.1;
+/** Of the completions, that get only a part of the budget: sets of many sizes tell apart what large ones tell together. */
+const smallShare = 1 / 8;
+/** The least such part. */
+const leastBudget = 0.3;
+
 /** The tree search of one selection. */
 export class TreeSearch {
   readonly #problem: SelectionProblem;
@@ -22,6 +29,7 @@ export class TreeSearch {
   readonly #searched: readonly number[];
   readonly #settings: CoragSettings;
   readonly #model: SetModel | undefined;
+  readonly #random: () => number;
   readonly #root: TreeNode;
   /** Sets that are in the tree: one that two paths lead to is searched on the first. */
   readonly #known = new Set<string>();
@@ -34,6 +42,7 @@ export class TreeSearch {
     this.#judge = judge;
     this.#searched = searched;
     this.#settings = settings;
+    this.#random = random;
     this.#root = new TreeNode(problem.empty);
     this.#known.add(problem.empty.key);
     if (settings.completion === 'none') return;
@@ -46,10 +55,48 @@ export class TreeSearch {
     if (!(await this.#judge.judge([this.#problem.empty]))) return;
     this.#learn(this.#problem.empty);
     propagate([this.#root], this.#judge.valueOf(this.#problem.empty) as number);
-    while (!this.#root.isSpent) {
+    const kept = this.#model ? Math.floor(refinedShare * this.#settings.evaluations) : 0;
+    while (!this.#root.isSpent && this.#judge.left > kept) {
       const path = this.#descend();
-      if (!(await this.#expand(path))) return;
+      if (!(await this.#expand(path, this.#judge.left - kept))) return;
     }
+    if (this.#model) await this.#refine(this.#model);
+  }
+
+  /**
+   * Puts the best set to the test: without each of its members, all in one call, as long as that makes it better; then
+   * what the model now takes for the best. A search for what is good together leaves in what does no good.
+   */
+  async #refine(model: SetModel): Promise<void> {
+    for (let before = ''; this.#judge.left > 0;) {
+      const best = this.#judge.best?.set ?? this.#problem.empty;
+      const tried =
+        best.key === before
+          ? [complete(this.#problem, this.#problem.empty, this.#searched, model.draw(0))]
+          : best.members.map((place) =>
+              this.#problem.setOf(best.members.filter((one) => one !== place)),
+            );
+      const open = tried.filter((set) => this.#judge.valueOf(set) === undefined);
+      if (open.length === 0 && best.key === before) return;
+      before = best.key;
+      const isWhole = await this.#judge.judge(open);
+      for (const set of open) if (this.#judge.valueOf(set) !== undefined) this.#learn(set);
+      if (!isWhole) return;
+      await this.#judgeWithout(best);
+    }
+  }
+
+  /** The set without all members that it was worth more without. */
+  async #judgeWithout(best: CandidateSet): Promise<void> {
+    const worth = this.#judge.valueOf(best) as number;
+    const useful = best.members.filter((place) => {
+      const rest = this.#problem.setOf(best.members.filter((one) => one !== place));
+      return !((this.#judge.valueOf(rest) ?? -Infinity) > worth);
+    });
+    const set = this.#problem.setOf(useful);
+    if (this.#judge.valueOf(set) !== undefined) return;
+    await this.#judge.judge([set]);
+    if (this.#judge.valueOf(set) !== undefined) this.#learn(set);
   }
 
   /** From the root by UCB to a node that may have more children. */
@@ -93,9 +140,11 @@ export class TreeSearch {
   }
 
   /** False when a limit was reached. */
-  async #expand(path: readonly TreeNode[]): Promise<boolean> {
+  async #expand(path: readonly TreeNode[], most: number): Promise<boolean> {
     const node = path.at(-1) as TreeNode;
-    const born = this.#model ? this.#completions(node, this.#model) : this.#children(node);
+    const born = this.#model
+      ? this.#completions(node, this.#model, Math.min(most, this.#settings.branch))
+      : this.#children(node);
     const isWhole = await this.#judge.judge(born.map(({ found }) => found));
     for (const { child, found } of born) {
       const value = this.#judge.valueOf(found);
@@ -130,16 +179,17 @@ export class TreeSearch {
    * beyond the node's, by way of the chunk in it that it likes most. Draws that come to what is judged already are drawn
    * again a few times; a node where all are is taken to be exhausted.
    */
-  #completions(node: TreeNode, model: SetModel): Birth[] {
-    const { branch } = this.#settings;
+  #completions(node: TreeNode, model: SetModel, branch: number): Birth[] {
     const open = this.#openOf(node);
     const born: Birth[] = [];
     const found = new Set<string>();
     let tries = 0;
     while (born.length < branch && tries < 4 * branch && open.length > 0) {
       const value = model.draw(tries === 0 ? 0 : 1);
+      const isSmall = tries > 0 && this.#random() < smallShare;
+      const share = isSmall ? leastBudget + (1 - leastBudget) * this.#random() : 1;
       tries++;
-      const set = complete(this.#problem, node.set, this.#searched, value);
+      const set = complete(this.#problem, node.set, this.#searched, value, share);
       if (this.#judge.valueOf(set) !== undefined || found.has(set.key)) continue;
       const own = new Set(node.set.members);
       const added = set.members.filter((place) => !own.has(place));

@@ -12,7 +12,7 @@ export function valueDescending(ranked: readonly ScoredChunk[]): ScoredChunk[] {
 
 /** By score, best last, next to the question. */
 export function valueAscending(ranked: readonly ScoredChunk[]): ScoredChunk[] {
-  return valueDescending(ranked).reverse();
+  return valueDescending(ranked).toReversed();
 }
 
 /**
@@ -23,7 +23,7 @@ export function bothEnds(ranked: readonly ScoredChunk[]): ScoredChunk[] {
   const best = valueDescending(ranked);
   const front = best.filter((_, i) => i % 2 === 0);
   const back = best.filter((_, i) => i % 2 === 1);
-  return [...front, ...back.reverse()];
+  return [...front, ...back.toReversed()];
 }
 
 /**
