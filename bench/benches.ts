@@ -7,6 +7,7 @@ export const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   engine: async () => (await import('./engine.js')).engine,
   fidelity: async () => (await import('./fidelity.js')).fidelity,
   reproduction: async () => (await import('./reproduction.js')).reproduction,
+  selection: async () => (await import('./selection.js')).selection,
   store: async () => (await import('./store.js')).store,
   ttft: async () => (await import('./ttft.js')).ttft,
   vectors: async () => (await import('./vectors.js')).vectors,

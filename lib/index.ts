@@ -81,6 +81,57 @@ export {
 } from './retrieve/vectors/filter.js';
 
 export type {
+  Decision,
+  SearchNode,
+  Selection,
+  SelectionRequest,
+  Selector,
+  SetCost,
+  SetOrder,
+  SetValue,
+} from './select/selector.js';
+export { type CoragAgent, coragSelector, type CoragSelectorOptions } from './select/corag/corag.js';
+export {
+  coragAgent,
+  type CoragAgentOptions,
+  type CoragAgentWeights,
+} from './select/corag/agent.js';
+export { coragDefaults, coragPublished, type CoragSettings } from './select/corag/settings.js';
+export { moneyCost, type MoneyCostOptions } from './select/costs/money.js';
+export { tokensCost } from './select/costs/tokens.js';
+export { findOrder, type FindOrderOptions, type FoundOrder } from './select/orders/find-order.js';
+export {
+  bothEnds,
+  canonicalOrder,
+  rankOrder,
+  valueAscending,
+  valueDescending,
+} from './select/orders/plain-orders.js';
+export { readingOrder } from './select/orders/reading-order.js';
+export {
+  type AnswerVerdict,
+  type FeedbackRound,
+  sageFeedback,
+  type SageFeedback,
+  type SageFeedbackOptions,
+} from './select/sage-feedback.js';
+export { describeSelection } from './select/describe-selection.js';
+export { selectionTreeSvg, type SelectionTreeSvgOptions } from './select/selection-tree-svg.js';
+export type { SearchLimits } from './select/search-options.js';
+export { SelectionError, SelectionTooLargeError } from './select/selection-error.js';
+export { beamSelector, type BeamSelectorOptions } from './select/selectors/beam.js';
+export { exactSelector, type ExactSelectorOptions } from './select/selectors/exact.js';
+export { gradientSelector, type GradientSelectorOptions } from './select/selectors/gradient.js';
+export { greedySelector, type GreedySelectorOptions } from './select/selectors/greedy.js';
+export { randomSelector, type RandomSelectorOptions } from './select/selectors/random.js';
+export { thresholdSelector, type ThresholdSelectorOptions } from './select/selectors/threshold.js';
+export { topKSelector, type TopKSelectorOptions } from './select/selectors/top-k.js';
+export { coverageValue, type CoverageValueOptions } from './select/values/coverage.js';
+export { maxMarginalValue, type MaxMarginalValueOptions } from './select/values/max-marginal.js';
+export { rerankerValue, type RerankerValueOptions } from './select/values/reranker-value.js';
+export { sumOfScores } from './select/values/sum-of-scores.js';
+
+export type {
   PassageRefresh,
   PassageView,
   PolicyInput,

@@ -83,7 +83,10 @@ export interface SearchNode {
   /** The chunk that this node adds to its parent's set; absent at the root. */
   readonly chunkId?: string;
   readonly cost: number;
+  /** Of the node's own set; absent where that was not judged. */
   readonly value?: number;
+  /** Most that a judged set on the way through this node is worth; absent where none was judged. */
+  readonly best?: number;
   readonly visits: number;
   readonly children: readonly SearchNode[];
 }

@@ -8,6 +8,7 @@ export { FakeEngine, type FakeCounters, type FakeEngineOptions } from './fake/fa
 export type { FakeModelOptions } from './fake/fake-model.js';
 export { FakeTokenizer } from './fake/fake-tokenizer.js';
 export { seededInteger, seededNormals, seededRandom } from '../random.js';
+export { selectorConformance, type SelectorConformanceOptions } from './selector-conformance.js';
 export {
   sampleKey,
   sampleRecord,

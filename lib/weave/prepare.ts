@@ -13,7 +13,7 @@ import type { Source } from './answer.js';
 import type { WeaveKit } from './kit.js';
 import type { Wanted } from './kv-library.js';
 import type { AskOptions } from './options.js';
-import { readingOrder } from './reading-order.js';
+import { readingOrder } from '../select/orders/reading-order.js';
 
 /** A prompt whose passages are chosen, in its order. */
 export interface PreparedPrompt extends PromptTokens {

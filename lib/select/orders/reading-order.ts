@@ -1,4 +1,4 @@
-import type { ScoredChunk } from '../retrieve/retriever.js';
+import type { ScoredChunk } from '../../retrieve/retriever.js';
 
 /**
  * Documents by their best passage, the passages of one document as they follow each other there: text that
