@@ -185,3 +185,10 @@ export class StoreError extends ChunkweaveError {
     super('STORE', message, options);
   }
 }
+
+/** A search could not be made at all: every retriever or the judge behind it failed. */
+export class RetrievalError extends ChunkweaveError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('RETRIEVAL', message, options);
+  }
+}

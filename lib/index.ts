@@ -52,12 +52,33 @@ export {
 
 export type { Retriever, ScoredChunk, SearchOptions } from './retrieve/retriever.js';
 export {
+  assertFilter,
+  fieldsOf,
+  type FilterValue,
+  matchesFilter,
+  type Metadata,
+  type MetadataFilter,
+} from './retrieve/filter.js';
+export type { OnRetrievalNotice, RetrievalNotice } from './retrieve/notice.js';
+export {
   bm25Retriever,
   restoreBm25Retriever,
   type Bm25Retriever,
   type Bm25RetrieverOptions,
   type Bm25Snapshot,
+  type TextField,
 } from './retrieve/bm25.js';
+export {
+  denseRetriever,
+  restoreDenseRetriever,
+  type DenseField,
+  type DenseRetriever,
+  type DenseRetrieverOptions,
+  type DenseSnapshot,
+} from './retrieve/dense.js';
+export type { SituatedPassage, SituateOptions } from './retrieve/situate.js';
+export type { Fusion } from './retrieve/fusion.js';
+export { hybridRetriever, type HybridRetrieverOptions } from './retrieve/hybrid.js';
 export type { Embedder } from './retrieve/embedder.js';
 export type {
   VectorEntry,

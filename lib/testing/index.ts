@@ -4,8 +4,10 @@ export {
   type ConformanceOptions,
   type ConformanceRunner,
 } from './engine-conformance.js';
+export { BruteForceIndex } from './fake/brute-force-index.js';
 export { FakeEngine, type FakeCounters, type FakeEngineOptions } from './fake/fake-engine.js';
 export type { FakeModelOptions } from './fake/fake-model.js';
+export { HashingEmbedder, type HashingEmbedderOptions } from './fake/hashing-embedder.js';
 export { FakeTokenizer } from './fake/fake-tokenizer.js';
 export { seededInteger, seededNormals, seededRandom } from '../random.js';
 export {
