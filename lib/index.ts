@@ -54,9 +54,7 @@ export type { Retriever, ScoredChunk, SearchOptions } from './retrieve/retriever
 export {
   assertFilter,
   fieldsOf,
-  type FilterValue,
   matchesFilter,
-  type Metadata,
   type MetadataFilter,
 } from './retrieve/filter.js';
 export type { OnRetrievalNotice, RetrievalNotice } from './retrieve/notice.js';
@@ -79,6 +77,45 @@ export {
 export type { SituatedPassage, SituateOptions } from './retrieve/situate.js';
 export type { Fusion } from './retrieve/fusion.js';
 export { hybridRetriever, type HybridRetrieverOptions } from './retrieve/hybrid.js';
+export { mmrRetriever, type MmrOptions } from './retrieve/mmr.js';
+export { neighbourRetriever, type NeighbourOptions } from './retrieve/neighbours.js';
+export {
+  type Similarity,
+  type SimilarityMeasure,
+  termSimilarity,
+  vectorSimilarity,
+} from './retrieve/similarity.js';
+export { type EnrichmentCache, memoryEnrichmentCache } from './enrich/cache.js';
+export {
+  enrichChunks,
+  type EnrichedChunks,
+  type EnrichmentReport,
+  type EnrichOptions,
+} from './enrich/enrich-chunks.js';
+export {
+  type ChunkEnrichment,
+  enrichedFields,
+  enrichedTexts,
+  type EnrichmentField,
+  enrichmentOf,
+  withEnrichment,
+} from './enrich/enrichment.js';
+export {
+  crossEncoderReranker,
+  type CrossEncoderOptions,
+  type QuestionPassage,
+} from './rerank/cross-encoder.js';
+export {
+  gradedReranker,
+  type GradedRerankerOptions,
+  gradePrompt,
+  type GradeReport,
+} from './rerank/graded-reranker.js';
+export type { Reranker, RerankRequest } from './rerank/reranker.js';
+export {
+  rerankingRetriever,
+  type RerankingRetrieverOptions,
+} from './rerank/reranking-retriever.js';
 export type { Embedder } from './retrieve/embedder.js';
 export type {
   VectorEntry,

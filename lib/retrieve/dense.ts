@@ -56,19 +56,12 @@ const version = 1;
  *
  * Changes are made one after another, in batches: an aborted or failed `add` keeps the batches before it. Where passages
  * are embedded in context, neighbours of what came or went are embedded again, so the vectors are those of an index made
- * in one go.
+ * in one go. The first change rejects with InvalidArgumentError when the index holds vectors of chunks that are not known.
  *
- * @throws InvalidArgumentError when the index has other dimensions than the embedder, or holds vectors already
+ * @throws InvalidArgumentError when the index has other dimensions than the embedder, or other options cannot be
  */
 export function denseRetriever(options: DenseRetrieverOptions): DenseRetriever {
-  const retriever = new VectorRetriever(options);
-  for (const [name, { size }] of retriever.indexes()) {
-    if (size === 0) continue;
-    throw new InvalidArgumentError(
-      `The index of ${name} holds ${size} vectors already. Restore their chunks with restoreDenseRetriever(), or clear() it first.`,
-    );
-  }
-  return retriever;
+  return new VectorRetriever(options);
 }
 
 /**
@@ -77,16 +70,11 @@ export function denseRetriever(options: DenseRetrieverOptions): DenseRetriever {
  * @throws InvalidArgumentError when the snapshot is damaged, was made with another embedder, context or fields, or does not
  * fit the index: index the chunks again.
  */
-export function restoreDenseRetriever(
+export async function restoreDenseRetriever(
   snapshot: unknown,
   options: DenseRetrieverOptions,
-): DenseRetriever {
+): Promise<DenseRetriever> {
   const retriever = new VectorRetriever(options);
-  const refuse = (problem: string): never => {
-    throw new InvalidArgumentError(
-      `The saved chunks cannot be used: ${problem}. Clear the index and index the documents again.`,
-    );
-  };
   if (!isSnapshot(snapshot)) return refuse(`this is no ${format} of version ${version}`);
   const fields = snapshot.fields.join(', ');
   const wanted = (options.fields ?? []).map(({ name }) => name).join(', ');
@@ -95,11 +83,18 @@ export function restoreDenseRetriever(
   }
   if (fields !== wanted) refuse(`their fields are "${fields}", not "${wanted}"`);
   retriever.take(snapshot.chunks.map(restoredChunk));
-  for (const [name, { size }] of retriever.indexes()) {
+  for (const [name, index] of retriever.indexes()) {
+    const size = await sizeOf(index);
     const expected = retriever.vectorsOf(name);
     if (size !== expected) refuse(`the index of ${name} holds ${size} vectors, not ${expected}`);
   }
   return retriever;
+}
+
+function refuse(problem: string): never {
+  throw new InvalidArgumentError(
+    `The saved chunks cannot be used: ${problem}. Clear the index and index the documents again.`,
+  );
 }
 
 class VectorRetriever implements DenseRetriever {
@@ -171,6 +166,7 @@ class VectorRetriever implements DenseRetriever {
     // Of two with one id the later one counts.
     const latest = [...new Map(chunks.map((chunk) => [chunk.id, chunk])).values()];
     await this.#inTurn(async () => {
+      await this.#assertOwn();
       for (let at = 0; at < latest.length; at += this.#batchSize) {
         signal?.throwIfAborted();
         await this.#change(latest.slice(at, at + this.#batchSize), [], signal);
@@ -227,6 +223,18 @@ class VectorRetriever implements DenseRetriever {
       fields: this.#fields.map(({ name }) => name),
       chunks: Array.from(this.#chunks.values(), savedChunk),
     };
+  }
+
+  /** @throws InvalidArgumentError for an index that was filled before, unless its chunks were restored */
+  async #assertOwn(): Promise<void> {
+    if (this.#chunks.size > 0) return;
+    for (const [name, index] of this.indexes()) {
+      const size = await sizeOf(index);
+      if (size === 0) continue;
+      throw new InvalidArgumentError(
+        `The index of ${name} holds ${size} vectors already. Restore their chunks with restoreDenseRetriever(), or clear() it first.`,
+      );
+    }
   }
 
   /** The `k` nearest chunks of an index, by id; more vectors are asked for while too few chunks are behind them. */
@@ -341,6 +349,10 @@ class VectorRetriever implements DenseRetriever {
     this.#last = turn.catch(() => {});
     await turn;
   }
+}
+
+async function sizeOf(index: VectorIndex): Promise<number> {
+  return index.size;
 }
 
 function textsOf(field: DenseField, chunk: Chunk): string[] {

@@ -81,9 +81,6 @@ function compares(
 
 /** @throws InvalidArgumentError for anything that is no {@link MetadataFilter} */
 export function assertFilter(filter: unknown, depth = 0): asserts filter is MetadataFilter {
-  const refuse = (problem: string): never => {
-    throw new InvalidArgumentError(`The filter cannot be used: ${problem}.`);
-  };
   if (depth > deepest) refuse(`it nests deeper than ${deepest}`);
   if (typeof filter !== 'object' || filter === null) refuse(`${shown(filter)} is no object`);
   const { and, or, not, field, op, value } = filter as Readonly<Record<string, unknown>>;
@@ -125,4 +122,8 @@ function isFilterValue(value: unknown): value is FilterValue {
 function shown(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
+function refuse(problem: string): never {
+  throw new InvalidArgumentError(`The filter cannot be used: ${problem}.`);
 }

@@ -27,13 +27,25 @@ export class Siblings {
     return chunks;
   }
 
+  /** Number of a chunk in its document, or -1. By halving: documents may have many thousands of chunks. */
+  placeOf(chunk: Chunk): number {
+    const chunks = this.of(chunk.documentId);
+    let [low, high] = [0, chunks.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (byPlace(chunks[middle] as Chunk, chunk) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return chunks[low]?.id === chunk.id ? low : -1;
+  }
+
   /** Up to `before` chunks ahead of a chunk and `after` behind it, nearest last and nearest first. */
   around(
     chunk: Chunk,
     { before, after }: { readonly before: number; readonly after: number },
   ): { readonly before: readonly Chunk[]; readonly after: readonly Chunk[] } {
     const chunks = this.of(chunk.documentId);
-    const at = placeOf(chunks, chunk);
+    const at = this.placeOf(chunk);
     if (at < 0) return { before: [], after: [] };
     return {
       before: chunks.slice(Math.max(0, at - before), at),
@@ -44,15 +56,4 @@ export class Siblings {
 
 function byPlace(a: Chunk, b: Chunk): number {
   return a.start - b.start || a.end - b.end || (a.id < b.id ? -1 : 1);
-}
-
-/** By halving: documents may have many thousands of chunks. */
-function placeOf(chunks: readonly Chunk[], chunk: Chunk): number {
-  let [low, high] = [0, chunks.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (byPlace(chunks[middle] as Chunk, chunk) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return chunks[low]?.id === chunk.id ? low : -1;
 }

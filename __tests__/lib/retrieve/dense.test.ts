@@ -215,17 +215,17 @@ describe('changes', () => {
   });
 });
 
-describe('saved and restored', () => {
-  const saved = async (more: Partial<DenseRetrieverOptions> = {}) => {
-    const index = new BruteForceIndex(256);
-    const dense = fresh({ index, ...more });
-    await dense.add(passages);
-    return { dense, index, snapshot: JSON.parse(JSON.stringify(dense)) as unknown };
-  };
+const saved = async (more: Partial<DenseRetrieverOptions> = {}) => {
+  const index = new BruteForceIndex(256);
+  const dense = fresh({ index, ...more });
+  await dense.add(passages);
+  return { dense, index, snapshot: JSON.parse(JSON.stringify(dense)) as unknown };
+};
 
+describe('saved and restored', () => {
   test('finds the same, and can be changed', async () => {
     const { dense, index, snapshot } = await saved();
-    const back = restoreDenseRetriever(snapshot, { embedder: new HashingEmbedder(), index });
+    const back = await restoreDenseRetriever(snapshot, { embedder: new HashingEmbedder(), index });
     expect([...back.chunks!()]).toEqual(passages);
     const question = 'moon and sea';
     expect(await back.search(question, { k: 3 })).toEqual(await dense.search(question, { k: 3 }));
@@ -245,7 +245,7 @@ describe('saved and restored', () => {
     const damaged = damage(snapshot as Record<string, unknown>);
     const restore = () =>
       restoreDenseRetriever(damaged, { embedder: new HashingEmbedder(), index });
-    expect(restore).toThrow(problem);
+    await expect(restore()).rejects.toThrow(problem);
   });
 
   test('another context is another index', async () => {
@@ -256,17 +256,20 @@ describe('saved and restored', () => {
         index,
         ...(situate && { situate }),
       });
-    expect(() => restore()).toThrow('alpha 0.5');
-    expect(() => restore({ how: 'mean', alpha: 0.6 })).toThrow('not by');
-    expect(restore({ how: 'mean', alpha: 0.5 }).size).toBe(3);
+    await expect(restore()).rejects.toThrow('alpha 0.5');
+    await expect(restore({ how: 'mean', alpha: 0.6 })).rejects.toThrow('not by');
+    expect((await restore({ how: 'mean', alpha: 0.5 })).size).toBe(3);
   });
 
   test('an index that holds vectors already, or of another size, is refused', async () => {
     const { index } = await saved();
-    expect(() => fresh({ index })).toThrow('holds 3 vectors already');
+    await expect(fresh({ index }).add(passages)).rejects.toThrow('holds 3 vectors already');
     expect(() => fresh({ index: new BruteForceIndex(5) })).toThrow('takes vectors of 5 numbers');
   });
 });
+
+const textOf = ({ chunk, before, after }: { chunk: Chunk; before: string; after: string }) =>
+  `<${before}|${chunk.text}|${after}>`;
 
 describe('passages in context', () => {
   const pieces = cut('d', ['one two ', 'three four ', 'five six ', 'seven eight ']);
@@ -318,8 +321,6 @@ describe('passages in context', () => {
   });
 
   test('embedders with a form of their own get it', async () => {
-    const textOf = ({ chunk, before, after }: { chunk: Chunk; before: string; after: string }) =>
-      `<${before}|${chunk.text}|${after}>`;
     const seen = await seenWith({ how: 'custom', name: 'angles', textOf, before: 1, after: 1 });
     expect(seen[1]).toBe('<one two |three four |five six >');
   });

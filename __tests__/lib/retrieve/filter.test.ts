@@ -36,6 +36,9 @@ test.each<[MetadataFilter, boolean]>([
   expect(matchesFilter(filter, metadata)).toBe(expected);
 });
 
+const not = (filter: MetadataFilter): MetadataFilter => ({ not: filter });
+const met = (filter: MetadataFilter): boolean => matchesFilter(filter, metadata);
+
 test('and, or and not are those of logic', () => {
   const leaf = fc.constantFrom<MetadataFilter>(
     { field: 'year', op: 'eq', value: 2024 },
@@ -44,8 +47,6 @@ test('and, or and not are those of logic', () => {
   );
   fc.assert(
     fc.property(fc.array(leaf, { maxLength: 5 }), (all) => {
-      const not = (filter: MetadataFilter): MetadataFilter => ({ not: filter });
-      const met = (filter: MetadataFilter): boolean => matchesFilter(filter, metadata);
       expect(met({ and: all })).toBe(all.every(met));
       expect(met(not({ and: all }))).toBe(met({ or: all.map(not) }));
     }),

@@ -66,18 +66,20 @@ test('where scores do not differ, being found counts 1 and absence 0', () => {
   }
 });
 
+/** Chunks with these scores, numbered from `from` on. */
+const listed = (scores: readonly number[], from: number) => ({
+  weight: 1,
+  hits: scored(
+    ...[...scores]
+      .sort((x, y) => y - x)
+      .map((score, i) => [chunk(`${from + i}`, 'x', { start: from + i }), score] as const),
+  ),
+});
+
 test('reciprocal rank hears no scores, weighted fusion no scale: any line through them gives the same', () => {
   const list = fc.uniqueArray(fc.integer({ min: -50, max: 50 }), { minLength: 2, maxLength: 8 });
   fc.assert(
     fc.property(list, list, fc.constantFrom(0.5, 3, 1000), (one, other, factor) => {
-      const listed = (scores: readonly number[], from: number) => ({
-        weight: 1,
-        hits: scored(
-          ...[...scores]
-            .sort((x, y) => y - x)
-            .map((score, i) => [chunk(`${from + i}`, 'x', { start: from + i }), score] as const),
-        ),
-      });
       const [left, right] = [listed(one, 0), listed(other, 4)];
       const moved = {
         ...right,
