@@ -179,16 +179,16 @@ export class DocumentError extends ChunkweaveError {
   }
 }
 
-/** A chunk-KV store cannot be used. A single bad record is a miss instead, never an error. */
-export class StoreError extends ChunkweaveError {
-  constructor(message: string, options?: { cause?: unknown }) {
-    super('STORE', message, options);
-  }
-}
-
 /** A search could not be made at all: every retriever or the judge behind it failed. */
 export class RetrievalError extends ChunkweaveError {
   constructor(message: string, options?: { cause?: unknown }) {
     super('RETRIEVAL', message, options);
+  }
+}
+
+/** A chunk-KV store cannot be used. A single bad record is a miss instead, never an error. */
+export class StoreError extends ChunkweaveError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('STORE', message, options);
   }
 }
