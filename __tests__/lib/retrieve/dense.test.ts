@@ -317,7 +317,7 @@ describe('passages in context', () => {
       mean.map((value) => value / length),
       { k: 1 },
     );
-    expect(match).toEqual({ id: 'd#1', score: expect.closeTo(1, 5) });
+    expect(match).toMatchObject({ id: 'd#1', score: expect.closeTo(1, 5) });
   });
 
   test('embedders with a form of their own get it', async () => {
