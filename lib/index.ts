@@ -51,12 +51,7 @@ export {
 } from './chunk-document.js';
 
 export type { Retriever, ScoredChunk, SearchOptions } from './retrieve/retriever.js';
-export {
-  assertFilter,
-  fieldsOf,
-  matchesFilter,
-  type MetadataFilter,
-} from './retrieve/filter.js';
+export { assertFilter, fieldsOf, matchesFilter, type MetadataFilter } from './retrieve/filter.js';
 export type { OnRetrievalNotice, RetrievalNotice } from './retrieve/notice.js';
 export {
   bm25Retriever,

@@ -72,13 +72,14 @@ function byNormalisedScore({ hits, weight }: RankedList, normalise: 'min-max' | 
     if (!of.has(chunk.id)) of.set(chunk.id, weight * (values[i] as number));
   }
   const isFlat = values.every((value) => value === values[0]);
-  return { of, absent: isFlat ? 0 : weight * Math.min(...values) };
+  return { of, absent: isFlat ? 0 : weight * values.reduce((a, b) => Math.min(a, b), Infinity) };
 }
 
 /** Scores on a common scale; all 1 where they do not differ. */
 export function normalised(scores: readonly number[], how: 'min-max' | 'z-score'): number[] {
-  const low = Math.min(...scores);
-  const range = Math.max(...scores) - low;
+  // Lists may be longer than what a call takes as arguments.
+  const low = scores.reduce((a, b) => Math.min(a, b), Infinity);
+  const range = scores.reduce((a, b) => Math.max(a, b), -Infinity) - low;
   if (!(range > 0)) return scores.map(() => 1);
   if (how === 'min-max') return scores.map((score) => (score - low) / range);
   const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;

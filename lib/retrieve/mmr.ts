@@ -1,3 +1,4 @@
+import { runSteps, type Steps } from '../pace.js';
 import { normalised } from './fusion.js';
 import { assertCount, assertSearch, assertShare } from './ranking.js';
 import type { Retriever, ScoredChunk, SearchOptions } from './retriever.js';
@@ -37,16 +38,16 @@ export function mmrRetriever(retriever: Retriever, options: MmrOptions = {}): Re
       hits.map(({ chunk }) => chunk),
       signal ? { signal } : {},
     );
-    return mostMarginal(hits, alike, { lambda, k });
+    return runSteps(mostMarginal(hits, alike, { lambda, k }), signal ? { signal } : {});
   });
 }
 
 /** The choice itself, of hits that come best first; equal values in their order. */
-export function mostMarginal(
+export function* mostMarginal(
   hits: readonly ScoredChunk[],
   similarity: Similarity,
   { lambda, k }: { readonly lambda: number; readonly k: number },
-): ScoredChunk[] {
+): Steps<ScoredChunk[]> {
   const relevance = normalised(
     hits.map(({ score }) => score),
     'min-max',
@@ -68,6 +69,7 @@ export function mostMarginal(
       const its = similarity(best, i);
       if (taken.length === 1 || its > (nearest[i] as number)) nearest[i] = its;
     }
+    yield taken.length / Math.min(k, hits.length);
   }
   return taken;
 }

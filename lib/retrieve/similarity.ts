@@ -1,4 +1,5 @@
 import type { Chunk } from '../document.js';
+import { runSteps, type Steps } from '../pace.js';
 import type { Embedder } from './embedder.js';
 import { embedChecked } from './situate.js';
 import { englishStopWords } from './stop-words.js';
@@ -15,8 +16,8 @@ export type SimilarityMeasure = (
 
 /** Cosine of the counts of terms, English function words left out. Needs no model. */
 export function termSimilarity(): SimilarityMeasure {
-  return async (chunks) => {
-    const counts = chunks.map(({ text }) => countsOf(text));
+  return async (chunks, { signal }) => {
+    const counts = await runSteps(allCounts(chunks), signal ? { signal } : {});
     return (a, b) => cosineOfCounts(counts[a] as TermCounts, counts[b] as TermCounts);
   };
 }
@@ -56,12 +57,23 @@ interface TermCounts {
   readonly length: number;
 }
 
+function* allCounts(chunks: readonly Chunk[]): Steps<TermCounts[]> {
+  const all: TermCounts[] = [];
+  for (const { text } of chunks) {
+    all.push(countsOf(text));
+    yield all.length / chunks.length;
+  }
+  return all;
+}
+
 function countsOf(text: string): TermCounts {
   const counts = new Map<string, number>();
   for (const term of termsOf(text)) {
     if (!englishStopWords.has(term)) counts.set(term, (counts.get(term) ?? 0) + 1);
   }
-  return { counts, length: Math.hypot(...counts.values()) };
+  let squares = 0;
+  for (const count of counts.values()) squares += count * count;
+  return { counts, length: Math.sqrt(squares) };
 }
 
 function cosineOfCounts(a: TermCounts, b: TermCounts): number {

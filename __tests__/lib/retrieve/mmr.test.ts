@@ -1,6 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
+import { runSteps } from '../../../lib/pace.js';
 import { mmrRetriever, mostMarginal } from '../../../lib/retrieve/mmr.js';
+import type { Similarity } from '../../../lib/retrieve/similarity.js';
+import type { ScoredChunk } from '../../../lib/retrieve/retriever.js';
 import { termSimilarity, vectorSimilarity } from '../../../lib/retrieve/similarity.js';
 import { HashingEmbedder } from '../../../lib/testing/fake/hashing-embedder.js';
 import { chunk, fixedRetriever, idsOf, scored } from './support.js';
@@ -14,37 +17,43 @@ const table = [
 ];
 const alike = (i: number, j: number) => table[i]![j]!;
 
+const chosen = (
+  among: readonly ScoredChunk[],
+  similarity: Similarity,
+  options: { lambda: number; k: number },
+) => runSteps(mostMarginal(among, similarity, options));
+
 describe('the choice', () => {
-  test('worked by hand', () => {
+  test('worked by hand', async () => {
     // Relevance 1, 0.75, 0. Second: b 0.375 - 0.45, c 0 - 0.1. Third: c 0 - 0.5 * 0.2.
-    expect(mostMarginal(hits, alike, { lambda: 0.5, k: 3 })).toEqual([
+    expect(await chosen(hits, alike, { lambda: 0.5, k: 3 })).toEqual([
       { chunk: a, score: 0.5 },
       { chunk: b, score: expect.closeTo(-0.075) },
       { chunk: c, score: expect.closeTo(-0.1) },
     ]);
     // Second: b 0.3 - 0.54, c 0 - 0.12.
-    expect(idsOf(mostMarginal(hits, alike, { lambda: 0.4, k: 2 }))).toEqual(['a', 'c']);
+    expect(idsOf(await chosen(hits, alike, { lambda: 0.4, k: 2 }))).toEqual(['a', 'c']);
   });
 
-  test('all relevance leaves the order; all novelty goes for what differs most', () => {
-    expect(idsOf(mostMarginal(hits, alike, { lambda: 1, k: 3 }))).toEqual(['a', 'b', 'c']);
-    expect(idsOf(mostMarginal(hits, alike, { lambda: 0, k: 3 }))).toEqual(['a', 'c', 'b']);
+  test('all relevance leaves the order; all novelty goes for what differs most', async () => {
+    expect(idsOf(await chosen(hits, alike, { lambda: 1, k: 3 }))).toEqual(['a', 'b', 'c']);
+    expect(idsOf(await chosen(hits, alike, { lambda: 0, k: 3 }))).toEqual(['a', 'c', 'b']);
   });
 
-  test('each step takes the best by the published formula', () => {
+  test('each step takes the best by the published formula', async () => {
     const shares = fc.double({ min: 0, max: 1, noNaN: true });
-    fc.assert(
-      fc.property(
+    await fc.assert(
+      fc.asyncProperty(
         fc.array(shares, { minLength: 1, maxLength: 7 }),
         fc.array(shares, { minLength: 49, maxLength: 49 }),
         shares,
-        (scores, similarities, lambda) => {
+        async (scores, similarities, lambda) => {
           const list = scores
             .toSorted((x, y) => y - x)
             .map((score, i) => ({ chunk: chunk(`${i}`, 'x', { start: i }), score }));
           const similarity = (i: number, j: number) =>
             similarities[Math.min(i, j) * 7 + Math.max(i, j)]!;
-          const found = mostMarginal(list, similarity, { lambda, k: list.length });
+          const found = await chosen(list, similarity, { lambda, k: list.length });
           const [high, low] = [list[0]!.score, list.at(-1)!.score];
           const relevance = (i: number) => (high > low ? (list[i]!.score - low) / (high - low) : 1);
           const taken: number[] = [];
@@ -106,6 +115,20 @@ test('vectors are made once, and the oldest are forgotten', async () => {
   expect(embedder.seen).toEqual(['sea', 'moon', 'sun', 'star']);
   await of('sun', 'star', 'sea');
   expect(embedder.seen.slice(4)).toEqual(['sea']);
+});
+
+test('many candidates leave the event loop its turns, and an abort ends the choice', async () => {
+  const many = Array.from({ length: 20_000 }, (_, i) => ({
+    chunk: chunk(`${i}`, `text ${i}`, { start: i }),
+    score: -i,
+  }));
+  const controller = new AbortController();
+  const searching = mmrRetriever(fixedRetriever(many)).search('x', {
+    k: 20_000,
+    signal: controller.signal,
+  });
+  setTimeout(() => controller.abort(new Error('stop')), 0);
+  await expect(searching).rejects.toThrow('stop');
 });
 
 test('what cannot be is refused', async () => {
