@@ -8,6 +8,7 @@ export const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   fidelity: async () => (await import('./fidelity.js')).fidelity,
   reproduction: async () => (await import('./reproduction.js')).reproduction,
   selection: async () => (await import('./selection.js')).selection,
+  retrieval: async () => (await import('./retrieval.js')).retrieval,
   store: async () => (await import('./store.js')).store,
   ttft: async () => (await import('./ttft.js')).ttft,
   vectors: async () => (await import('./vectors.js')).vectors,

@@ -179,6 +179,13 @@ export class DocumentError extends ChunkweaveError {
   }
 }
 
+/** A search could not be made at all: every retriever or the judge behind it failed. */
+export class RetrievalError extends ChunkweaveError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super('RETRIEVAL', message, options);
+  }
+}
+
 /** A chunk-KV store cannot be used. A single bad record is a miss instead, never an error. */
 export class StoreError extends ChunkweaveError {
   constructor(message: string, options?: { cause?: unknown }) {

@@ -51,13 +51,65 @@ export {
 } from './chunk-document.js';
 
 export type { Retriever, ScoredChunk, SearchOptions } from './retrieve/retriever.js';
+export type { OnRetrievalNotice, RetrievalNotice } from './retrieve/notice.js';
 export {
   bm25Retriever,
   restoreBm25Retriever,
   type Bm25Retriever,
   type Bm25RetrieverOptions,
   type Bm25Snapshot,
+  type TextField,
 } from './retrieve/bm25.js';
+export {
+  denseRetriever,
+  restoreDenseRetriever,
+  type DenseField,
+  type DenseRetriever,
+  type DenseRetrieverOptions,
+  type DenseSnapshot,
+} from './retrieve/dense.js';
+export type { SituatedPassage, SituateOptions } from './retrieve/situate.js';
+export type { Fusion } from './retrieve/fusion.js';
+export { hybridRetriever, type HybridRetrieverOptions } from './retrieve/hybrid.js';
+export { mmrRetriever, type MmrOptions } from './retrieve/mmr.js';
+export { neighbourRetriever, type NeighbourOptions } from './retrieve/neighbours.js';
+export {
+  type Similarity,
+  type SimilarityMeasure,
+  termSimilarity,
+  vectorSimilarity,
+} from './retrieve/similarity.js';
+export { type EnrichmentCache, memoryEnrichmentCache } from './enrich/cache.js';
+export {
+  enrichChunks,
+  type EnrichedChunks,
+  type EnrichmentReport,
+  type EnrichOptions,
+} from './enrich/enrich-chunks.js';
+export {
+  type ChunkEnrichment,
+  enrichedFields,
+  enrichedTexts,
+  type EnrichmentField,
+  enrichmentOf,
+  withEnrichment,
+} from './enrich/enrichment.js';
+export {
+  crossEncoderReranker,
+  type CrossEncoderOptions,
+  type QuestionPassage,
+} from './rerank/cross-encoder.js';
+export {
+  gradedReranker,
+  type GradedRerankerOptions,
+  gradePrompt,
+  type GradeReport,
+} from './rerank/graded-reranker.js';
+export type { Reranker, RerankRequest } from './rerank/reranker.js';
+export {
+  rerankingRetriever,
+  type RerankingRetrieverOptions,
+} from './rerank/reranking-retriever.js';
 export type { Embedder } from './retrieve/embedder.js';
 export {
   maxVectorLength,
@@ -74,11 +126,13 @@ export {
 export { flatIndex, restoreFlatIndex, type FlatIndexOptions } from './retrieve/flat-index.js';
 export type { Bytes } from './retrieve/vectors/blocks.js';
 export {
+  checkFilter,
+  fieldsOf,
   filterMatches,
   type FilterBounds,
   type FilterValue,
-  type VectorFilter,
-} from './retrieve/vectors/filter.js';
+  type MetadataFilter,
+} from './retrieve/filter.js';
 
 export type {
   Decision,

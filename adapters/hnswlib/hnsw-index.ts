@@ -8,7 +8,7 @@ import type {
 } from '../../lib/retrieve/vector-index.js';
 import type { Block, Bytes } from '../../lib/retrieve/vectors/blocks.js';
 import type { CheckedEntry } from '../../lib/retrieve/vectors/entries.js';
-import { filterMatches, type VectorFilter } from '../../lib/retrieve/vectors/filter.js';
+import { filterMatches, type MetadataFilter } from '../../lib/retrieve/filter.js';
 import { MemoryIndex } from '../../lib/retrieve/vectors/memory-index.js';
 import { VectorRows } from '../../lib/retrieve/vectors/rows.js';
 import { firstExtraKind, readSnapshot } from '../../lib/retrieve/vectors/snapshot.js';
@@ -180,7 +180,7 @@ class GraphIndex extends MemoryIndex implements HnswIndex {
     rows: VectorRows,
     query: Float32Array,
     k: number,
-    filter: VectorFilter | undefined,
+    filter: MetadataFilter | undefined,
   ): Steps<VectorMatch[]> {
     const found = yield* this.#search(rows, query, k, filter);
     return found ?? (yield* super.nearest(rows, query, k, filter));
@@ -203,7 +203,7 @@ class GraphIndex extends MemoryIndex implements HnswIndex {
     rows: VectorRows,
     query: Float32Array,
     k: number,
-    filter: VectorFilter | undefined,
+    filter: MetadataFilter | undefined,
   ): Steps<VectorMatch[] | undefined> {
     if (!this.#graph || rows.size <= this.#options.exactUpTo || 2 * k > rows.size) return undefined;
     let accepted: Uint8Array | undefined;
@@ -247,7 +247,7 @@ function* addAll(graph: Graph, rows: VectorRows): Steps<void> {
 }
 
 /** Notes the places of rows that match, and counts them. */
-function* accept(rows: VectorRows, filter: VectorFilter, accepted: Uint8Array): Steps<number> {
+function* accept(rows: VectorRows, filter: MetadataFilter, accepted: Uint8Array): Steps<number> {
   let count = 0;
   for (let place = 0; place < accepted.length; place++) {
     if (place % 64 === 0) yield 0;

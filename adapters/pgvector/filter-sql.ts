@@ -2,8 +2,8 @@ import {
   boundNames,
   type FilterBounds,
   type FilterValue,
-  type VectorFilter,
-} from '../../lib/retrieve/vectors/filter.js';
+  type MetadataFilter,
+} from '../../lib/retrieve/filter.js';
 
 /** Values that a statement is sent with, as texts: they mean the same to every client. */
 export class Parameters {
@@ -22,7 +22,7 @@ const signs = { above: '>', atLeast: '>=', below: '<', atMost: '<=' } as const;
  * A condition on the column `metadata`, of type jsonb, which is true or false and never null. Nothing of the filter
  * stands in it: fields and values are bound.
  */
-export function conditionOf(filter: VectorFilter, parameters: Parameters): string {
+export function conditionOf(filter: MetadataFilter, parameters: Parameters): string {
   switch (filter.op) {
     case 'and':
     case 'or': {

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { TextSpan } from '../../lib/evaluate/index.js';
 import { type Document, InvalidArgumentError } from '../../lib/index.js';
 
 /** A question, the texts that passages for it are found in, and an answer to hold models to. */
@@ -10,12 +11,22 @@ export interface QuestionCase {
   /** Cases of one corpus share its passages. */
   readonly corpus: string;
   readonly documents: readonly Document[];
+  readonly gold: Gold;
 }
+
+/** What a search for a question should find. */
+export type Gold =
+  /** Parts of a document. */
+  | { readonly kind: 'spans'; readonly documentId: string; readonly spans: readonly TextSpan[] }
+  /** Something of each of these documents. */
+  | { readonly kind: 'documents'; readonly ids: readonly string[] }
+  /** A passage of the case's own documents that holds one of the answers. */
+  | { readonly kind: 'answer' };
 
 /**
  * Reads questions: a JSON file of `[{ ctxs: [{ title, text }], question, answers }]`; a folder with `questions.json` of
- * `[{ question, corpus, references: [{ content }] }]` beside `CORPUS.md`; or one with `docs.json` of
- * `[{ chunk_link, chunk_heading, text }]` and `docs_questions.json` of `[{ id, question, correct_answer }]`.
+ * `[{ question, corpus, references: [{ content, start_index, end_index }] }]` beside `CORPUS.md`; or one with `docs.json` of
+ * `[{ chunk_link, chunk_heading, text }]` and `docs_questions.json` of `[{ id, question, correct_chunks, correct_answer }]`.
  * @throws InvalidArgumentError for any other
  */
 export async function readCases(path: string): Promise<QuestionCase[]> {
@@ -37,6 +48,7 @@ function fromContexts(data: unknown, path: string): QuestionCase[] {
         id: `${i}.${j}`,
         text: textOf(context, 'text', `${at}, ctxs ${j}`),
       })),
+      gold: { kind: 'answer' },
     };
   });
 }
@@ -51,13 +63,19 @@ async function fromCorpora(data: unknown, folder: string): Promise<QuestionCase[
       { id: corpus, text: await readFile(join(folder, `${corpus}.md`), 'utf8') },
     ];
     corpora.set(corpus, documents);
-    const [first] = listOf(entry['references'], `${at}, references`);
+    const references = listOf(entry['references'], `${at}, references`);
+    const length = documents[0]?.text.length ?? 0;
     cases.push({
       id: `${i}`,
       question: textOf(entry, 'question', at),
-      answers: [textOf(first, 'content', `${at}, references 0`)],
+      answers: [textOf(references[0], 'content', `${at}, references 0`)],
       corpus,
       documents,
+      gold: {
+        kind: 'spans',
+        documentId: corpus,
+        spans: references.map((one, j) => spanOf(one, length, `${at}, references ${j}`)),
+      },
     });
   }
   return cases;
@@ -80,6 +98,13 @@ async function fromSections(folder: string): Promise<QuestionCase[]> {
     answers: [textOf(entry, 'correct_answer', `${path}, entry ${i}`)],
     corpus: 'docs',
     documents: [...documents.values()],
+    gold: {
+      kind: 'documents',
+      // Sections without text cannot be found.
+      ids: listOf(entry['correct_chunks'] ?? [], `${path}, entry ${i}`, 'any')
+        .map(String)
+        .filter((id) => documents.has(id)),
+    },
   }));
 }
 
@@ -107,4 +132,18 @@ function textOf(entry: Entry | undefined, name: string, at: string): string {
   const value = entry?.[name];
   if (typeof value === 'string') return value;
   throw new InvalidArgumentError(`${at}: "${name}" should be a text.`);
+}
+
+function spanOf(entry: Entry, length: number, at: string): TextSpan {
+  const { start_index: start, end_index: end } = entry;
+  const fits = Number.isInteger(start) && Number.isInteger(end);
+  if (
+    fits &&
+    (start as number) >= 0 &&
+    (start as number) < (end as number) &&
+    (end as number) <= length
+  ) {
+    return { start: start as number, end: end as number };
+  }
+  throw new InvalidArgumentError(`${at}: start_index and end_index are no part of the text.`);
 }

@@ -30,6 +30,9 @@ export {
   runExperiment,
   type RunExperimentOptions,
 } from './run-experiment.js';
+export { withinBudget } from './retrieval/budget.js';
+export { type Gains, normalisedGain, recallAt, reciprocalRank } from './retrieval/gains.js';
+export { coveredLength, sharedLength, type TextSpan } from './retrieval/spans.js';
 export { halfOf } from './split.js';
 export {
   bootstrap,

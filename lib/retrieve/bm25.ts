@@ -2,7 +2,10 @@ import MiniSearch, { type AsPlainObject, type Options } from 'minisearch';
 import type { Chunk } from '../document.js';
 import { InvalidArgumentError } from '../errors.js';
 import { runSteps, type Steps } from '../pace.js';
+import { fieldsOf, filterMatches } from './filter.js';
+import { assertSearch, byScoreThenPlace } from './ranking.js';
 import type { Retriever, ScoredChunk, SearchOptions } from './retriever.js';
+import { isSavedChunk, restoredChunk, type SavedChunk, savedChunk } from './saved-chunk.js';
 import { englishStopWords } from './stop-words.js';
 import { termsOf } from './terms.js';
 
@@ -12,6 +15,18 @@ export interface Bm25RetrieverOptions {
    * are always indexed.
    */
   readonly stopWords?: ReadonlySet<string>;
+  /** Texts beside a chunk's own that it is found by; default none. Those of {@link enrichedFields}, for example. */
+  readonly fields?: readonly TextField[];
+}
+
+/** A text that belongs to a chunk but is no part of it: a title, questions that it answers. */
+export interface TextField {
+  /** Unique, and neither `text` nor `headings`. */
+  readonly name: string;
+  /** What a match in it counts against one in the text, at least 0; default 1. */
+  readonly weight?: number;
+  /** Always the same for a chunk; undefined or empty where it has none. */
+  textOf(chunk: Chunk): string | undefined;
 }
 
 /** A lexical retriever that can be saved: `JSON.stringify(retriever)` gives what {@link restoreBm25Retriever} takes. */
@@ -27,10 +42,6 @@ export interface Bm25Snapshot {
   readonly index: AsPlainObject;
 }
 
-export interface SavedChunk extends Omit<Chunk, 'tokens'> {
-  readonly tokens: readonly number[];
-}
-
 const format = 'chunkweave-bm25';
 /** Counts up whenever {@link termsOf} or the index below changes: an older index would miss terms. */
 const version = 1;
@@ -38,46 +49,80 @@ const version = 1;
 /** Of a match in the headings above a passage, against one in its text. */
 const headingsWeight = 0.5;
 
-const indexOptions: Options<Chunk> = {
-  // Headings name what a passage in the middle of a section no longer says itself.
-  fields: ['text', 'headings'],
-  extractField: (chunk, field) => {
-    if (field === 'id') return chunk.id;
-    return field === 'text' ? chunk.text : headingsOf(chunk);
-  },
-  tokenize: termsOf,
-  processTerm: (term) => term,
-  // Removal is exact, since the chunks are kept: nothing is left behind to vacuum.
-  autoVacuum: false,
-};
+/** Headings name what a passage in the middle of a section no longer says itself. */
+const ownFields = ['text', 'headings'];
+
+function indexOptions(fields: readonly TextField[]): Options<Chunk> {
+  const texts = new Map(fields.map((field) => [field.name, field]));
+  return {
+    fields: [...ownFields, ...texts.keys()],
+    extractField: (chunk, name) => {
+      if (name === 'id') return chunk.id;
+      if (name === 'text') return chunk.text;
+      return name === 'headings' ? headingsOf(chunk) : (texts.get(name)?.textOf(chunk) ?? '');
+    },
+    tokenize: termsOf,
+    processTerm: (term) => term,
+    // Removal is exact, since the chunks are kept: nothing is left behind to vacuum.
+    autoVacuum: false,
+  };
+}
+
+/** @throws InvalidArgumentError */
+function assertFields(fields: readonly TextField[]): void {
+  const names = new Set(['id', ...ownFields]);
+  for (const { name, weight = 1 } of fields) {
+    if (typeof name !== 'string' || name === '' || names.has(name)) {
+      throw new InvalidArgumentError(
+        `A field is named "${name}"; names are unique, not empty, and not id, text or headings.`,
+      );
+    }
+    if (!(weight >= 0 && Number.isFinite(weight))) {
+      throw new InvalidArgumentError(
+        `The weight of the field "${name}" is ${weight}; give a number of at least 0.`,
+      );
+    }
+    names.add(name);
+  }
+}
 
 /**
  * Lexical search with BM25+ over the texts of chunks and the headings above them. Needs no model; works for
  * scripts with and without spaces between words. Holds about 5 KB a chunk beside the chunk itself.
  *
  * Equal input gives equal results: chunks of equal score come in the order of document id and place.
- * `search` throws InvalidArgumentError for a `k` that is no whole number of at least 1, and finds nothing
- * for a question of which no term is known.
+ * `search` throws InvalidArgumentError for a `k` that is no whole number of at least 1 or a filter that cannot be, and
+ * finds nothing for a question of which no term is known.
+ *
+ * @throws InvalidArgumentError for fields that cannot be
  */
 export function bm25Retriever(options: Bm25RetrieverOptions = {}): Bm25Retriever {
-  return new MiniSearchRetriever(options, new MiniSearch(indexOptions), []);
+  const { fields = [] } = options;
+  assertFields(fields);
+  return new MiniSearchRetriever(options, new MiniSearch(indexOptions(fields)), []);
 }
 
 /**
- * Brings back what `toJSON()` saved, parsed from JSON.
+ * Brings back what `toJSON()` saved, parsed from JSON, given the same fields.
  *
- * @throws InvalidArgumentError when the snapshot is of another version or damaged: index the chunks again.
+ * @throws InvalidArgumentError when the snapshot is of another version, of other fields, or damaged: index the chunks
+ * again.
  */
 export async function restoreBm25Retriever(
   snapshot: unknown,
   options: Bm25RetrieverOptions = {},
 ): Promise<Bm25Retriever> {
+  const { fields = [] } = options;
+  assertFields(fields);
   if (!isSnapshot(snapshot)) throw refuse(`it is no ${format} of version ${version}`);
   let index: MiniSearch<Chunk>;
   let chunks: Chunk[];
+  const names = [...ownFields, ...fields.map(({ name }) => name)].join(', ');
+  const saved = Object.keys(snapshot.index.fieldIds ?? {}).join(', ');
+  if (saved !== names) throw refuse(`its fields are ${saved || 'none'}, not ${names}`);
   try {
-    chunks = snapshot.chunks.map((chunk) => ({ ...chunk, tokens: Int32Array.from(chunk.tokens) }));
-    index = await MiniSearch.loadJSAsync(snapshot.index, indexOptions);
+    chunks = snapshot.chunks.map(restoredChunk);
+    index = await MiniSearch.loadJSAsync(snapshot.index, indexOptions(fields));
   } catch (error) {
     throw refuse('it is damaged', error);
   }
@@ -96,11 +141,18 @@ function refuse(problem: string, cause?: unknown): InvalidArgumentError {
 
 class MiniSearchRetriever implements Bm25Retriever {
   readonly #stopWords: ReadonlySet<string>;
+  readonly #boost: Readonly<Record<string, number>>;
   readonly #index: MiniSearch<Chunk>;
   readonly #chunks: Map<string, Chunk>;
 
   constructor(options: Bm25RetrieverOptions, index: MiniSearch<Chunk>, chunks: readonly Chunk[]) {
     this.#stopWords = options.stopWords ?? englishStopWords;
+    const { fields = [] } = options;
+    this.#boost = {
+      text: 1,
+      headings: headingsWeight,
+      ...Object.fromEntries(fields.map(({ name, weight = 1 }) => [name, weight])),
+    };
     this.#index = index;
     this.#chunks = new Map(chunks.map((chunk) => [chunk.id, chunk]));
   }
@@ -122,11 +174,8 @@ class MiniSearchRetriever implements Bm25Retriever {
   }
 
   async search(question: string, options: SearchOptions): Promise<ScoredChunk[]> {
-    const { k, signal } = options;
-    if (!Number.isInteger(k) || k < 1) {
-      throw new InvalidArgumentError(`k must be a whole number of at least 1, not ${k}.`);
-    }
-    signal?.throwIfAborted();
+    assertSearch(options);
+    const { k, filter } = options;
     const terms = this.#questionTerms(question);
     if (terms.length === 0) return [];
     const matches = this.#index.search(question, {
@@ -134,13 +183,16 @@ class MiniSearchRetriever implements Bm25Retriever {
       prefix: false,
       fuzzy: false,
       combineWith: 'OR',
-      boost: { headings: headingsWeight },
+      // A boost of 0 would count as none given.
+      fields: Object.keys(this.#boost).filter((name) => this.#boost[name] !== 0),
+      boost: this.#boost,
     });
     const found: ScoredChunk[] = [];
     for (const { id, score, queryTerms } of matches) {
       const chunk = this.#chunks.get(id);
       // The index multiplies by the number of matched terms; without that, scores are those of BM25+.
-      if (chunk) found.push({ chunk, score: score / Math.max(1, queryTerms.length) });
+      if (!chunk || (filter && !filterMatches(filter, fieldsOf(chunk)))) continue;
+      if (score > 0) found.push({ chunk, score: score / Math.max(1, queryTerms.length) });
     }
     return found.sort(byScoreThenPlace).slice(0, k);
   }
@@ -150,10 +202,7 @@ class MiniSearchRetriever implements Bm25Retriever {
   }
 
   toJSON(): Bm25Snapshot {
-    const chunks = Array.from(this.#chunks.values(), (chunk) => ({
-      ...chunk,
-      tokens: Array.from(chunk.tokens),
-    }));
+    const chunks = Array.from(this.#chunks.values(), savedChunk);
     return { format, version, chunks, index: this.#index.toJSON() };
   }
 
@@ -193,32 +242,10 @@ function headingsOf(chunk: Chunk): string {
   return Array.isArray(headings) ? headings.join('\n') : '';
 }
 
-/**
- * Scores are compared in single precision: their last digits depend on the order in which chunks came and
- * went, and results must not.
- */
-function byScoreThenPlace(a: ScoredChunk, b: ScoredChunk): number {
-  const byScore = Math.fround(b.score) - Math.fround(a.score);
-  if (byScore !== 0) return byScore;
-  if (a.chunk.documentId !== b.chunk.documentId) {
-    return a.chunk.documentId < b.chunk.documentId ? -1 : 1;
-  }
-  return a.chunk.start - b.chunk.start || (a.chunk.id < b.chunk.id ? -1 : 1);
-}
-
 function isSnapshot(value: unknown): value is Bm25Snapshot {
   if (typeof value !== 'object' || value === null) return false;
   const { format: itsFormat, version: itsVersion, chunks, index } = value as Partial<Bm25Snapshot>;
-  if (itsFormat !== format || itsVersion !== version || typeof index !== 'object') return false;
+  if (itsFormat !== format || itsVersion !== version || typeof index !== 'object' || index === null)
+    return false;
   return Array.isArray(chunks) && chunks.every(isSavedChunk);
-}
-
-function isSavedChunk(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const { id, documentId, text, start, end, tokens, tokenStart } = value as Partial<SavedChunk>;
-  return (
-    [id, documentId, text].every((field) => typeof field === 'string') &&
-    [start, end, tokenStart].every((field) => Number.isInteger(field)) &&
-    Array.isArray(tokens)
-  );
 }

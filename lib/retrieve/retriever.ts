@@ -1,4 +1,5 @@
 import type { Chunk } from '../document.js';
+import type { MetadataFilter } from './filter.js';
 
 /** Finds chunks for a question. */
 export interface Retriever {
@@ -18,6 +19,8 @@ export interface Retriever {
 
 export interface SearchOptions {
   readonly k: number;
+  /** Only chunks whose metadata meet it; see `fieldsOf` for what it sees. Default all. */
+  readonly filter?: MetadataFilter;
   readonly signal?: AbortSignal;
 }
 

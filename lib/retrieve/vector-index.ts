@@ -1,5 +1,5 @@
 import type { Embedder } from './embedder.js';
-import type { VectorFilter } from './vectors/filter.js';
+import type { MetadataFilter } from './filter.js';
 
 /**
  * How near two vectors are, as a score of which higher is nearer:
@@ -82,7 +82,7 @@ export interface VectorQueryOptions extends VectorCallOptions {
   /** A whole number of at least 1; more than there are gives all. */
   readonly k: number;
   /** Only entries whose metadata match. */
-  readonly filter?: VectorFilter | undefined;
+  readonly filter?: MetadataFilter | undefined;
 }
 
 export interface VectorMatch {

@@ -6,6 +6,7 @@ export {
 } from './engine-conformance.js';
 export { FakeEngine, type FakeCounters, type FakeEngineOptions } from './fake/fake-engine.js';
 export type { FakeModelOptions } from './fake/fake-model.js';
+export { HashingEmbedder, type HashingEmbedderOptions } from './fake/hashing-embedder.js';
 export { FakeTokenizer } from './fake/fake-tokenizer.js';
 export { seededInteger, seededNormals, seededRandom } from '../random.js';
 export { selectorConformance, type SelectorConformanceOptions } from './selector-conformance.js';

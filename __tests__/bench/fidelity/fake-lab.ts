@@ -25,6 +25,7 @@ export async function fakeLab({ sortPairs = 0 } = {}) {
         answers: ['oats'],
         corpus: '0',
         documents: [{ id: '0', text }],
+        gold: { kind: 'answer' },
       },
     ],
     {

@@ -18,7 +18,8 @@ const question = {
   answers: ['Ghent'],
   corpus: '1',
   documents: texts.map((text, i) => ({ id: `${i}`, text })),
-};
+  gold: { kind: 'answer' },
+} as const;
 
 test('what has the answer and what leads to it is found, each once, and is worth most together', async () => {
   const instance = await questionInstance(question, 300);

@@ -196,3 +196,72 @@ describe('a saved index', () => {
     }
   });
 });
+
+describe('filter', () => {
+  test('only what meets it, and k of it where there are as many', async () => {
+    const retriever = bm25Retriever();
+    await retriever.add(
+      [1, 2, 3, 4].map((year) => chunk(`${year}`, 'same words', { metadata: { year } })),
+    );
+    const filter = { op: 'range', field: 'year', atLeast: 3 } as const;
+    const found = await retriever.search('words', { k: 2, filter });
+    expect(found.map(({ chunk }) => chunk.id)).toEqual(['3', '4']);
+  });
+
+  test('one that cannot be is refused', async () => {
+    const filter = { field: 'year', op: 'about', value: 3 } as never;
+    await expect((await filled()).search('bees', { k: 1, filter })).rejects.toThrow(
+      '"about" is no operator',
+    );
+  });
+});
+
+const nicknames: Readonly<Record<string, string>> = { bees: 'honey makers', tea: 'bread' };
+const field = (weight?: number) => ({
+  name: 'nickname',
+  textOf: ({ id }: Chunk) => nicknames[id],
+  ...(weight !== undefined && { weight }),
+});
+
+const bestOfBread = async (weight: number) => {
+  const retriever = bm25Retriever({ fields: [field(weight)] });
+  await retriever.add(passages);
+  return (await ids(retriever, 'bread'))[0];
+};
+
+describe('fields', () => {
+  test('chunks are found by them, as much as they weigh', async () => {
+    for (const [weight, expected] of [
+      [undefined, ['bees']],
+      [0, []],
+    ] as const) {
+      const retriever = bm25Retriever({ fields: [field(weight)] });
+      await retriever.add(passages);
+      expect(await ids(retriever, 'honey')).toEqual(expected);
+    }
+    expect(await bestOfBread(0.1)).toBe('bread');
+    expect(await bestOfBread(50)).toBe('tea');
+  });
+
+  test('they are saved, and an index of other fields is refused', async () => {
+    const retriever = bm25Retriever({ fields: [field()] });
+    await retriever.add(passages);
+    const snapshot: unknown = JSON.parse(JSON.stringify(retriever));
+    const back = await restoreBm25Retriever(snapshot, { fields: [field()] });
+    expect(await ids(back, 'honey')).toEqual(['bees']);
+    await back.remove(['bees']);
+    expect(await ids(back, 'honey')).toEqual([]);
+    await expect(restoreBm25Retriever(snapshot)).rejects.toThrow(
+      'its fields are text, headings, nickname, not text, headings',
+    );
+  });
+
+  test.each([
+    [[field(), field()], 'named "nickname"'],
+    [[{ ...field(), name: 'text' }], 'named "text"'],
+    [[field(-1)], 'is -1'],
+    [[field(Infinity)], 'is Infinity'],
+  ])('%#: %s', (fields, problem) => {
+    expect(() => bm25Retriever({ fields })).toThrow(problem);
+  });
+});

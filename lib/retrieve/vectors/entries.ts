@@ -8,7 +8,7 @@ import {
   type VectorQueryOptions,
   type VectorSource,
 } from '../vector-index.js';
-import { checkFilter, isStorableText } from './filter.js';
+import { checkFilter, isStorableText } from '../filter.js';
 import { copyMetadata, MetadataProblem } from './metadata.js';
 
 /** What vectors of an index have in common. */

@@ -16,7 +16,7 @@ import {
   checkQuery,
   idIsTaken,
 } from './entries.js';
-import { filterMatches, type VectorFilter } from './filter.js';
+import { filterMatches, type MetadataFilter } from '../filter.js';
 import { VectorRows } from './rows.js';
 import { type ExtraBlocks, type SnapshotHeader, writeSnapshot } from './snapshot.js';
 import { Turns } from './turns.js';
@@ -130,7 +130,7 @@ export class MemoryIndex implements SavableVectorIndex {
     rows: VectorRows,
     query: Float32Array,
     k: number,
-    filter: VectorFilter | undefined,
+    filter: MetadataFilter | undefined,
   ): Steps<VectorMatch[]> {
     return rows.search(query, k, filter && ((metadata) => filterMatches(filter, metadata)));
   }

@@ -1,5 +1,5 @@
 import type { VectorMetadata } from '../vector-index.js';
-import { isStorableText } from './filter.js';
+import { isStorableText } from '../filter.js';
 
 const maxDepth = 32;
 

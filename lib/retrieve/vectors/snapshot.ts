@@ -8,7 +8,7 @@ import {
 } from '../vector-index.js';
 import { type Block, BlockWriter, type Bytes, endKind, readBlocks } from './blocks.js';
 import { metrics } from './entries.js';
-import { isStorableText } from './filter.js';
+import { isStorableText } from '../filter.js';
 import { copyMetadata } from './metadata.js';
 import { VectorRows } from './rows.js';
 

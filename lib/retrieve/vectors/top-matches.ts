@@ -1,7 +1,7 @@
 import TinyQueue from 'tinyqueue';
 import type { Steps } from '../../pace.js';
 import type { VectorMatch } from '../vector-index.js';
-import { compareTexts } from './filter.js';
+import { compareTexts } from '../filter.js';
 
 /** The best `k` of many matches, of which most are not worth an object. */
 export class TopMatches {

@@ -1,5 +1,5 @@
 import type { VectorEntry, VectorMetadata } from '../../retrieve/vector-index.js';
-import type { VectorFilter } from '../../retrieve/vectors/filter.js';
+import type { MetadataFilter } from '../../retrieve/filter.js';
 import { equal, fails } from './assert.js';
 import {
   bruteForce,
@@ -24,7 +24,7 @@ const notes: Readonly<Record<string, VectorMetadata>> = {
 };
 
 /** Filters, and the entries that match each of them. */
-const filters: readonly (readonly [VectorFilter, string])[] = [
+const filters: readonly (readonly [MetadataFilter, string])[] = [
   [{ op: 'equals', field: 'number', value: 1 }, 'one'],
   [{ op: 'equals', field: 'number', value: '1' }, 'words'],
   [{ op: 'equals', field: 'number', value: null }, 'nothing'],
@@ -108,8 +108,8 @@ const noFilters: unknown[] = [
   nested(40),
 ];
 
-function nested(depth: number): VectorFilter {
-  const inner: VectorFilter = { op: 'exists', field: 'number' };
+function nested(depth: number): MetadataFilter {
+  const inner: MetadataFilter = { op: 'exists', field: 'number' };
   return depth === 0 ? inner : { op: 'not', filter: nested(depth - 1) };
 }
 
@@ -148,7 +148,7 @@ export const vectorFilterCases: Readonly<Record<string, VectorCase>> = {
     const index = await create();
     await index.add(sampleEntries(3));
     const [query] = sampleVectors(1, 8) as [Float32Array];
-    for (const filter of noFilters as VectorFilter[]) {
+    for (const filter of noFilters as MetadataFilter[]) {
       const what = JSON.stringify(filter)?.slice(0, 80) ?? 'undefined';
       await fails(() => index.query(query, { k: 1, filter }), 'INVALID_ARGUMENT', what);
     }

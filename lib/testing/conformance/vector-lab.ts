@@ -7,7 +7,7 @@ import type {
   VectorSource,
 } from '../../retrieve/vector-index.js';
 import type { Bytes } from '../../retrieve/vectors/blocks.js';
-import { compareTexts } from '../../retrieve/vectors/filter.js';
+import { compareTexts } from '../../retrieve/filter.js';
 import { equal, ok } from './assert.js';
 
 /** What an index is made or opened with. */

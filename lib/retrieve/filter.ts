@@ -1,13 +1,14 @@
-import { InvalidArgumentError } from '../../errors.js';
-import type { VectorMetadata } from '../vector-index.js';
+import type { Chunk } from '../document.js';
+import { InvalidArgumentError } from '../errors.js';
+import type { VectorMetadata } from './vector-index.js';
 
 /**
- * Which entries a query may find, by their metadata. Plain data, so that a database can bind it as parameters.
+ * Which chunks or vectors a search may find, by their metadata. Plain data, so that a database can bind it as parameters.
  *
  * Fields are those at the top of the metadata. A field that is missing matches nothing but `not`; nor does a value of
  * another type: the text `"1"` is not the number 1. Texts are ordered by code point.
  */
-export type VectorFilter =
+export type MetadataFilter =
   /** The field is this value. */
   | { readonly op: 'equals'; readonly field: string; readonly value: FilterValue }
   /** The field is one of these; none of them matches nothing. */
@@ -19,10 +20,10 @@ export type VectorFilter =
   /** The field is there, also where it is null. */
   | { readonly op: 'exists'; readonly field: string }
   /** All of them match; also where there are none. */
-  | { readonly op: 'and'; readonly filters: readonly VectorFilter[] }
+  | { readonly op: 'and'; readonly filters: readonly MetadataFilter[] }
   /** One of them matches. */
-  | { readonly op: 'or'; readonly filters: readonly VectorFilter[] }
-  | { readonly op: 'not'; readonly filter: VectorFilter };
+  | { readonly op: 'or'; readonly filters: readonly MetadataFilter[] }
+  | { readonly op: 'not'; readonly filter: MetadataFilter };
 
 export type FilterValue = string | number | boolean | null;
 
@@ -40,7 +41,7 @@ const maxDepth = 32;
 const maxTerms = 10_000;
 
 /** @throws InvalidArgumentError for what is no filter, or too large a one. */
-export function checkFilter(filter: VectorFilter): void {
+export function checkFilter(filter: MetadataFilter): void {
   let terms = 0;
   const visit = (part: unknown, depth: number): void => {
     if (depth > maxDepth) refuse(`it is nested more than ${maxDepth} deep`);
@@ -78,8 +79,13 @@ export function checkFilter(filter: VectorFilter): void {
   visit(filter, 1);
 }
 
+/** What filters see of a chunk: its metadata, and `documentId` unless the metadata have their own. */
+export function fieldsOf(chunk: Chunk): VectorMetadata {
+  return { documentId: chunk.documentId, ...chunk.metadata };
+}
+
 /** Whether metadata match a filter that was checked. */
-export function filterMatches(filter: VectorFilter, metadata: VectorMetadata): boolean {
+export function filterMatches(filter: MetadataFilter, metadata: VectorMetadata): boolean {
   switch (filter.op) {
     case 'and':
       return filter.filters.every((inner) => filterMatches(inner, metadata));

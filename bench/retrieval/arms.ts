@@ -1,0 +1,112 @@
+import {
+  bm25Retriever,
+  type Chunk,
+  denseRetriever,
+  type Embedder,
+  flatIndex,
+  hybridRetriever,
+  mmrRetriever,
+  neighbourRetriever,
+  type Retriever,
+  type SituateOptions,
+  vectorSimilarity,
+} from '../../lib/index.js';
+import { depth } from './measures.js';
+import { rememberHits, rememberVectors } from './remember.js';
+
+/** A way of searching, in one or more settings of which the best on the search half is taken. */
+export interface Arm {
+  readonly name: string;
+  readonly settings: readonly { readonly name: string; readonly retriever: Retriever }[];
+}
+
+const shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+const lambdas = [0.5, 0.7, 0.9];
+const alphas = [0.5, 0.7, 0.9];
+
+/** `took` hears how long indexing takes, in milliseconds by what is indexed. */
+export async function armsOf(
+  chunks: readonly Chunk[],
+  embedder: Embedder | undefined,
+  took: (what: string, ms: number) => void,
+): Promise<Arm[]> {
+  const indexed = async (what: string, retriever: Retriever): Promise<Retriever> => {
+    const start = performance.now();
+    await retriever.add(chunks);
+    took(what, performance.now() - start);
+    return rememberHits(retriever, depth);
+  };
+  const lexical = await indexed('bm25', bm25Retriever());
+  const arms = [
+    single('bm25', lexical),
+    {
+      name: 'bm25 mmr',
+      settings: lambdas.map((lambda) => ({
+        name: `lambda ${lambda}`,
+        retriever: mmrRetriever(lexical, { lambda, pool: depth }),
+      })),
+    },
+    single('bm25 neighbours', neighbourRetriever(lexical)),
+  ];
+  if (!embedder) return arms;
+  const remembered = rememberVectors(embedder);
+  const denseOf = (situate?: SituateOptions): Retriever =>
+    denseRetriever({
+      embedder: remembered,
+      index: flatIndex({ embedder }),
+      ...(situate && { situate }),
+    });
+  const dense = await indexed('dense', denseOf());
+  const joined = await indexed('dense joined', denseOf({ how: 'joined' }));
+  const means: { name: string; retriever: Retriever }[] = [];
+  for (const alpha of alphas) {
+    // What is embedded here was embedded before, so the time says nothing.
+    const retriever = denseOf({ how: 'mean', alpha });
+    await retriever.add(chunks);
+    means.push({ name: `alpha ${alpha}`, retriever: rememberHits(retriever, depth) });
+  }
+  const retrievers = { lexical, dense };
+  const rrf = hybridRetriever({ retrievers, pool: depth });
+  const similarity = vectorSimilarity(remembered, 100_000);
+  const weighted = (normalise: 'min-max' | 'z-score'): Arm => ({
+    name: `hybrid ${normalise}`,
+    settings: shares.map((share) => ({
+      name: `dense ${share}`,
+      retriever: hybridRetriever({
+        retrievers,
+        pool: depth,
+        weights: { lexical: 1 - share, dense: share },
+        fusion: { kind: 'weighted', normalise },
+      }),
+    })),
+  });
+  return [
+    ...arms,
+    single('dense', dense),
+    {
+      name: 'dense mmr',
+      settings: lambdas.map((lambda) => ({
+        name: `lambda ${lambda}`,
+        retriever: mmrRetriever(dense, { lambda, pool: depth, similarity }),
+      })),
+    },
+    single('dense joined', joined),
+    { name: 'dense mean', settings: means },
+    single('hybrid rrf', rrf),
+    weighted('min-max'),
+    weighted('z-score'),
+    {
+      name: 'hybrid rrf mmr',
+      settings: lambdas.map((lambda) => ({
+        name: `lambda ${lambda}`,
+        retriever: mmrRetriever(rrf, { lambda, pool: depth, similarity }),
+      })),
+    },
+    single('hybrid rrf neighbours', neighbourRetriever(rrf)),
+  ];
+}
+
+const single = (name: string, retriever: Retriever): Arm => ({
+  name,
+  settings: [{ name: '', retriever }],
+});

@@ -1,0 +1,23 @@
+/** The part `[start, end)` of a text. */
+export interface TextSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Units that are in one of the spans, each counted once. */
+export function coveredLength(spans: readonly TextSpan[]): number {
+  let length = 0;
+  let reached = -Infinity;
+  for (const { start, end } of spans.toSorted((a, b) => a.start - b.start)) {
+    if (end <= reached || end <= start) continue;
+    length += end - Math.max(start, reached);
+    reached = end;
+  }
+  return length;
+}
+
+/** Units that are both in one of `a` and in one of `b`. */
+export function sharedLength(a: readonly TextSpan[], b: readonly TextSpan[]): number {
+  // Sizes of a union and of its parts: |A and B| = |A| + |B| - |A or B|.
+  return coveredLength(a) + coveredLength(b) - coveredLength([...a, ...b]);
+}
