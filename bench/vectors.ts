@@ -39,19 +39,23 @@ export const vectors = benchWith(own, async (options, { sizes, queries }) => {
       try {
         const delay = monitorEventLoopDelay({ resolution: 1 });
         delay.enable();
+        await turns();
         figures[`${label}.build.s`] = round((await timed(() => index.add(data.entries))) / 1000);
+        await turns();
         delay.disable();
         const buildDelay = delay.max;
         const times: number[] = [];
         const found: string[][] = [];
         delay.reset();
         delay.enable();
+        await turns();
         for (const query of data.queries) {
           times.push(
             await timed(async () => {
               found.push((await index.query(query, { k })).map(({ id }) => id));
             }),
           );
+          await turns();
         }
         delay.disable();
         figures[`${label}.query.ms`] = round(median(times));
@@ -76,6 +80,11 @@ export const vectors = benchWith(own, async (options, { sizes, queries }) => {
   }
   return outcome;
 });
+
+/** A delay is noted when the loop comes round again. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setTimeout(resolve, 2));
+}
 
 /** Share of what is there that was found. */
 function recallOf(found: readonly string[][], there: readonly string[][]): number {

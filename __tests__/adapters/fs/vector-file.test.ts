@@ -134,7 +134,7 @@ test('a process that is killed while it saves leaves a whole index', async () =>
       console.log('saved');
     }`;
   const random = seededRandom(8);
-  for (let kill = 0; kill < 5; kill++) {
+  for (let kill = 0; kill < 3; kill++) {
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
