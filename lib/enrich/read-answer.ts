@@ -76,5 +76,6 @@ function isAbout(terms: readonly string[], known: ReadonlySet<string>): boolean 
 
 /** Small models fall into saying one word, or a few, again and again. */
 function isRepetitive(terms: readonly string[]): boolean {
-  return terms.length >= 6 && new Set(terms).size * 3 <= terms.length;
+  const distinct = new Set(terms).size;
+  return terms.length >= 3 && distinct * (terms.length < 20 ? 2 : 3) <= terms.length;
 }

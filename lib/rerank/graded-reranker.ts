@@ -77,7 +77,7 @@ export function gradedReranker(options: GradedRerankerOptions): Reranker {
               prompt: prompt(question, chunk.text.slice(0, maxUnits)),
               maxTokens: 4,
               grammar: gradeGrammar,
-              topLogprobs: 16,
+              topLogprobs: 20,
               // Asked the same way, a model would answer the same.
               ...(attempt > 0 && { temperature: 0.5, seed: attempt }),
               ...(signal && { signal }),

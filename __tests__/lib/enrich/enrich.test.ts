@@ -54,6 +54,11 @@ describe('an answer', () => {
     ['asks nothing', { questions: ['Ada wrote a program.', 'What is bread?'] }, {}],
     ['repeats itself', { summary: 'program program program program program program' }, {}],
     [
+      'stutters',
+      { keywords: ['engine_engine_engine', 'a first first engine engine built'] },
+      { keywords: ['a first first engine engine built'] },
+    ],
+    [
       'says things twice',
       { keywords: ['Engine', 'engine', 'built'] },
       { keywords: ['engine', 'built'] },

@@ -39,6 +39,9 @@ describe('the grade of an answer', () => {
       { text: 'The', logprob: log(0.7) },
     ];
     expect(gradeOf({ text: 'The 3', firstToken: vague })).toBe(3);
+    // A grammar let nothing else through, whatever the model would have liked to say.
+    const bound = [...vague, { text: '6', logprob: log(0.1) }];
+    expect(gradeOf({ text: '8', firstToken: bound })).toBeCloseTo(2.2 / 0.3, 12);
   });
 
   test('a 1 may be the beginning of 10', () => {
@@ -111,7 +114,7 @@ test('orders by grade, equal ones as they came, and asks within bounds', async (
   expect(model.most).toBe(2);
   expect(requests[0]).toMatchObject({
     grammar: expect.stringContaining('"9" | "10"'),
-    topLogprobs: 16,
+    topLogprobs: 20,
   });
   expect(requests[0]?.prompt).toContain('why?');
 });
