@@ -46,8 +46,8 @@ export class TreeSearch {
     this.#root = new TreeNode(problem.empty);
     this.#known.add(problem.empty.key);
     if (settings.completion === 'none') return;
-    const scores = problem.candidates.map(({ score }) => score);
-    this.#model = new SetModel({ scores, interplay: settings.interplay, random });
+    const scores = searched.map((place) => problem.candidates[place]?.score as number);
+    this.#model = new SetModel({ places: searched, scores, interplay: settings.interplay, random });
   }
 
   /** Searches until nothing is left to be found or a limit of the judge is reached. */
