@@ -21,7 +21,7 @@ interface Placed {
 }
 
 const columnWidth = 190;
-const rowHeight = 20;
+const rowHeight = 24;
 const font = 'font-family="system-ui, Helvetica, Arial, DejaVu Sans, sans-serif"';
 
 /**

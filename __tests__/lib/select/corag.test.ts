@@ -40,7 +40,12 @@ test('the model of sets expects what a Bayesian regression on chunks and pairs d
       (judged, values) => {
         const interplay = 0.7;
         const scores = [1, 0.8, 0.5, 0.2, 0];
-        const model = new SetModel({ scores, interplay, random: seededRandom(1) });
+        const model = new SetModel({
+          places: [0, 1, 2, 3, 4],
+          scores,
+          interplay,
+          random: seededRandom(1),
+        });
         for (const [i, set] of judged.entries()) model.observe(set, values[i]!);
         const drawn = model.draw(0);
         // Features whose products are the covariance, weighted by their standard deviations.
@@ -91,7 +96,12 @@ function spreadOf(list: number[]): number {
 }
 
 test('draws agree where sets were judged, and differ where they were not', () => {
-  const model = new SetModel({ scores: [1, 0.5, 0.2, 0], interplay: 0.5, random: seededRandom(4) });
+  const model = new SetModel({
+    places: [0, 1, 2, 3],
+    scores: [1, 0.5, 0.2, 0],
+    interplay: 0.5,
+    random: seededRandom(4),
+  });
   model.observe([], 0);
   for (const [place, value] of [
     [0, 2],

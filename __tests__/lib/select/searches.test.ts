@@ -63,7 +63,7 @@ test.each(Object.entries(thatFindTheBest))('%s finds the best set', async (_, se
       const best = bestByForce(one.costs, one.budget, (members) => worthIn(one, members));
       expect([value, stopped]).toEqual([best, 'done']);
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 
@@ -78,7 +78,7 @@ test('the tree search with completions is between its first sets and the best on
       expect(value).toBeGreaterThanOrEqual(0);
       expect(evaluations).toBeLessThanOrEqual(30);
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 
@@ -104,7 +104,7 @@ test('greedy by value is within 1 - 1/e of the best where values are monotone an
       );
       expect(found).toBeGreaterThanOrEqual((1 - 1 / Math.E) * best - 1e-9);
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 

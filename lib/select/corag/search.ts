@@ -46,8 +46,8 @@ export class TreeSearch {
     this.#root = new TreeNode(problem.empty);
     this.#known.add(problem.empty.key);
     if (settings.completion === 'none') return;
-    const scores = problem.candidates.map(({ score }) => score);
-    this.#model = new SetModel({ scores, interplay: settings.interplay, random });
+    const scores = searched.map((place) => problem.candidates[place]?.score as number);
+    this.#model = new SetModel({ places: searched, scores, interplay: settings.interplay, random });
   }
 
   /** Searches until nothing is left to be found or a limit of the judge is reached. */
@@ -80,7 +80,7 @@ export class TreeSearch {
       if (open.length === 0 && best.key === before) return;
       before = best.key;
       const isWhole = await this.#judge.judge(open);
-      for (const set of open) if (this.#judge.valueOf(set) !== undefined) this.#learn(set);
+      for (const set of open) this.#learnAtRoot(set);
       if (!isWhole) return;
       await this.#judgeWithout(best);
     }
@@ -96,7 +96,15 @@ export class TreeSearch {
     const set = this.#problem.setOf(useful);
     if (this.#judge.valueOf(set) !== undefined) return;
     await this.#judge.judge([set]);
-    if (this.#judge.valueOf(set) !== undefined) this.#learn(set);
+    this.#learnAtRoot(set);
+  }
+
+  /** What came of no way down the tree is the root's alone. */
+  #learnAtRoot(set: CandidateSet): void {
+    const value = this.#judge.valueOf(set);
+    if (value === undefined) return;
+    this.#learn(set);
+    propagate([this.#root], value);
   }
 
   /** From the root by UCB to a node that may have more children. */

@@ -1,7 +1,9 @@
 import { seededNormals } from '../../random.js';
 
 export interface SetModelOptions {
-  /** Of the candidates, best first. */
+  /** Chunks that sets are made of, by their places among the candidates. */
+  readonly places: readonly number[];
+  /** Of each of them. */
   readonly scores: ArrayLike<number>;
   /** Standard deviation of what pairs are worth to each other, against that of chunks alone. */
   readonly interplay: number;
@@ -25,6 +27,8 @@ const noiseVariance = 0.01;
  * Draws from it (Thompson sampling) try what is promising or little known.
  */
 export class SetModel {
+  /** Number of a place among those that sets are made of: the arrays must not grow with all candidates. */
+  readonly #numberOf: ReadonlyMap<number, number>;
   readonly #scores: Float64Array;
   readonly #pairVariance: number;
   readonly #random: () => number;
@@ -33,7 +37,8 @@ export class SetModel {
   /** Lower triangle of the Cholesky factor of the covariance of the judged sets, a row a set. */
   readonly #factor: Float64Array[] = [];
 
-  constructor({ scores, interplay, random }: SetModelOptions) {
+  constructor({ places, scores, interplay, random }: SetModelOptions) {
+    this.#numberOf = new Map(places.map((place, number) => [place, number]));
     this.#scores = unitRange(scores);
     this.#pairVariance = aloneVariance * interplay * interplay;
     this.#random = random;
@@ -43,7 +48,8 @@ export class SetModel {
     return this.#values.length;
   }
 
-  observe(members: readonly number[], value: number): void {
+  observe(places: readonly number[], value: number): void {
+    const members = places.map((place) => this.#numberOf.get(place) as number);
     const flags = new Uint8Array(this.#scores.length);
     for (const member of members) flags[member] = 1;
     const score = members.reduce((sum, member) => sum + (this.#scores[member] as number), 0);
@@ -67,7 +73,6 @@ export class SetModel {
    * (A draw of the prior, corrected by what was judged: Matheron's rule.)
    */
   draw(spread: number): DrawnValue {
-    const size = this.#scores.length;
     const prior = new PriorDraw(
       this.#scores,
       spread === 0 ? undefined : this.#random,
@@ -80,7 +85,7 @@ export class SetModel {
       (value, i) => (value - mean) / deviation - prior.of(this.#sets[i] as readonly number[]),
     );
     const weights = this.#solve(targets);
-    return new DrawnValue(size, prior, {
+    return new DrawnValue(this.#numberOf, prior, {
       scores: this.#scores,
       pairVariance: this.#pairVariance,
       sets: this.#sets,
@@ -125,10 +130,10 @@ export class SetModel {
 }
 
 class PriorDraw {
-  readonly constant: number;
   readonly alone: Float64Array;
-  /** Row by row; symmetric. Absent where pairs are worth nothing. */
-  readonly #pairs: Float64Array | undefined;
+  /** What pairs are worth together, row by row; symmetric. */
+  readonly pairs: Float64Array;
+  #constant = 0;
 
   constructor(
     scores: Float64Array,
@@ -138,10 +143,10 @@ class PriorDraw {
   ) {
     const size = scores.length;
     this.alone = new Float64Array(size);
-    this.constant = 0;
+    this.pairs = new Float64Array(size * size);
     if (!random) return;
     const [constant = 0, slope = 0] = seededNormals(random, 2, spread);
-    this.constant = constant * Math.sqrt(constantVariance);
+    this.#constant = constant * Math.sqrt(constantVariance);
     const normals = seededNormals(random, size, spread * Math.sqrt(aloneVariance));
     for (let i = 0; i < size; i++) {
       this.alone[i] =
@@ -149,29 +154,25 @@ class PriorDraw {
     }
     if (pairVariance === 0) return;
     const drawn = seededNormals(random, (size * (size - 1)) / 2, spread * Math.sqrt(pairVariance));
-    const pairs = new Float64Array(size * size);
     let next = 0;
     for (let i = 0; i < size; i++) {
       for (let j = 0; j < i; j++) {
-        pairs[i * size + j] = pairs[j * size + i] = drawn[next++] as number;
+        const worth = drawn[next++] as number;
+        this.pairs[i * size + j] = worth;
+        this.pairs[j * size + i] = worth;
       }
     }
-    this.#pairs = pairs;
   }
 
+  /** By numbers, not places. */
   of(members: readonly number[]): number {
-    let value = this.constant;
-    for (const [i, member] of members.entries()) value += this.gain(member, members.slice(0, i));
+    let value = this.#constant;
+    for (const [i, member] of members.entries()) {
+      value += this.alone[member] as number;
+      const row = member * this.alone.length;
+      for (const other of members.slice(0, i)) value += this.pairs[row + other] as number;
+    }
     return value;
-  }
-
-  /** What a chunk adds to a set that it is not in. */
-  gain(member: number, set: readonly number[]): number {
-    let gain = this.alone[member] as number;
-    if (!this.#pairs) return gain;
-    const row = member * this.alone.length;
-    for (const other of set) gain += this.#pairs[row + other] as number;
-    return gain;
   }
 }
 
@@ -184,43 +185,46 @@ interface Observations {
 
 /** One value function that what was judged allows. */
 export class DrawnValue {
-  readonly #prior: PriorDraw;
-  /** Per chunk, what its score and being in judged sets adds. */
+  readonly #numberOf: ReadonlyMap<number, number>;
   readonly #alone: Float64Array;
-  /** What being together in judged sets adds, row by row. */
   readonly #pairs: Float64Array;
-  readonly #size: number;
 
-  constructor(size: number, prior: PriorDraw, observations: Observations) {
-    const { scores, pairVariance, sets, weights } = observations;
-    this.#prior = prior;
-    this.#size = size;
-    this.#alone = new Float64Array(size);
-    this.#pairs = new Float64Array(size * size);
+  constructor(
+    numberOf: ReadonlyMap<number, number>,
+    prior: PriorDraw,
+    { scores, pairVariance, sets, weights }: Observations,
+  ) {
+    const size = scores.length;
+    const { alone, pairs } = prior;
     let slope = 0;
     for (const [i, set] of sets.entries()) {
       const weight = weights[i] as number;
       let score = 0;
       for (const member of set) {
         score += scores[member] as number;
-        this.#alone[member] = (this.#alone[member] as number) + aloneVariance * weight;
+        alone[member] = (alone[member] as number) + aloneVariance * weight;
+        const row = member * size;
         for (const other of set) {
-          const at = member * size + other;
-          this.#pairs[at] = (this.#pairs[at] as number) + pairVariance * weight;
+          pairs[row + other] = (pairs[row + other] as number) + pairVariance * weight;
         }
       }
       slope += scoreVariance * weight * score;
     }
     for (let i = 0; i < size; i++) {
-      this.#alone[i] = (this.#alone[i] as number) + slope * (scores[i] as number);
+      alone[i] = (alone[i] as number) + slope * (scores[i] as number);
     }
+    this.#numberOf = numberOf;
+    this.#alone = alone;
+    this.#pairs = pairs;
   }
 
-  /** What a chunk would add to a set that it is not in. */
-  gain(member: number, set: readonly number[]): number {
-    let gain = this.#prior.gain(member, set) + (this.#alone[member] as number);
-    const row = member * this.#size;
-    for (const other of set) gain += this.#pairs[row + other] as number;
+  /** What the chunk of a place would add to a set that it is not in. */
+  gain(place: number, set: readonly number[]): number {
+    const member = this.#numberOf.get(place) as number;
+    let gain = this.#alone[member] as number;
+    const row = member * this.#alone.length;
+    for (const other of set)
+      gain += this.#pairs[row + (this.#numberOf.get(other) as number)] as number;
     return gain;
   }
 }
