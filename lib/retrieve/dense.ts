@@ -58,7 +58,7 @@ const version = 1;
  * are embedded in context, neighbours of what came or went are embedded again, so the vectors are those of an index made
  * in one go. The first change rejects with InvalidArgumentError when the index holds vectors of chunks that are not known.
  *
- * @throws InvalidArgumentError when the index has other dimensions than the embedder, or other options cannot be
+ * @throws IndexMismatchError for an index of another embedder; InvalidArgumentError for options that cannot be
  */
 export function denseRetriever(options: DenseRetrieverOptions): DenseRetriever {
   return new VectorRetriever(options);

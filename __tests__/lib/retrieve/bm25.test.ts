@@ -211,7 +211,7 @@ describe('filter', () => {
   test('one that cannot be is refused', async () => {
     const filter = { field: 'year', op: 'about', value: 3 } as never;
     await expect((await filled()).search('bees', { k: 1, filter })).rejects.toThrow(
-      '"about" is no operator',
+      'the op "about"',
     );
   });
 });

@@ -7,8 +7,9 @@ import {
   restoreDenseRetriever,
 } from '../../../lib/retrieve/dense.js';
 import type { SituateOptions } from '../../../lib/retrieve/situate.js';
+import { flatIndex } from '../../../lib/retrieve/flat-index.js';
 import { HashingEmbedder } from '../../../lib/testing/fake/hashing-embedder.js';
-import { chunk, cut, idsOf, vectorIndex } from './support.js';
+import { chunk, cut, idsOf } from './support.js';
 
 const passages = [
   chunk('bees', 'bees dance near flowers', { metadata: { year: 1 } }),
@@ -17,7 +18,11 @@ const passages = [
 ];
 
 const fresh = (more: Partial<DenseRetrieverOptions> = {}) =>
-  denseRetriever({ embedder: new HashingEmbedder(), index: vectorIndex(), ...more });
+  denseRetriever({
+    embedder: new HashingEmbedder(),
+    index: flatIndex({ embedder: new HashingEmbedder() }),
+    ...more,
+  });
 
 describe('search', () => {
   test('scores are those of the index: cosines, best first, at most k', async () => {
@@ -35,7 +40,7 @@ describe('search', () => {
     const kinds: string[] = [];
     const inner = new HashingEmbedder();
     const embedder = {
-      fingerprint: 'watched',
+      fingerprint: 'hashing-256',
       dimensions: 256,
       embed: (texts: readonly string[], options: { kind: 'query' | 'passage' }) => {
         kinds.push(`${options.kind} ${texts.length}`);
@@ -75,7 +80,7 @@ describe('search', () => {
   });
 
   test('vectors that a failed change left behind take no place', async () => {
-    const index = vectorIndex();
+    const index = flatIndex({ embedder: new HashingEmbedder() });
     const embedder = new HashingEmbedder();
     const dense = fresh({ index, embedder });
     await dense.add(passages);
@@ -91,7 +96,7 @@ describe('fields', () => {
     bread: ['dough oven'],
   };
   const withFields = (weight?: number) => {
-    const index = vectorIndex();
+    const index = flatIndex({ embedder: new HashingEmbedder() });
     const fields = [
       {
         name: 'questions',
@@ -124,9 +129,16 @@ describe('fields', () => {
   test.each([
     [{ name: 'passages' }, 'names are unique'],
     [{ name: 'a', weight: 0 }, 'of weight 0'],
-    [{ name: 'a', index: vectorIndex(7) }, 'index of a takes vectors of 7'],
+    [
+      { name: 'a', index: flatIndex({ embedder: new HashingEmbedder({ dimensions: 7 }) }) },
+      'takes vectors of 7 numbers from hashing-7',
+    ],
   ])('%#: %s', (field, problem) => {
-    const whole = { index: vectorIndex(), textsOf: () => [], ...field };
+    const whole = {
+      index: flatIndex({ embedder: new HashingEmbedder() }),
+      textsOf: () => [],
+      ...field,
+    };
     expect(() => fresh({ fields: [whole] })).toThrow(problem);
   });
 });
@@ -146,12 +158,12 @@ describe('changes', () => {
   test('an aborted add keeps whole batches, and rejects', async () => {
     const controller = new AbortController();
     const embedder = new HashingEmbedder();
-    const index = vectorIndex();
+    const index = flatIndex({ embedder: new HashingEmbedder() });
     const dense = fresh({
       index,
       batchSize: 1,
       embedder: {
-        fingerprint: 'aborting',
+        fingerprint: 'hashing-256',
         dimensions: 256,
         embed: async (texts, options) => {
           if (embedder.seen.length === 1) controller.abort(new Error('stop'));
@@ -169,7 +181,7 @@ describe('changes', () => {
     const inner = new HashingEmbedder();
     const dense = fresh({
       embedder: {
-        fingerprint: 'moody',
+        fingerprint: 'hashing-256',
         dimensions: 256,
         embed: async (texts, options) => {
           if (isDown) throw new Error('down');
@@ -195,8 +207,10 @@ describe('changes', () => {
     ['too short', async () => [new Float32Array(3)]],
     ['no numbers', async () => [new Float32Array(256).fill(NaN)]],
   ])('an embedder that gives vectors that are %s breaks its contract', async (_, embed) => {
-    const dense = fresh({ embedder: { fingerprint: 'broken', dimensions: 256, embed } });
-    await expect(dense.add([passages[0] as Chunk])).rejects.toThrow('broken broke its contract');
+    const dense = fresh({ embedder: { fingerprint: 'hashing-256', dimensions: 256, embed } });
+    await expect(dense.add([passages[0] as Chunk])).rejects.toThrow(
+      'hashing-256 broke its contract',
+    );
     expect(dense.size).toBe(0);
   });
 
@@ -215,7 +229,7 @@ describe('changes', () => {
 });
 
 const saved = async (more: Partial<DenseRetrieverOptions> = {}) => {
-  const index = vectorIndex();
+  const index = flatIndex({ embedder: new HashingEmbedder() });
   const dense = fresh({ index, ...more });
   await dense.add(passages);
   return { dense, index, snapshot: JSON.parse(JSON.stringify(dense)) as unknown };
@@ -263,7 +277,9 @@ describe('saved and restored', () => {
   test('an index that holds vectors already, or of another size, is refused', async () => {
     const { index } = await saved();
     await expect(fresh({ index }).add(passages)).rejects.toThrow('holds 3 vectors already');
-    expect(() => fresh({ index: vectorIndex(5) })).toThrow('takes vectors of 5 numbers');
+    expect(() =>
+      fresh({ index: flatIndex({ embedder: { fingerprint: 'hashing-256', dimensions: 5 } }) }),
+    ).toThrow('takes vectors of 5 numbers');
   });
 });
 
@@ -304,7 +320,7 @@ describe('passages in context', () => {
 
   test('a mean is the weighted sum of both vectors, of length 1', async () => {
     const embedder = new HashingEmbedder();
-    const index = vectorIndex();
+    const index = flatIndex({ embedder: new HashingEmbedder() });
     const dense = fresh({ embedder, index, situate: { how: 'mean', alpha: 0.25, after: 0 } });
     await dense.add(pieces.slice(0, 2));
     const [own, joined] = await embedder.embed([pieces[1]!.text, 'one two \nthree four '], {
@@ -334,7 +350,7 @@ describe('passages in context', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(change, { maxLength: 6 }), async (changes) => {
         const vectors = new Map<string, Float32Array>();
-        const index = vectorIndex();
+        const index = flatIndex({ embedder: new HashingEmbedder() });
         const upsert = index.upsert.bind(index);
         index.upsert = async (entries, options) => {
           for (const { id, vector } of entries) vectors.set(id, vector);
@@ -347,7 +363,7 @@ describe('passages in context', () => {
         }
         const left = [...dense.chunks!()];
         const whole = new Map<string, Float32Array>();
-        const other = vectorIndex();
+        const other = flatIndex({ embedder: new HashingEmbedder() });
         other.upsert = async (entries) => {
           for (const { id, vector } of entries) whole.set(id, vector);
         };
