@@ -4,6 +4,8 @@ export {
   createWeave,
   type CompareOptions,
   type Comparison,
+  type ExplainOptions,
+  type Explanation,
   type PromptRequest,
   type Weave,
   type WeaveStats,
@@ -26,6 +28,7 @@ export type {
   IngestReport,
   KvBudget,
   KvEstimate,
+  SelectionBudget,
   WarmOptions,
   WarmReport,
   WeaveOptions,
@@ -65,6 +68,42 @@ export type {
   VectorMatch,
   VectorQueryOptions,
 } from './retrieve/vector-index.js';
+
+export type { Reranker, RerankRequest } from './rerank/reranker.js';
+export {
+  queryLikelihoodReranker,
+  type QueryLikelihoodRerankerOptions,
+} from './rerank/query-likelihood.js';
+
+export type {
+  Decision,
+  SearchNode,
+  Selection,
+  SelectionRequest,
+  Selector,
+  SetCost,
+  SetOrder,
+  SetValue,
+} from './select/selector.js';
+export type {
+  ChunkAttention,
+  ProbeWork,
+  QuestionLosses,
+  QuestionProbe,
+  QuestionProbeOptions,
+} from './select/question-probe.js';
+export type { CandidateDecision, SelectionPlan } from './select/selection-plan.js';
+export {
+  type CachedAt,
+  type ChunkState,
+  millisecondsCost,
+  type MillisecondsCostOptions,
+} from './select/costs/milliseconds.js';
+export {
+  queryLikelihoodValue,
+  type QueryLikelihoodValueOptions,
+} from './select/values/query-likelihood.js';
+export type { Calibration } from './select/values/question-likelihood.js';
 
 export type {
   PassageRefresh,
