@@ -103,6 +103,14 @@ export {
   queryLikelihoodValue,
   type QueryLikelihoodValueOptions,
 } from './select/values/query-likelihood.js';
+export { describeSelection } from './select/explain/describe-selection.js';
+export { selectionSvg } from './select/explain/selection-svg.js';
+export {
+  type CandidateReading,
+  readCandidates,
+  type ReadCandidatesOptions,
+} from './select/candidate-reading.js';
+export { attentionReranker, type AttentionRerankerOptions } from './rerank/attention.js';
 export type { Calibration } from './select/values/question-likelihood.js';
 
 export type {

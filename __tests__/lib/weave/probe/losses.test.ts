@@ -53,7 +53,14 @@ test('a set is asked once, however often it is named', async () => {
   const [a, b] = await someChunks(engine, 2);
   await weave.probe.losses([[a!, b!]], { question });
   const before = engine.counters.rowLayers;
-  const { sets } = await weave.probe.losses([[a!, b!], [a!, b!], [a!, b!]], { question });
+  const { sets } = await weave.probe.losses(
+    [
+      [a!, b!],
+      [a!, b!],
+      [a!, b!],
+    ],
+    { question },
+  );
   const asked = (await engine.tokenizer.encode(`Question: ${question}`)).ids.length;
   expect(engine.counters.rowLayers - before).toBe(asked * engine.model.layers);
   expect(sets[0]).toEqual(sets[2]);

@@ -43,7 +43,12 @@ export async function probedWeave(
   options: Partial<WeaveOptions> = {},
 ): Promise<{ engine: FakeEngine; weave: Weave } & AsyncDisposable> {
   const engine = new FakeEngine();
-  const weave = await createWeave({ engine, store: memoryStore(), system: 'Be brief.', ...options });
+  const weave = await createWeave({
+    engine,
+    store: memoryStore(),
+    system: 'Be brief.',
+    ...options,
+  });
   return {
     engine,
     weave,
