@@ -6,6 +6,7 @@ export const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   engine: async () => (await import('./engine.js')).engine,
   fidelity: async () => (await import('./fidelity.js')).fidelity,
   reproduction: async () => (await import('./reproduction.js')).reproduction,
+  'selection-engine': async () => (await import('./selection-engine.js')).selectionEngine,
   store: async () => (await import('./store.js')).store,
   ttft: async () => (await import('./ttft.js')).ttft,
 };

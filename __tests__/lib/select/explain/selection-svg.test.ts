@@ -84,13 +84,20 @@ test('only sets of chosen chunks are on the way', () => {
 });
 
 test('no two nodes of a tree share a place', () => {
-  const trees = fc.letrec<{ tree: SearchNode }>((tie) => ({
-    tree: fc
-      .array(tie('tree'), { maxLength: 3, depthSize: 'small' })
-      .map((children) => node('x', children)),
-  }));
   fc.assert(
-    fc.property(trees.tree, (tree) => {
+    fc.property(fc.array(fc.nat(), { maxLength: 40 }), (parents) => {
+      const all: { children: SearchNode[]; node: SearchNode }[] = [];
+      const grow = (): (typeof all)[0] => {
+        const children: SearchNode[] = [];
+        const grown = { children, node: node('x', children) };
+        all.push(grown);
+        return grown;
+      };
+      const tree = grow().node;
+      for (const parent of parents) {
+        const { children } = all[parent % all.length]!;
+        children.push(grow().node);
+      }
       const { nodes, rows } = placeTree(tree);
       const places = new Set(nodes.map(({ depth, row }) => `${depth} ${row}`));
       expect(places.size).toBe(nodes.length);
