@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { areaUnderRoc, kendall } from '../../../bench/selection/engine/kendall.js';
 
 test('agreement, opposition, ties and nothing to compare', () => {

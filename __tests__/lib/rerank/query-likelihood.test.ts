@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { queryLikelihoodReranker } from '../../../lib/index.js';
 import { reorderKnown } from '../../../lib/rerank/reorder-known.js';
 import { hits, probeOf } from '../select/stand-ins.js';

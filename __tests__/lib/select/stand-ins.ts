@@ -32,12 +32,18 @@ export function probeOf(
     async losses(sets) {
       const names = sets.map((set) => set.map(({ id }) => id));
       calls.push(...names);
-      const known = (name: string) => Float32Array.from(losses[name] ?? []);
-      return { sets: names.map((ids) => known(ids.join(' '))), missing, work };
+      return {
+        sets: names.map((ids) => Float32Array.from(losses[ids.join(' ')] ?? [])),
+        missing,
+        work,
+      };
     },
     async attention(chunks) {
-      const known = (id: string) => masses[id] && Float32Array.from(masses[id]);
-      return { chunks: chunks.map(({ id }) => known(id)), layers: [1], work };
+      return {
+        chunks: chunks.map(({ id }) => masses[id] && Float32Array.from(masses[id])),
+        layers: [1],
+        work,
+      };
     },
   };
 }

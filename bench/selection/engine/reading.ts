@@ -25,8 +25,13 @@ export async function reading(
   { candidates: k }: { readonly candidates: number },
 ): Promise<Reading> {
   const { layers } = lab.engine.model;
-  const figures = { prompt: [] as number[], all: [] as number[], place: [] as number[] };
-  const [compute, ratios, own, foreign]: number[][] = [[], [], [], []];
+  const prompt: number[] = [];
+  const all: number[] = [];
+  const place: number[] = [];
+  const compute: number[] = [];
+  const ratios: number[] = [];
+  const own: number[] = [];
+  const foreign: number[] = [];
   for (const item of cases) {
     const { weave, retriever } = await lab.corpus(item);
     const candidates = await retriever.search(item.question, { k });
@@ -35,11 +40,10 @@ export async function reading(
     await readCandidates({ ...common, question: item.question });
     const { work, evidence, ratio } = await readCandidates({ ...common, question: item.question });
     const tokens = candidates.map(({ chunk }) => lab.layout.passage(chunk).length);
-    const sum = (list: readonly number[]) => list.reduce((total, one) => total + one, 0);
     const base = lab.layout.prefix.length;
-    figures.prompt.push(work.layerTokens / (layers * (base + sum(tokens.slice(0, 8)))));
-    figures.all.push(work.layerTokens / (layers * (base + sum(tokens))));
-    figures.place.push(work.placeMs);
+    prompt.push(work.layerTokens / (layers * (base + sum(tokens.slice(0, 8)))));
+    all.push(work.layerTokens / (layers * (base + sum(tokens))));
+    place.push(work.placeMs);
     compute.push(work.computeMs);
     ratios.push(ratio);
     own.push(evidence);
@@ -49,11 +53,15 @@ export async function reading(
   }
   return {
     questions: own.length,
-    shareOfPrompt: mean(figures.prompt),
-    shareOfAll: mean(figures.all),
-    placeMs: median(figures.place),
+    shareOfPrompt: mean(prompt),
+    shareOfAll: mean(all),
+    placeMs: median(place),
     computeMs: median(compute),
     answerable: areaUnderRoc(own, foreign),
     ratio: mean(ratios),
   };
+}
+
+function sum(list: readonly number[]): number {
+  return list.reduce((total, one) => total + one, 0);
 }

@@ -90,12 +90,12 @@ function* endsOf(root: Grown): Generator<Grown> {
   const open = [root];
   for (let at = open.pop(); at; at = open.pop()) {
     if (at.sets.length > 0) yield at;
-    open.push(...[...at.children.values()].reverse());
+    open.push(...[...at.children.values()].toReversed());
   }
 }
 
 function pathTo(end: SetNode | undefined): SetNode[] {
   const path: SetNode[] = [];
   for (let node = end; node; node = node.parent) path.push(node);
-  return path.reverse();
+  return path.toReversed();
 }

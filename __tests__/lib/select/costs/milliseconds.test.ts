@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { type Chunk, type ChunkState, CostModel, millisecondsCost } from '../../../../lib/index.js';
 
 const chunk = (id: string): Chunk => ({

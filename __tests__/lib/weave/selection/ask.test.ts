@@ -2,6 +2,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import {
   type AnswerEvent,
   memoryStore,
+  type ScoredChunk,
   type Selector,
   type SelectionRequest,
   tieredStore,
@@ -10,6 +11,8 @@ import { greedy } from '../../select/stand-ins.js';
 import { disposeAll, indexedWeave, question } from '../support.js';
 
 afterEach(disposeAll);
+
+const ids = (set: readonly ScoredChunk[]) => set.map(({ chunk }) => chunk.id);
 
 /** A selector that shows what it was given. */
 function watching(): { selector: Selector; seen: SelectionRequest[] } {
@@ -82,8 +85,6 @@ test('a set has one layout, whatever order it comes in', async () => {
   const { weave } = await indexedWeave({ selector });
   await weave.explain(question);
   const { candidates, order } = seen[0]!;
-  const ids = (set: readonly { readonly chunk: { readonly id: string } }[]) =>
-    set.map(({ chunk }) => chunk.id);
   expect(ids(order!(candidates.toReversed()))).toEqual(ids(order!(candidates)));
   await weave.explain(question, { order: 'rank' });
   expect(ids(seen[1]!.order!(candidates.toReversed()))).toEqual(ids(candidates));
