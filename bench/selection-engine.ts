@@ -99,11 +99,17 @@ export const selectionEngine = benchWith(
         exponent: 0.9,
         seed,
         selector: densest,
+        worths: {
+          score: (_rank, score) => score,
+          'score^4': (_rank, score) => score ** 4,
+          '1/rank': (rank) => 1 / rank,
+          '1/rank^2': (rank) => rank ** -2,
+        },
         budgets: [1, 0.7, 0.5],
       });
       for (const [name, arm] of Object.entries(arms)) note(`cache ${name}`, arm);
-      const plain = arms['top-k'];
-      const aware = arms['cache-aware at 0.7'];
+      const plain = arms['best 8'];
+      const aware = arms['1/rank^2 at 0.7'];
       if (plain && aware) {
         goals['predicted time to first token'] = atMost(
           aware.firstTokenMs / plain.firstTokenMs,

@@ -52,11 +52,11 @@ or out, what it costs and what of it was cached. Nothing is answered. Without DI
         weave.explain(question, { ...choices, signal: io.signal }),
       );
       terminal.clear();
+      if (values.svg !== undefined) await writePicture(values.svg, explanation, io, terminal);
       if (values.json) {
         const about = { question, model: modelName, device: engine.device.name };
         io.stdout.write(`${JSON.stringify({ ...about, ...explanation })}\n`);
       } else printExplanation(explanation, io, terminal);
-      if (values.svg !== undefined) await writePicture(values.svg, explanation, io, terminal);
       return 0;
     } finally {
       await store.close();

@@ -6,6 +6,7 @@ import {
   millisecondsCost,
   type ScoredChunk,
   type Selector,
+  type SetCost,
   type SetValue,
 } from '../../../lib/index.js';
 import { seededInteger, seededRandom } from '../../../lib/random.js';
@@ -36,6 +37,8 @@ export interface CacheTraceOptions {
   readonly exponent: number;
   readonly seed: number;
   readonly selector: Selector;
+  /** What a candidate is worth, by its name: of its rank from 1, and its score in those of the best. */
+  readonly worths: Readonly<Record<string, (rank: number, score: number) => number>>;
   /** Milliseconds that the selector may spend, in those of the best `topK` as its own store is then. */
   readonly budgets: readonly number[];
 }
@@ -52,14 +55,36 @@ export interface TraceArm {
 
 /**
  * Time to first token, predicted, and recall along a trace of questions: the best `topK`, and a selector under milliseconds
- * that knows what is cached. Each has a store of its own that holds what it used last. What a passage is worth is its
- * retrieval score; nothing is computed.
+ * that knows what is cached; worths of passages add up. Beside them fewer of the best, which is what saves time without knowing of
+ * a cache. Each has a store of its own that holds what it used last; nothing is computed.
  */
 export async function cacheTrace(options: CacheTraceOptions): Promise<Record<string, TraceArm>> {
   const trace = zipfTrace(options);
-  const arms: Record<string, TraceArm> = { 'top-k': await runArm(options, trace, undefined) };
-  for (const budget of options.budgets) {
-    arms[`cache-aware at ${budget}`] = await runArm(options, trace, budget);
+  const arms: Record<string, TraceArm> = {};
+  for (let k = options.topK; k >= Math.max(1, options.topK >> 1); k--) {
+    arms[`best ${k}`] = await runArm(options, trace, async ({ candidates }) =>
+      candidates.slice(0, k),
+    );
+  }
+  for (const [name, worth] of Object.entries(options.worths)) {
+    for (const share of options.budgets) {
+      arms[`${name} at ${share}`] = await runArm(
+        options,
+        trace,
+        async ({ item, candidates }, cost) => {
+          const best = candidates.slice(0, options.topK);
+          if (best.length === 0) return best;
+          const { chunks } = await options.selector.select({
+            question: item.question,
+            candidates,
+            budget: share * cost.of(best),
+            cost,
+            value: addedUp(candidates, worth),
+          });
+          return chunks;
+        },
+      );
+    }
   }
   return arms;
 }
@@ -88,13 +113,14 @@ export function zipfTrace({
   });
 }
 
-/** @param share of the milliseconds of the best `topK`; undefined for these themselves. */
+type Choose = (question: TraceQuestion, cost: SetCost) => Promise<readonly ScoredChunk[]>;
+
 async function runArm(
   options: CacheTraceOptions,
   trace: readonly number[],
-  share: number | undefined,
+  choose: Choose,
 ): Promise<TraceArm> {
-  const { questions, tokensOf, corpusTokens, storeShare, topK, selector } = options;
+  const { questions, tokensOf, corpusTokens, storeShare } = options;
   const store = new TokenLru(storeShare * corpusTokens);
   const counts = new Map<number, number>();
   for (const number of trace) counts.set(number, (counts.get(number) ?? 0) + 1);
@@ -121,19 +147,7 @@ async function runArm(
       }),
     );
     const cost = millisecondsCost({ ...options, chunks: states });
-    const best = candidates.slice(0, topK);
-    const chosen =
-      share === undefined || best.length === 0
-        ? best
-        : (
-            await selector.select({
-              question: item.question,
-              candidates,
-              budget: share * cost.of(best),
-              cost,
-              value: scoreSum,
-            })
-          ).chunks;
+    const chosen = await choose(questions[number] as TraceQuestion, cost);
     for (const { chunk } of chosen) store.use(chunk.id, tokensOf(chunk));
     if (step < from) continue;
     const recall = recallOf(
@@ -153,10 +167,20 @@ async function runArm(
   };
 }
 
-const scoreSum: SetValue = {
-  name: 'score',
-  of: async (sets) => sets.map((set) => set.reduce((sum, { score }) => sum + score, 0)),
-};
+function addedUp(
+  candidates: readonly ScoredChunk[],
+  worth: (rank: number, score: number) => number,
+): SetValue {
+  const best = candidates[0]?.score || 1;
+  const worths = new Map(
+    candidates.map(({ chunk, score }, i) => [chunk.id, worth(i + 1, score / best)]),
+  );
+  return {
+    name: 'added up',
+    of: async (sets) =>
+      sets.map((set) => set.reduce((sum, { chunk }) => sum + (worths.get(chunk.id) ?? 0), 0)),
+  };
+}
 
 /** What was used last, up to so many tokens. */
 class TokenLru {
