@@ -172,7 +172,8 @@ function keptOnly(plan: SelectionPlan, hits: readonly ScoredChunk[]): SelectionP
     if (place !== undefined) return { ...rest, place };
     return { ...rest, chosen: false, reason: 'chosen, but it does not fit beside the answer' };
   });
-  return { ...plan, candidates };
+  const tokens = candidates.reduce((sum, each) => sum + (each.chosen ? each.tokens : 0), 0);
+  return { ...plan, tokens, candidates };
 }
 
 function hasEarlier(layout: PassageLayout): boolean {
