@@ -90,7 +90,7 @@ function* endsOf(root: Grown): Generator<Grown> {
   const open = [root];
   for (let at = open.pop(); at; at = open.pop()) {
     if (at.sets.length > 0) yield at;
-    open.push(...[...at.children.values()].toReversed());
+    for (const child of [...at.children.values()].toReversed()) open.push(child);
   }
 }
 
