@@ -9,6 +9,7 @@ export const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   reproduction: async () => (await import('./reproduction.js')).reproduction,
   selection: async () => (await import('./selection.js')).selection,
   retrieval: async () => (await import('./retrieval.js')).retrieval,
+  'selection-engine': async () => (await import('./selection-engine.js')).selectionEngine,
   store: async () => (await import('./store.js')).store,
   ttft: async () => (await import('./ttft.js')).ttft,
   vectors: async () => (await import('./vectors.js')).vectors,

@@ -4,6 +4,8 @@ export {
   createWeave,
   type CompareOptions,
   type Comparison,
+  type ExplainOptions,
+  type Explanation,
   type PromptRequest,
   type Weave,
   type WeaveStats,
@@ -26,6 +28,7 @@ export type {
   IngestReport,
   KvBudget,
   KvEstimate,
+  SelectionBudget,
   WarmOptions,
   WarmReport,
   WeaveOptions,
@@ -184,6 +187,39 @@ export { coverageValue, type CoverageValueOptions } from './select/values/covera
 export { maxMarginalValue, type MaxMarginalValueOptions } from './select/values/max-marginal.js';
 export { rerankerValue, type RerankerValueOptions } from './select/values/reranker-value.js';
 export { sumOfScores } from './select/values/sum-of-scores.js';
+
+export {
+  queryLikelihoodReranker,
+  type QueryLikelihoodRerankerOptions,
+} from './rerank/query-likelihood.js';
+
+export type {
+  ChunkAttention,
+  ProbeWork,
+  QuestionLosses,
+  QuestionProbe,
+  QuestionProbeOptions,
+} from './select/question-probe.js';
+export type { CandidateDecision, SelectionPlan } from './select/selection-plan.js';
+export {
+  type CachedAt,
+  type ChunkState,
+  millisecondsCost,
+  type MillisecondsCostOptions,
+} from './select/costs/milliseconds.js';
+export {
+  queryLikelihoodValue,
+  type QueryLikelihoodValueOptions,
+} from './select/values/query-likelihood.js';
+export { describeSelectionPlan } from './select/explain/describe-plan.js';
+export { selectionPlanSvg } from './select/explain/plan-svg.js';
+export {
+  type CandidateReading,
+  readCandidates,
+  type ReadCandidatesOptions,
+} from './select/candidate-reading.js';
+export { attentionReranker, type AttentionRerankerOptions } from './rerank/attention.js';
+export type { Calibration } from './select/values/question-likelihood.js';
 
 export type {
   PassageRefresh,

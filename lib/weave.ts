@@ -2,6 +2,8 @@ import type { Document } from './document.js';
 import type { ModelInfo } from './engine/model-info.js';
 import { DisposedError, StoreError } from './errors.js';
 import type { PromptTokens } from './prompt.js';
+import type { QuestionProbe } from './select/question-probe.js';
+import type { SelectionPlan } from './select/selection-plan.js';
 import type { StoreStats } from './store/store-stats.js';
 import { runAsk } from './weave/ask.js';
 import type { Answer, AnswerEvent, AnswerStream, Source } from './weave/answer.js';
@@ -23,6 +25,7 @@ import type {
 } from './weave/options.js';
 import {
   type PreparedPrompt,
+  type PromptChoices,
   type PrepareOptions,
   preparePrompt,
   sourcesOf,
@@ -69,6 +72,10 @@ export interface Weave extends AsyncDisposable {
   compare(question: string, options?: CompareOptions): Promise<Comparison>;
   /** The prompt that a question gets, without answering it. */
   prompt(question: string, options?: PromptRequest): Promise<WovenPrompt>;
+  /** Why which passages would stand in the prompt for a question, without answering it. */
+  explain(question: string, options?: ExplainOptions): Promise<Explanation>;
+  /** Asks questions behind passages, in the weave's cells: for values and rerankers. */
+  readonly probe: QuestionProbe;
   stats(): Promise<WeaveStats>;
   /** After shadow checks found woven answers too far off: weaves again, with no results held against it. */
   resetShadow(): void;
@@ -79,10 +86,19 @@ export interface Weave extends AsyncDisposable {
   dispose(): Promise<void>;
 }
 
-export type PromptRequest = Pick<
-  AskOptions,
-  'topK' | 'order' | 'layout' | 'overflow' | 'maxTokens' | 'signal'
->;
+export type PromptRequest = PromptChoices;
+
+export type ExplainOptions = PromptChoices & Pick<AskOptions, 'policy'>;
+
+export interface Explanation {
+  /** Absent where nothing was found. */
+  readonly selection?: SelectionPlan;
+  /** The passages in the order of the prompt. */
+  readonly sources: readonly Source[];
+  /** Of the whole prompt. */
+  readonly promptTokens: number;
+  readonly notes: readonly string[];
+}
 
 /** A prompt as token ids: the same for weaving and for a full prefill. */
 export interface WovenPrompt extends PromptTokens {
@@ -229,10 +245,34 @@ class EngineWeave implements Weave {
   prompt(question: string, options: PromptRequest = {}): Promise<WovenPrompt> {
     return this.#run([options.signal], async (signal) => {
       const prompt = await this.#prepare(question, options, signal);
-      const { hits, wanted: _, answerTokens: __, ...parts } = prompt;
+      const { hits, wanted: _, answerTokens: __, selection: ___, ...parts } = prompt;
       return { ...parts, sources: sourcesOf(this.#kit, hits) };
     });
   }
+
+  explain(question: string, options: ExplainOptions = {}): Promise<Explanation> {
+    return this.#work([options.signal], async (signal) => {
+      const prompt = await this.#prepare(question, { ...options, explain: true }, signal);
+      const { hits, tokens, notes, selection } = prompt;
+      return {
+        ...(selection && { selection }),
+        sources: sourcesOf(this.#kit, hits),
+        promptTokens: tokens.length,
+        notes,
+      };
+    });
+  }
+
+  readonly probe: QuestionProbe = {
+    losses: (sets, options) =>
+      this.#work([options.signal], (signal) =>
+        this.#kit.probe.losses(sets, { ...options, signal }),
+      ),
+    attention: (chunks, options) =>
+      this.#work([options.signal], (signal) =>
+        this.#kit.probe.attention(chunks, { ...options, signal }),
+      ),
+  };
 
   stats(): Promise<WeaveStats> {
     return this.#run([], async () => {

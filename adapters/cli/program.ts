@@ -4,13 +4,14 @@ import { ask } from './commands/ask.js';
 import { demo } from './commands/demo.js';
 import { devices } from './commands/devices.js';
 import { doctor } from './commands/doctor.js';
+import { explain } from './commands/explain.js';
 import { ingest } from './commands/ingest.js';
 import { models } from './commands/models.js';
 import { store } from './commands/store.js';
 import { packageVersion } from './package.js';
 import { UsageError } from './usage-error.js';
 
-const commands: readonly Command[] = [ask, ingest, demo, models, store, devices, doctor];
+const commands: readonly Command[] = [ask, explain, ingest, demo, models, store, devices, doctor];
 
 /** Exit code of a program that was stopped by Ctrl-C. */
 const INTERRUPTED = 130;

@@ -26,6 +26,11 @@ export interface ChunkStore extends AsyncDisposable {
   /** What is known of a record, without its KV. Does not count as a use. */
   info(key: string): Promise<RecordInfo | undefined>;
   has(key: string): Promise<boolean>;
+  /**
+   * Where a record would be read from: the name of the tier, as the cost model knows it. Undefined where there is none. Stores
+   * that are of one piece do without.
+   */
+  where?(key: string): Promise<string | undefined>;
   /** Resolves to false when the record was not kept: too large for the bound, or no space left. */
   put(key: string, record: ChunkRecord, options?: StoreCallOptions): Promise<boolean>;
   /** True when there was such a record. */

@@ -1,4 +1,5 @@
 import type { RefreshPlan } from '../reuse/policy.js';
+import type { SelectionPlan } from '../select/selection-plan.js';
 import type { EncodedAfter } from './warmup/warmup.js';
 
 /** What a weave says to a question. */
@@ -17,6 +18,8 @@ export interface Answer {
   readonly reuse: 'woven' | 'full';
   /** What was computed again and why; see {@link describePlan}. Absent where nothing was woven. */
   readonly plan?: RefreshPlan;
+  /** Why each candidate is among the passages or not; where a selector chose them. */
+  readonly selection?: SelectionPlan;
   /** What a person should know: passages left out, nothing found and so on. */
   readonly notes: readonly string[];
 }
@@ -86,6 +89,8 @@ export interface Timings {
 /** What happens while a question is answered, in this order; `encoding` and `delta` repeat. */
 export type AnswerEvent =
   | { readonly type: 'retrieved'; readonly sources: readonly Source[] }
+  /** A selector chose the passages. */
+  | { readonly type: 'selected'; readonly plan: SelectionPlan }
   | EncodingEvent
   /** All passages are in place; `sources` now say whether they were cached. */
   | { readonly type: 'loaded'; readonly sources: readonly Source[] }

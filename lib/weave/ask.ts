@@ -68,11 +68,14 @@ export async function runAsk(run: AskRun): Promise<Answer> {
   const prompt = run.prepared ?? (await preparePrompt(kit, question, { ...options, signal }));
   times.retrieve = performance.now() - start;
   const notes = [...(run.notes ?? []), ...prompt.notes];
+  const { selection } = prompt;
   emit({ type: 'retrieved', sources: sourcesOf(kit, prompt.hits) });
+  if (selection) emit({ type: 'selected', plan: selection });
   if (prompt.hits.length === 0) {
-    notes.push(nothingFoundNote(kit, options));
+    notes.push(nothingFoundNote(kit, options, selection !== undefined));
     if (whenNothingFound === 'empty') {
-      const answer = emptyAnswer(reuse, notes, times, start);
+      const empty = emptyAnswer(reuse, notes, times, start);
+      const answer: Answer = { ...empty, ...(selection && { selection }) };
       emit({ type: 'answer', answer });
       return answer;
     }
@@ -114,6 +117,7 @@ export async function runAsk(run: AskRun): Promise<Answer> {
         finishReason: result.finishReason,
         reuse,
         ...(plan && { plan }),
+        ...(selection && { selection }),
         notes: [...notes, ...(plan?.notes ?? [])],
       };
       emit({ type: 'answer', answer });
@@ -245,7 +249,7 @@ const exactPolicy: RecomputePolicy = {
 };
 
 async function planFor(
-  { options, signal, emit }: AskRun,
+  { kit, options, signal, emit }: AskRun,
   layout: PassageLayout,
   target: RefreshTarget,
   times: Times,
@@ -255,6 +259,7 @@ async function planFor(
     layout === 'set' ? exactPolicy : (options.policy ?? hybridPolicy());
   const made = await makePlan(policy, target, signal);
   times.probe = made.probeMs;
+  kit.refreshShares.observe(made.plan, target.passages);
   emit({ type: 'planned', plan: made.plan });
   return made;
 }
@@ -331,9 +336,14 @@ function lateNote({ tokens }: LateRefresh): string {
   return `${tokens} tokens of passages were computed again while the answer was written.`;
 }
 
-function nothingFoundNote({ retriever }: WeaveKit, { topK, whenNothingFound }: AskOptions): string {
-  const what =
-    topK === 0
+function nothingFoundNote(
+  { retriever }: WeaveKit,
+  { topK, whenNothingFound }: AskOptions,
+  found: boolean,
+): string {
+  const what = found
+    ? 'No passage was chosen'
+    : topK === 0
       ? 'No passages were asked for'
       : retriever.size === 0
         ? 'No documents were ingested'

@@ -4,6 +4,8 @@ import type { KvArena } from '../engine/arena.js';
 import type { KvEngine } from '../engine/engine.js';
 import type { PromptLayout } from '../prompt.js';
 import type { Retriever } from '../retrieve/retriever.js';
+import type { QuestionProbe } from '../select/question-probe.js';
+import type { Selector, SetValue } from '../select/selector.js';
 import type { CostModel } from '../reuse/cost/cost-model.js';
 import type { KeyScope } from '../store/chunk-key.js';
 import type { ChunkStore } from '../store/chunk-store.js';
@@ -13,6 +15,7 @@ import type { Forgetter } from './forgetter.js';
 import type { KvLibrary, Wanted } from './kv-library.js';
 import type { CanonicalPrefix } from './prefix.js';
 import type { Registry } from './registry.js';
+import type { RefreshShares } from './selection/refresh-shares.js';
 import type { Encodings } from './warmup/encodings.js';
 import type { NeighbourMaker } from './warmup/neighbour-maker.js';
 import type { SegmentMaker } from './warmup/segment-maker.js';
@@ -36,6 +39,13 @@ export interface WeaveKit {
   readonly chunker: Chunker;
   readonly retriever: Retriever;
   readonly registry: Registry;
+  /** Asks questions behind candidates. */
+  readonly probe: QuestionProbe;
+  /** Picks passages where nobody says otherwise; undefined: the best `topK`. */
+  readonly selector: Selector | undefined;
+  /** What a set is worth where nobody says otherwise. */
+  readonly value: SetValue;
+  readonly refreshShares: RefreshShares;
 }
 
 /** A chunk's tokens as they stand in prompts and the key of their KV right after the prefix, each made once. */

@@ -3,6 +3,7 @@ import { packStatistics } from '../encode/packed-statistics.js';
 import { kvBytesPerToken, type ModelInfo } from '../engine/model-info.js';
 import { deferred } from '../deferred.js';
 import type { CostModel } from '../reuse/cost/cost-model.js';
+import type { CachedAt } from '../select/costs/milliseconds.js';
 import { chunkOf } from '../store/chunk-key.js';
 import type {
   ChunkRecord,
@@ -131,17 +132,13 @@ export class KvLibrary {
   obtain(wanted: readonly Wanted[], options: ObtainOptions): Obtaining {
     const spent = { encodeMs: 0 };
     const fan = new SignalFan(options.signal);
-    const finds: Promise<Found | undefined>[] = [];
-    for (const [i, item] of wanted.entries()) {
-      const turn = i < parallelReads ? undefined : finds[i - parallelReads];
-      finds.push((turn ?? Promise.resolve()).then(() => this.#find(item, { signal: fan.child() })));
-    }
+    const finds = this.find(wanted, options.signal);
     const made = this.#makeMissing(wanted, finds, { ...options, fan }, spent);
     const first = new Map<string, number>();
     for (const [i, { key }] of wanted.entries()) if (!first.has(key)) first.set(key, i);
     const items = wanted.map(async ({ key }, i): Promise<Obtained> => {
       const found = await finds[i];
-      if (found) return { ...found, cached: true };
+      if (found) return found;
       const { record, cached } = (await made).get(key) as Made;
       // The same passage again in one prompt was made for its first place.
       return { key, record, cached: cached || first.get(key) !== i };
@@ -150,6 +147,45 @@ export class KvLibrary {
     for (const item of items) item.catch(() => {});
     const settled = settle(made).finally(() => fan.close());
     return { items, settled, spent };
+  }
+
+  /**
+   * Where KV that would do is now, and what loading it is expected to take; undefined where it would have to be made. Variants that
+   * only a look at all of them would find are passed over.
+   */
+  async where(item: Wanted): Promise<CachedAt | undefined> {
+    const { store, writer, costs, model } = this.#options;
+    for (const key of item.lookup ?? [item.key]) {
+      if (typeof key !== 'string') continue;
+      if (this.#flights.has(key) || writer.find(key)) return { tier: 'memory', loadMs: 0 };
+      const tier = await this.#tierOf(store, key).catch(() => undefined);
+      if (tier === undefined) continue;
+      const bytes = item.tokens.length * kvBytesPerToken(model.kv);
+      return { tier, loadMs: costs.predictLoad(tier, bytes) ?? 0 };
+    }
+    return undefined;
+  }
+
+  async #tierOf(store: ChunkStore, key: string): Promise<string | undefined> {
+    if (store.where) return store.where(key);
+    return (await store.has(key)) ? 'store' : undefined;
+  }
+
+  /** KV that is there or being made, one promise a passage; nothing is made for it. */
+  find(wanted: readonly Wanted[], signal?: AbortSignal): Promise<Obtained | undefined>[] {
+    const fan = new SignalFan(signal);
+    const finds: Promise<Obtained | undefined>[] = [];
+    for (const [i, item] of wanted.entries()) {
+      const turn = i < parallelReads ? undefined : finds[i - parallelReads];
+      const read = async (): Promise<Obtained | undefined> => {
+        await turn;
+        const found = await this.#find(item, { signal: fan.child() });
+        return found && { ...found, cached: true };
+      };
+      finds.push(read());
+    }
+    void Promise.allSettled(finds).then(() => fan.close());
+    return finds;
   }
 
   async #find(item: Wanted, { signal }: ObtainOptions): Promise<Found | undefined> {
@@ -228,7 +264,7 @@ export class KvLibrary {
 
   async #makeMissing(
     wanted: readonly Wanted[],
-    finds: readonly Promise<Found | undefined>[],
+    finds: readonly Promise<unknown>[],
     options: ObtainOptions & { readonly fan: SignalFan },
     spent: { encodeMs: number },
   ): Promise<Map<string, Made>> {

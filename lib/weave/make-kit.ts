@@ -4,6 +4,7 @@ import { InvalidArgumentError } from '../errors.js';
 import { createPromptLayout } from '../prompt.js';
 import { CostModel } from '../reuse/cost/cost-model.js';
 import { bm25Retriever } from '../retrieve/bm25.js';
+import { queryLikelihoodValue } from '../select/values/query-likelihood.js';
 import { accessOf, describeAccess, isSameAccess, keyScope } from '../store/chunk-key.js';
 import { memoryStore } from '../store/memory-store.js';
 import { BackgroundWriter } from './background-writer.js';
@@ -14,7 +15,9 @@ import { WantedPassages, type WeaveKit } from './kit.js';
 import { KvLibrary } from './kv-library.js';
 import type { WeaveOptions } from './options.js';
 import { CanonicalPrefix } from './prefix.js';
+import { WovenProbe } from './probe/woven-probe.js';
 import { Registry } from './registry.js';
+import { RefreshShares } from './selection/refresh-shares.js';
 import { DocumentChunks } from './warmup/document-chunks.js';
 import { DocumentPlans } from './warmup/document-plans.js';
 import { Encodings } from './warmup/encodings.js';
@@ -101,6 +104,15 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
     ...(text && { text: new TextBase({ prefix, tokens: text, costs, lifetime }) }),
   });
   const neutral = text ? [text] : [];
+  const probe = new WovenProbe({
+    engine,
+    arena,
+    cells: budget,
+    prefix,
+    library,
+    encodings,
+    wanted,
+  });
   const kit: WeaveKit = {
     ...common,
     engine,
@@ -111,6 +123,11 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
     library,
     wanted,
     encodings,
+    probe,
+    // The default of a weave stands here, and nowhere else.
+    selector: undefined,
+    value: queryLikelihoodValue({ probe }),
+    refreshShares: new RefreshShares(),
     segments: new SegmentMaker({
       ...common,
       prefix,

@@ -2,10 +2,13 @@ import type { Chunker } from '../chunkers/chunker.js';
 import type { KvEngine } from '../engine/engine.js';
 import type { SamplingOptions } from '../engine/sampling.js';
 import type { PassageLayout, PromptOptions } from '../prompt.js';
+import type { Reranker } from '../rerank/reranker.js';
 import type { Retriever } from '../retrieve/retriever.js';
 import type { CostModel } from '../reuse/cost/cost-model.js';
 import type { LateRefreshOptions } from '../reuse/late/late-refresh.js';
 import type { RecomputePolicy } from '../reuse/policy.js';
+import type { QuestionProbe } from '../select/question-probe.js';
+import type { Selector, SetValue } from '../select/selector.js';
 import type { ChunkStore } from '../store/chunk-store.js';
 import type { ShadowOptions } from './shadow/options.js';
 import type { Warmup } from './warmup/warmup.js';
@@ -71,8 +74,18 @@ export interface WeaveOptions extends AskDefaults {
 
 /** What a weave's questions have in common unless they say otherwise. */
 export interface AskDefaults {
-  /** Passages to retrieve; default 8. */
+  /** Passages of the prompt; default 8. With a selector: those whose tokens are the default of its budget. */
   readonly topK?: number;
+  /** Picks the passages among the candidates; default `top-k`: the best of them. */
+  readonly selector?: Selector | 'top-k';
+  /** Candidates to retrieve for a selector or a reranker; default 20, and never fewer than `topK`. */
+  readonly retrieve?: number;
+  /** What a selector may spend; default the tokens that the best `topK` candidates would take. */
+  readonly budget?: SelectionBudget;
+  /** What a set of passages is worth to a selector; default how likely the question is behind it ({@link queryLikelihoodValue}). */
+  readonly value?: SetValue | ((probe: QuestionProbe) => SetValue);
+  /** Orders the candidates anew before passages are picked; default none does. */
+  readonly reranker?: Reranker | ((probe: QuestionProbe) => Reranker);
   /** What to compute again; default {@link hybridPolicy}: as much as the question's attention is spread over. */
   readonly policy?: RecomputePolicy;
   /**
@@ -107,6 +120,16 @@ export interface AskDefaults {
   /** Default: greedy. */
   readonly sampling?: SamplingOptions;
 }
+
+/** Bounds the passages of a prompt. */
+export type SelectionBudget =
+  /** Tokens of the passages as they stand in the prompt. */
+  | { readonly tokens: number }
+  /**
+   * Milliseconds to the first token that the passages add, by what was measured here, what of them is cached and where
+   * ({@link millisecondsCost}).
+   */
+  | { readonly milliseconds: number };
 
 export interface AskOptions extends AskDefaults {
   /**

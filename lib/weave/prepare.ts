@@ -9,11 +9,13 @@ import {
   type PromptTokens,
 } from '../prompt.js';
 import type { ScoredChunk } from '../retrieve/retriever.js';
+import type { SelectionPlan } from '../select/selection-plan.js';
 import type { Source } from './answer.js';
 import type { WeaveKit } from './kit.js';
 import type { Wanted } from './kv-library.js';
 import type { AskOptions } from './options.js';
 import { readingOrder } from '../select/orders/reading-order.js';
+import { assertBudget, selectPassages } from './selection/select-passages.js';
 
 /** A prompt whose passages are chosen, in its order. */
 export interface PreparedPrompt extends PromptTokens {
@@ -22,16 +24,34 @@ export interface PreparedPrompt extends PromptTokens {
   /** Tokens that the answer may take. */
   readonly answerTokens: number;
   readonly notes: readonly string[];
+  /** Why these passages; where a selector chose them, or it was asked for. */
+  readonly selection?: SelectionPlan;
 }
 
-export type PrepareOptions = Pick<
+/** What decides which passages stand in a prompt, and how. */
+export type PromptChoices = Pick<
   AskOptions,
-  'topK' | 'order' | 'layout' | 'overflow' | 'maxTokens' | 'signal'
+  | 'topK'
+  | 'selector'
+  | 'retrieve'
+  | 'budget'
+  | 'value'
+  | 'reranker'
+  | 'order'
+  | 'layout'
+  | 'overflow'
+  | 'maxTokens'
+  | 'signal'
 >;
 
+export interface PrepareOptions extends PromptChoices, Pick<AskOptions, 'policy'> {
+  /** Tell why these passages, also where no selector chose them. */
+  readonly explain?: boolean;
+}
+
 /**
- * Retrieves passages and lays out the prompt.
- * @throws ContextOverflowError, InvalidArgumentError, or what the retriever throws.
+ * Retrieves passages, picks those that go into the prompt and lays it out.
+ * @throws ContextOverflowError, InvalidArgumentError, or what retriever, reranker and selector throw.
  */
 export async function preparePrompt(
   kit: WeaveKit,
@@ -39,32 +59,61 @@ export async function preparePrompt(
   options: PrepareOptions,
 ): Promise<PreparedPrompt> {
   const { topK = 8, order = 'reading', overflow = 'drop', maxTokens = 256, signal } = options;
-  const { layout: arrangement = 'sequence' } = options;
+  const { layout: arrangement = 'sequence', retrieve = 20 } = options;
   assertQuestion(question);
   assertLayout(arrangement);
   assertCount('topK', topK, 0);
   assertCount('maxTokens', maxTokens, 1);
+  assertCount('retrieve', retrieve, 1);
+  assertBudget(options.budget);
   const signalled = signal ? { signal } : {};
   const { layout, retriever, engine, cells } = kit;
 
   const asked = layout.question(question, signalled);
   asked.catch(() => {});
-  const ranked = topK > 0 ? await retriever.search(question, { k: topK, ...signalled }) : [];
+  const { explain = false } = options;
+  const chooser = options.selector ?? kit.selector;
+  const selector = chooser === 'top-k' ? undefined : chooser;
+  const picks = selector !== undefined || explain;
+  const k = picks || options.reranker ? Math.max(topK, retrieve) : topK;
+  const found = topK > 0 ? await retriever.search(question, { k, ...signalled }) : [];
+  const candidates = await reranked(kit, question, found, options);
   const questionTokens = await asked;
   const earlier = hasEarlier(arrangement) ? await layout.earlier(question, signalled) : undefined;
+  const copies = arrangement === 'twice' ? 2 : 1;
   const sizes = await Promise.all(
-    ranked.map(async ({ chunk }) => (await kit.wanted.of(chunk)).tokens.length),
+    candidates.map(async ({ chunk }) => copies * (await kit.wanted.of(chunk)).tokens.length),
   );
+  const fixed = layout.prefix.length + (earlier?.length ?? 0) + questionTokens.length;
+  const available = Math.min(engine.model.contextLength, cells.total);
+  const selected =
+    picks && candidates.length > 0
+      ? await selectPassages(kit, {
+          question,
+          candidates,
+          sizes,
+          selector,
+          questionTokens: questionTokens.length,
+          // What overflows is dropped or refused below: the best passage always has its chance.
+          room:
+            overflow === 'drop' ? Math.max(sizes[0] ?? 0, available - fixed - maxTokens) : Infinity,
+          options,
+        })
+      : undefined;
+  const places = placesOfChosen(candidates, selected?.chosen ?? candidates.slice(0, topK));
   const fit = fitPrompt({
-    passages: arrangement === 'twice' ? sizes.map((size) => 2 * size) : sizes,
-    fixed: layout.prefix.length + (earlier?.length ?? 0) + questionTokens.length,
+    passages: places.map((place) => sizes[place] ?? 0),
+    fixed,
     answer: maxTokens,
-    available: Math.min(engine.model.contextLength, cells.total),
+    available,
     overflow,
   });
 
-  const kept = ranked.slice(0, fit.kept);
-  const hits = order === 'rank' ? kept : readingOrder(kept);
+  const kept = places.slice(0, fit.kept).map((place) => candidates[place] as ScoredChunk);
+  const isWhole = selected !== undefined && kept.length === selected.chosen.length;
+  const arranged = order === 'rank' ? kept : readingOrder(kept);
+  // A selector may have an order of its own.
+  const hits = isWhole ? [...selected.chosen] : arranged;
   const wanted = await Promise.all(
     hits.map(({ chunk }, place) => wantedAt(kit, chunk, arrangement, place, signal)),
   );
@@ -72,8 +121,59 @@ export async function preparePrompt(
   const passages = wanted.map((item) => item.tokens);
   const pieces = { prefix: layout.prefix, passages, earlier, question: questionTokens };
   const tokens = joinPrompt(pieces, arrangement);
-  const notes = fitNotes(ranked.length, fit.kept, maxTokens, fit.answer);
-  return { ...tokens, hits, wanted, answerTokens: fit.answer, notes };
+  const notes = fitNotes(places.length, fit.kept, maxTokens, fit.answer);
+  if (selected && hits.length === 0) {
+    const { budget, unit } = selected.plan;
+    notes.push(`No passage fits a budget of ${Math.round(budget)} ${unit}.`);
+  }
+  const selection = selected && keptOnly(selected.plan, hits);
+  return {
+    ...tokens,
+    hits,
+    wanted,
+    answerTokens: fit.answer,
+    notes,
+    ...(selection && { selection }),
+  };
+}
+
+async function reranked(
+  { probe }: WeaveKit,
+  question: string,
+  found: readonly ScoredChunk[],
+  { reranker: given, signal }: PrepareOptions,
+): Promise<readonly ScoredChunk[]> {
+  if (!given || found.length === 0) return found;
+  const reranker = typeof given === 'function' ? given(probe) : given;
+  return reranker.rerank({
+    question,
+    candidates: found,
+    k: found.length,
+    ...(signal && { signal }),
+  });
+}
+
+/** Numbers of the chosen among the candidates, best first: the order in which they are dropped where they do not fit. */
+function placesOfChosen(
+  candidates: readonly ScoredChunk[],
+  chosen: readonly ScoredChunk[],
+): number[] {
+  const ids = new Set(chosen.map(({ chunk }) => chunk.id));
+  return [...candidates.keys()].filter((i) => ids.has(candidates[i]?.chunk.id ?? ''));
+}
+
+/** A plan tells what stands in the prompt, also where not all that was chosen fits. */
+function keptOnly(plan: SelectionPlan, hits: readonly ScoredChunk[]): SelectionPlan {
+  const places = new Map(hits.map(({ chunk }, i) => [chunk.id, i + 1]));
+  const candidates = plan.candidates.map((candidate) => {
+    if (!candidate.chosen) return candidate;
+    const { place: _, ...rest } = candidate;
+    const place = places.get(candidate.chunkId);
+    if (place !== undefined) return { ...rest, place };
+    return { ...rest, chosen: false, reason: 'chosen, but it does not fit beside the answer' };
+  });
+  const tokens = candidates.reduce((sum, each) => sum + (each.chosen ? each.tokens : 0), 0);
+  return { ...plan, tokens, candidates };
 }
 
 function hasEarlier(layout: PassageLayout): boolean {

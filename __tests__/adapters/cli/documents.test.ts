@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
+import type { SelectionPlan } from '../../../lib/index.js';
 import { chunkweave, type Outcome } from '../../support/cli.js';
 import { tinyFile } from '../../support/native.js';
 
@@ -187,7 +188,28 @@ test('a damaged index is made anew', async () => {
   expect((JSON.parse(stdout) as Said).answer.sources.length).toBeGreaterThan(0);
 });
 
+test('explain says why passages are in or out, and draws it', async () => {
+  const args = ['explain', 'docs', 'What does the otter eat?', '--top-k', '2', '--retrieve', '5'];
+  const { code, stdout } = await run(...args, '--json', '--svg', 'why.svg');
+  expect(code).toBe(0);
+  const { question, selection } = JSON.parse(stdout) as {
+    readonly question: string;
+    readonly selection: SelectionPlan;
+  };
+  expect(question).toBe('What does the otter eat?');
+  expect(selection.candidates.length).toBeGreaterThan(2);
+  expect(selection.candidates.filter(({ chosen }) => chosen)).toHaveLength(2);
+  const { readFileSync } = await import('node:fs');
+  expect(readFileSync(join(root, 'why.svg'), 'utf8')).toMatch(/^<svg [^>]*>/);
+  const text = await run(...args);
+  expect(text.stdout).toMatch(/top-k chose 2 of \d+ candidates/);
+  for (const { chunkId } of selection.candidates) expect(text.stdout).toContain(chunkId);
+});
+
 test.each([
+  [['explain', 'docs', 'why', '--budget', '5', '--budget-ms', '5'], 2, /not both/],
+  [['explain', 'docs', 'why', '--retrieve', '0'], 2, /--retrieve is "0"/],
+  [['explain', 'docs', 'otter', '--svg', 'no/such/folder/a.svg'], 2, /could not be written/],
   [['ask', 'docs', ''], 2, /question is empty/],
   [['ask', 'docs'], 2, /is a path\. Add the question/],
   [['ask', 'docs', 'what', 'is', 'it'], 2, /in quotes/],

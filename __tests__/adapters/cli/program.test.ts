@@ -15,7 +15,7 @@ const run = (...args: string[]) => chunkweave(args, { cache });
 test('help lists every command, and each command explains itself', async () => {
   const { code, stdout } = await run('--help');
   expect(code).toBe(0);
-  for (const name of ['ask', 'ingest', 'demo', 'models', 'store', 'devices', 'doctor']) {
+  for (const name of ['ask', 'explain', 'ingest', 'demo', 'models', 'store', 'devices', 'doctor']) {
     expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
     const help = await run(name, '--help');
     expect(help.code).toBe(0);

@@ -1,29 +1,12 @@
-import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import type { Answer, AnswerEvent, AnswerStream, Comparison, Weave } from '../../../lib/index.js';
-import {
-  documentsOf,
-  emptyIndex,
-  lastFolder,
-  openCollection,
-  rememberFolder,
-  restoreIndex,
-  saveIndex,
-} from '../collection.js';
 import type { Command, Io } from '../command.js';
 import { modelFlags, parseFlags, warmupChoice, warmupFlag } from '../flags.js';
+import { withFolderWeave } from '../folder-weave.js';
 import { openEngine } from '../model.js';
+import { questionArguments } from '../question-arguments.js';
 import { answerToJson, comparisonLine, reuseLine, sourceLines } from '../report/answer.js';
 import { Terminal } from '../report/terminal.js';
-import {
-  answerReporter,
-  askDefaults,
-  askFlags,
-  describeStore,
-  openStore,
-  openWeave,
-} from '../session.js';
-import { UsageError } from '../usage-error.js';
+import { answerReporter, askDefaults, askFlags, describeStore, openStore } from '../session.js';
 
 export const ask: Command = {
   name: 'ask',
@@ -54,38 +37,27 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
     });
     const defaults = askDefaults(values);
     const warmup = warmupChoice(values.warmup);
-    const { directory, question } = await readArguments(positionals, io);
+    const { directory, question } = await questionArguments('ask', positionals, io);
     const terminal = new Terminal(io);
     const { engine, modelName } = await openEngine(values, io, terminal);
     const store = openStore(io, engine, terminal);
     try {
-      const collection = await openCollection(directory, engine.model.fingerprint, io);
-      const restored = await restoreIndex(collection);
-      const retriever = restored ?? emptyIndex();
-      const weave = await openWeave({ engine, store, retriever, warmup, defaults });
-      try {
-        if (!restored) {
-          await weave.ingest(documentsOf(collection, io, terminal), {
-            budget: { milliseconds: 0 },
-            signal: io.signal,
-          });
-          await saveIndex(collection, retriever);
-        }
-        await rememberFolder(collection.path, io);
-        const output: AskOutput = { weave, io, terminal };
-        if (values.json)
-          await printJson(
-            { question, model: modelName, device: engine.device.name },
-            values.compare ?? false,
-            output,
-          );
-        else if (values.compare) await compareAnswers(question, output);
-        else await streamAnswer(question, output);
-        if (!values.json) terminal.note(await describeStore(store));
-        return 0;
-      } finally {
-        await weave.dispose();
-      }
+      return await withFolderWeave(
+        { directory, engine, store, warmup, defaults, io, terminal },
+        async (weave) => {
+          const output: AskOutput = { weave, io, terminal };
+          if (values.json)
+            await printJson(
+              { question, model: modelName, device: engine.device.name },
+              values.compare ?? false,
+              output,
+            );
+          else if (values.compare) await compareAnswers(question, output);
+          else await streamAnswer(question, output);
+          if (!values.json) terminal.note(await describeStore(store));
+          return 0;
+        },
+      );
     } finally {
       await store.close();
       await engine.dispose();
@@ -97,27 +69,6 @@ export interface AskOutput {
   readonly weave: Weave;
   readonly io: Io;
   readonly terminal: Terminal;
-}
-
-async function readArguments(
-  positionals: readonly string[],
-  io: Io,
-): Promise<{ directory: string; question: string }> {
-  const [first = '', second, ...rest] = positionals;
-  if (rest.length > 0)
-    throw new UsageError('Put the question in quotes: chunkweave ask DIR "question"');
-  const question = second ?? first;
-  if (question.trim() === '') {
-    throw new UsageError('The question is empty. Run: chunkweave ask DIR "question"');
-  }
-  if (second !== undefined) return { directory: first, question };
-  // A lone path is a forgotten question, not a question.
-  if (await stat(resolve(io.cwd, first)).catch(() => undefined)) {
-    throw new UsageError(
-      `${first} is a path. Add the question: chunkweave ask ${first} "question"`,
-    );
-  }
-  return { directory: await lastFolder(io), question };
 }
 
 /** Streams an answer to stdout; sources and numbers follow on stderr. */

@@ -36,6 +36,8 @@ export interface TieredStore extends ChunkStore {
   readonly tiers: readonly ChunkStore[];
   /** What is known of how long loads from each tier take, by the tier's name. */
   readonly costs: CostModel;
+  /** The fastest tier that has the record. */
+  where(key: string): Promise<string | undefined>;
   /** Tells all tiers. */
   used(key: string, use: RecordUse): Promise<void>;
   /** What waits to reach each tier. */
@@ -199,6 +201,12 @@ class Tiers implements TieredStore {
     this.#check(key);
     for (const tier of this.#tiers) if (await tier.has(key)) return true;
     return false;
+  }
+
+  async where(key: string): Promise<string | undefined> {
+    this.#check(key);
+    for (const tier of this.#tiers) if (await tier.has(key)) return tier.name;
+    return undefined;
   }
 
   /** True when at least one tier kept it, or has it in its queue. */

@@ -1,0 +1,72 @@
+import { expect, test } from '@jest/globals';
+import { cacheTrace, zipfTrace } from '../../../bench/selection/engine/cache-trace.js';
+import { densest } from '../../../bench/selection/engine/densest.js';
+import { recallOf, reciprocalRank } from '../../../bench/selection/engine/questions.js';
+import { CostModel } from '../../../lib/index.js';
+import { hits } from '../../lib/select/stand-ins.js';
+
+const questionOf = (i: number) => {
+  const candidates = hits(...[0, 1, 2, 3].map((n) => `c${(3 * i + n) % 30}`));
+  const right = candidates[0]!.chunk.id;
+  return {
+    item: {
+      id: `${i}`,
+      question: `${i}?`,
+      answers: [],
+      corpus: 'c',
+      documents: [],
+      gold: { kind: 'answer' } as const,
+      evidence: [({ id }: { readonly id: string }) => id === right],
+    },
+    candidates,
+  };
+};
+const questions = Array.from({ length: 10 }, (_, i) => questionOf(i));
+const costs = new CostModel();
+costs.observeCompute({ tokens: 100 }, 400);
+
+const options = {
+  questions,
+  tokensOf: () => 100,
+  corpusTokens: 3000,
+  costs,
+  loadMsPerToken: 0.1,
+  prefixTokens: 10,
+  questionTokens: 10,
+  topK: 2,
+  length: 400,
+  exponent: 0.9,
+  seed: 1,
+  selector: densest,
+  worths: { score: (_rank: number, score: number) => score },
+  budgets: [1, 0.5],
+};
+
+test('a budget of time is kept on average, and a larger store takes less', async () => {
+  const small = await cacheTrace({ ...options, storeShare: 0.1 });
+  const large = await cacheTrace({ ...options, storeShare: 1 });
+  expect(large['best 2']!.firstTokenMs).toBeLessThan(small['best 2']!.firstTokenMs);
+  expect(small['best 2']!.recall).toBe(1);
+  expect(small['best 2']!.passages).toBe(2);
+  expect(small['score at 1']!.firstTokenMs).toBeLessThanOrEqual(small['best 2']!.firstTokenMs);
+  expect(small['score at 0.5']!.firstTokenMs).toBeLessThan(small['score at 1']!.firstTokenMs);
+});
+
+test('a trace is skewed as Zipf says', () => {
+  const trace = zipfTrace({ questions, length: 20_000, exponent: 0.9, seed: 2 });
+  const counts = questions.map((_, i) => trace.filter((n) => n === i).length);
+  const sorted = counts.toSorted((a, b) => b - a);
+  for (const rank of [2, 5]) {
+    expect(sorted[0]! / sorted[rank - 1]!).toBeGreaterThan(0.85 * rank ** 0.9);
+    expect(sorted[0]! / sorted[rank - 1]!).toBeLessThan(1.15 * rank ** 0.9);
+  }
+});
+
+test('recall and rank go by evidence', () => {
+  const { item, candidates } = questionOf(0);
+  const chunks = candidates.map(({ chunk }) => chunk);
+  expect(recallOf(item, chunks)).toBe(1);
+  expect(recallOf(item, chunks.slice(1))).toBe(0);
+  expect(reciprocalRank(item, chunks.toReversed())).toBe(1 / 4);
+  expect(reciprocalRank(item, [])).toBe(0);
+});

@@ -1,0 +1,127 @@
+import { CostModel, InvalidArgumentError } from '../lib/index.js';
+import { atLeast, atMost, benchWith, emptyOutcome, isWanted, round } from './harness.js';
+import { numberOf } from './fidelity/set-up.js';
+import { agreement } from './selection/engine/agreement.js';
+import { answersBySelector } from './selection/engine/answers.js';
+import { cacheTrace, type TraceQuestion } from './selection/engine/cache-trace.js';
+import { densest } from './selection/engine/densest.js';
+import { sampled, SelectionLab } from './selection/engine/lab.js';
+import { readJudged } from './selection/engine/questions.js';
+import { reading } from './selection/engine/reading.js';
+import { reranking } from './selection/engine/reranking.js';
+
+/** Parts of the selection bench that need a model's cached chunks: values, reranking, one pass over candidates, cache-aware cost. */
+export const selectionEngine = benchWith(
+  {
+    data: { type: 'string', value: 'PATH', help: 'questions: see bench/fidelity/data.ts' },
+    limit: { type: 'string', value: 'N', default: '20', help: 'questions' },
+    seed: { type: 'string', value: 'S', default: '1', help: 'picks questions and sets' },
+    'chunk-tokens': { type: 'string', value: 'N', default: '150', help: 'tokens of a passage' },
+    candidates: { type: 'string', value: 'N', default: '20', help: 'what is retrieved' },
+    sets: { type: 'string', value: 'N', default: '16', help: 'sets a question (agreement)' },
+    trace: { type: 'string', value: 'N', default: '2000', help: 'questions of the trace (cache)' },
+    'ms-per-token': {
+      type: 'string',
+      value: 'MS',
+      default: '4',
+      help: 'of computing a token, where times are predicted (cache)',
+    },
+    cache: { type: 'string', value: 'DIR', help: 'where KV of passages is kept between runs' },
+  },
+  async (options, own) => {
+    if (own.data === undefined) {
+      throw new InvalidArgumentError('Give --data: a file or folder of questions.');
+    }
+    const number = (name: Exclude<keyof typeof own, 'data' | 'cache'>) =>
+      numberOf(name, own[name], 1);
+    const seed = number('seed');
+    const candidates = number('candidates');
+    const outcome = emptyOutcome(options.model ?? 'smollm2-135m-instruct');
+    const { figures, goals } = outcome;
+    const note = (part: string, found: object): void => {
+      for (const [name, value] of Object.entries(found)) figures[`${part} ${name}`] = round(value);
+      options.log(`${part}: ${JSON.stringify(found)}`);
+    };
+    const all = await readJudged(own.data);
+    const cases = sampled(all, { limit: number('limit'), seed });
+    await using lab = await SelectionLab.open(options, {
+      chunkTokens: number('chunk-tokens'),
+      cache: own.cache,
+    });
+    if (isWanted('agreement', options, outcome)) {
+      const sets = { seed, sets: number('sets'), most: 5, candidates: Math.min(12, candidates) };
+      const found = await agreement(lab, cases, sets);
+      note('agreement', found);
+      goals['rank agreement'] = atLeast(found.kendall, 0.9);
+      goals['time of an evaluation'] = atMost(found.timeShare, 0.05);
+      goals['rows of an evaluation'] = atMost(found.rowShare, 0.05);
+    }
+    if (isWanted('rerank', options, outcome)) {
+      const found = await reranking(lab, cases, { candidates });
+      note('rerank', found);
+      goals['likelihood lifts MRR'] = atLeast((found['likelihood'] ?? 0) - (found['bm25'] ?? 0), 0);
+    }
+    if (isWanted('reading', options, outcome)) {
+      const found = await reading(lab, cases, { candidates: Math.max(candidates, 100) });
+      note('reading', found);
+      goals['pass over candidates, of the prompt'] = atMost(found.shareOfPrompt, 0.02);
+    }
+    if (isWanted('cache', options, outcome)) {
+      const questions: TraceQuestion[] = [];
+      const corpora = new Set(all.map(({ corpus }) => corpus));
+      let corpusTokens = 0;
+      for (const item of all.toSorted((a, b) => a.corpus.localeCompare(b.corpus))) {
+        const { retriever } = await lab.corpus(item);
+        if (corpora.delete(item.corpus)) {
+          for (const chunk of retriever.chunks?.() ?? []) {
+            corpusTokens += lab.layout.passage(chunk).length;
+          }
+        }
+        questions.push({
+          item,
+          candidates: await retriever.search(item.question, { k: candidates }),
+        });
+      }
+      const costs = new CostModel();
+      const msPerToken = number('ms-per-token');
+      for (const tokens of [64, 256, 512]) costs.observeCompute({ tokens }, msPerToken * tokens);
+      const arms = await cacheTrace({
+        questions,
+        tokensOf: (chunk) => lab.layout.passage(chunk).length,
+        corpusTokens,
+        storeShare: 0.1,
+        costs,
+        loadMsPerToken: 0.02 * msPerToken,
+        prefixTokens: lab.layout.prefix.length,
+        questionTokens: 30,
+        topK: 8,
+        length: number('trace'),
+        exponent: 0.9,
+        seed,
+        selector: densest,
+        worths: {
+          score: (_rank, score) => score,
+          'score^4': (_rank, score) => score ** 4,
+          '1/rank': (rank) => 1 / rank,
+          '1/rank^2': (rank) => rank ** -2,
+        },
+        budgets: [1, 0.7, 0.5],
+      });
+      for (const [name, arm] of Object.entries(arms)) note(`cache ${name}`, arm);
+      const plain = arms['best 8'];
+      const aware = arms['1/rank^2 at 0.7'];
+      if (plain && aware) {
+        goals['predicted time to first token'] = atMost(
+          aware.firstTokenMs / plain.firstTokenMs,
+          0.7,
+        );
+        goals['recall of rare questions'] = atLeast(aware.rareRecall - plain.rareRecall, 0);
+      }
+    }
+    if (isWanted('answers', options, outcome)) {
+      const arms = await answersBySelector(lab, cases, { densest }, [300, 600, 1200]);
+      for (const [name, arm] of Object.entries(arms)) note(`answers ${name}`, arm);
+    }
+    return outcome;
+  },
+);
