@@ -189,14 +189,15 @@ test('a damaged index is made anew', async () => {
 });
 
 test('explain says why passages are in or out, and draws it', async () => {
-  const args = ['explain', 'docs', 'What does the otter eat?', '--top-k', '2', '--retrieve', '5'];
+  const asked = 'What do the otter, the panda and the koala eat?';
+  const args = ['explain', 'docs', asked, '--top-k', '2', '--retrieve', '5'];
   const { code, stdout } = await run(...args, '--json', '--svg', 'why.svg');
   expect(code).toBe(0);
   const { question, selection } = JSON.parse(stdout) as {
     readonly question: string;
     readonly selection: SelectionPlan;
   };
-  expect(question).toBe('What does the otter eat?');
+  expect(question).toBe(asked);
   expect(selection.candidates.length).toBeGreaterThan(2);
   expect(selection.candidates.filter(({ chosen }) => chosen)).toHaveLength(2);
   const { readFileSync } = await import('node:fs');

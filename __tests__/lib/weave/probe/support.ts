@@ -3,7 +3,6 @@ import {
   type ChunkKv,
   createWeave,
   memoryStore,
-  type ScoredChunk,
   type Weave,
   type WeaveOptions,
 } from '../../../../lib/index.js';
@@ -35,9 +34,6 @@ export async function someChunks(engine: FakeEngine, count: number, seed = 1): P
   }
   return chunks;
 }
-
-export const scored = (chunks: readonly Chunk[]): ScoredChunk[] =>
-  chunks.map((chunk, i) => ({ chunk, score: chunks.length - i }));
 
 export async function probedWeave(
   options: Partial<WeaveOptions> = {},
