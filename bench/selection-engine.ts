@@ -1,10 +1,17 @@
-import { CostModel, InvalidArgumentError } from '../lib/index.js';
+import {
+  cacheAwareSelector,
+  coragSelector,
+  CostModel,
+  gradientSelector,
+  greedySelector,
+  InvalidArgumentError,
+  topKSelector,
+} from '../lib/index.js';
 import { atLeast, atMost, benchWith, emptyOutcome, isWanted, round } from './harness.js';
 import { numberOf } from './fidelity/set-up.js';
 import { agreement } from './selection/engine/agreement.js';
 import { answersBySelector } from './selection/engine/answers.js';
 import { cacheTrace, type TraceQuestion } from './selection/engine/cache-trace.js';
-import { densest } from './selection/engine/densest.js';
 import { sampled, SelectionLab } from './selection/engine/lab.js';
 import { readJudged } from './selection/engine/questions.js';
 import { reading } from './selection/engine/reading.js';
@@ -98,18 +105,19 @@ export const selectionEngine = benchWith(
         length: number('trace'),
         exponent: 0.9,
         seed,
-        selector: densest,
-        worths: {
-          score: (_rank, score) => score,
-          'score^4': (_rank, score) => score ** 4,
-          '1/rank': (rank) => 1 / rank,
-          '1/rank^2': (rank) => rank ** -2,
+        selectors: {
+          'cache-aware': cacheAwareSelector(),
+          ...Object.fromEntries(
+            [0, 1, 2, 4, 5].map((sure) => [`sure ${sure}`, cacheAwareSelector({ sure })]),
+          ),
+          'power 1': cacheAwareSelector({ power: 1 }),
+          'power 3': cacheAwareSelector({ power: 3 }),
         },
-        budgets: [1, 0.7, 0.5],
+        budgets: [1, 0.85, 0.7],
       });
       for (const [name, arm] of Object.entries(arms)) note(`cache ${name}`, arm);
       const plain = arms['best 8'];
-      const aware = arms['1/rank^2 at 0.7'];
+      const aware = arms['cache-aware at 0.7'];
       if (plain && aware) {
         goals['predicted time to first token'] = atMost(
           aware.firstTokenMs / plain.firstTokenMs,
@@ -119,7 +127,17 @@ export const selectionEngine = benchWith(
       }
     }
     if (isWanted('answers', options, outcome)) {
-      const arms = await answersBySelector(lab, cases, { densest }, [300, 600, 1200]);
+      const arms = await answersBySelector(
+        lab,
+        cases,
+        {
+          top: topKSelector(),
+          gradient: gradientSelector(),
+          greedy: greedySelector(),
+          corag: coragSelector(),
+        },
+        [300, 600, 1200],
+      );
       for (const [name, arm] of Object.entries(arms)) note(`answers ${name}`, arm);
     }
     return outcome;

@@ -182,6 +182,10 @@ export { gradientSelector, type GradientSelectorOptions } from './select/selecto
 export { greedySelector, type GreedySelectorOptions } from './select/selectors/greedy.js';
 export { randomSelector, type RandomSelectorOptions } from './select/selectors/random.js';
 export { thresholdSelector, type ThresholdSelectorOptions } from './select/selectors/threshold.js';
+export {
+  cacheAwareSelector,
+  type CacheAwareSelectorOptions,
+} from './select/selectors/cache-aware.js';
 export { topKSelector, type TopKSelectorOptions } from './select/selectors/top-k.js';
 export { coverageValue, type CoverageValueOptions } from './select/values/coverage.js';
 export { maxMarginalValue, type MaxMarginalValueOptions } from './select/values/max-marginal.js';

@@ -129,7 +129,9 @@ export type SelectionBudget =
    * Milliseconds to the first token that the passages add, by what was measured here, what of them is cached and where
    * ({@link millisecondsCost}).
    */
-  | { readonly milliseconds: number };
+  | { readonly milliseconds: number }
+  /** A share, above 0, of the milliseconds that the best `topK` candidates would take now. */
+  | { readonly share: number };
 
 export interface AskOptions extends AskDefaults {
   /**

@@ -1,8 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { cacheTrace, zipfTrace } from '../../../bench/selection/engine/cache-trace.js';
-import { densest } from '../../../bench/selection/engine/densest.js';
 import { recallOf, reciprocalRank } from '../../../bench/selection/engine/questions.js';
-import { CostModel } from '../../../lib/index.js';
+import { cacheAwareSelector, CostModel } from '../../../lib/index.js';
 import { hits } from '../../lib/select/stand-ins.js';
 
 const questionOf = (i: number) => {
@@ -37,8 +36,7 @@ const options = {
   length: 400,
   exponent: 0.9,
   seed: 1,
-  selector: densest,
-  worths: { score: (_rank: number, score: number) => score },
+  selectors: { aware: cacheAwareSelector({ sure: 0 }) },
   budgets: [1, 0.5],
 };
 
@@ -48,8 +46,8 @@ test('a budget of time is kept on average, and a larger store takes less', async
   expect(large['best 2']!.firstTokenMs).toBeLessThan(small['best 2']!.firstTokenMs);
   expect(small['best 2']!.recall).toBe(1);
   expect(small['best 2']!.passages).toBe(2);
-  expect(small['score at 1']!.firstTokenMs).toBeLessThanOrEqual(small['best 2']!.firstTokenMs);
-  expect(small['score at 0.5']!.firstTokenMs).toBeLessThan(small['score at 1']!.firstTokenMs);
+  expect(small['aware at 1']!.firstTokenMs).toBeLessThanOrEqual(small['best 2']!.firstTokenMs);
+  expect(small['aware at 0.5']!.firstTokenMs).toBeLessThan(small['aware at 1']!.firstTokenMs);
 });
 
 test('a trace is skewed as Zipf says', () => {

@@ -1,6 +1,7 @@
 import { test } from '@jest/globals';
 import {
   beamSelector,
+  cacheAwareSelector,
   coragPublished,
   coragSelector,
   exactSelector,
@@ -16,6 +17,7 @@ const selectors = {
   'top 3': () => topKSelector({ k: 3 }),
   top: () => topKSelector(),
   threshold: () => thresholdSelector({ threshold: 0.4 }),
+  'cache-aware': () => cacheAwareSelector(),
   gradient: () => gradientSelector({ gradient: 0.2 }),
   greedy: () => greedySelector({ evaluations: 60 }),
   'greedy by value': () => greedySelector({ by: 'value', batch: 1, evaluations: 60 }),

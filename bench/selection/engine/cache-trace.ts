@@ -7,7 +7,7 @@ import {
   type ScoredChunk,
   type Selector,
   type SetCost,
-  type SetValue,
+  sumOfScores,
 } from '../../../lib/index.js';
 import { seededInteger, seededRandom } from '../../../lib/random.js';
 import { type JudgedCase, recallOf } from './questions.js';
@@ -36,9 +36,7 @@ export interface CacheTraceOptions {
   readonly length: number;
   readonly exponent: number;
   readonly seed: number;
-  readonly selector: Selector;
-  /** What a candidate is worth, by its name: of its rank from 1, and its score in those of the best. */
-  readonly worths: Readonly<Record<string, (rank: number, score: number) => number>>;
+  readonly selectors: Readonly<Record<string, Selector>>;
   /** Milliseconds that the selector may spend, in those of the best `topK` as its own store is then. */
   readonly budgets: readonly number[];
 }
@@ -54,8 +52,8 @@ export interface TraceArm {
 }
 
 /**
- * Time to first token, predicted, and recall along a trace of questions: the best `topK`, and a selector under milliseconds
- * that knows what is cached; worths of passages add up. Beside them fewer of the best, which is what saves time without knowing of
+ * Time to first token, predicted, and recall along a trace of questions: the best `topK`, and selectors under milliseconds
+ * that know what is cached. Beside them fewer of the best, which is what saves time without knowing of
  * a cache. Each has a store of its own that holds what it used last; nothing is computed.
  */
 export async function cacheTrace(options: CacheTraceOptions): Promise<Record<string, TraceArm>> {
@@ -66,7 +64,7 @@ export async function cacheTrace(options: CacheTraceOptions): Promise<Record<str
       candidates.slice(0, k),
     );
   }
-  for (const [name, worth] of Object.entries(options.worths)) {
+  for (const [name, selector] of Object.entries(options.selectors)) {
     for (const share of options.budgets) {
       arms[`${name} at ${share}`] = await runArm(
         options,
@@ -74,12 +72,12 @@ export async function cacheTrace(options: CacheTraceOptions): Promise<Record<str
         async ({ item, candidates }, cost) => {
           const best = candidates.slice(0, options.topK);
           if (best.length === 0) return best;
-          const { chunks } = await options.selector.select({
+          const { chunks } = await selector.select({
             question: item.question,
             candidates,
             budget: share * cost.of(best),
             cost,
-            value: addedUp(candidates, worth),
+            value: sumOfScores(),
           });
           return chunks;
         },
@@ -164,21 +162,6 @@ async function runArm(
     recall: mean(seen.recall),
     rareRecall: mean(seen.rare),
     passages: mean(seen.count),
-  };
-}
-
-function addedUp(
-  candidates: readonly ScoredChunk[],
-  worth: (rank: number, score: number) => number,
-): SetValue {
-  const best = candidates[0]?.score || 1;
-  const worths = new Map(
-    candidates.map(({ chunk, score }, i) => [chunk.id, worth(i + 1, score / best)]),
-  );
-  return {
-    name: 'added up',
-    of: async (sets) =>
-      sets.map((set) => set.reduce((sum, { chunk }) => sum + (worths.get(chunk.id) ?? 0), 0)),
   };
 }
 

@@ -44,8 +44,8 @@ export async function selectPassages(
   const states = await candidateStates(kit, chunks, signal);
   const milliseconds = weaveMilliseconds(kit, states, request.questionTokens, options.policy);
   const tokens = tokensCost(candidates, sizes);
-  const { budget, cost } = limitOf(request, { tokens, milliseconds });
   const order = orderOf(candidates, options.order);
+  const { budget, cost } = limitOf(request, { tokens, milliseconds }, order);
   const value = typeof ownValue === 'function' ? ownValue(kit.probe) : (ownValue ?? kit.value);
   const selection = selector
     ? await selector.select({
@@ -100,10 +100,15 @@ export async function selectPassages(
 
 /** What is spent at most, and in what. By default the tokens that the best `topK` would take. */
 function limitOf(
-  { sizes, room, options: { budget, topK = 8 } }: SelectPassages,
+  { candidates, sizes, room, options: { budget, topK = 8 } }: SelectPassages,
   costs: { readonly tokens: SetCost; readonly milliseconds: SetCost },
+  order: SetOrder,
 ): { budget: number; cost: SetCost } {
   assertBudget(budget);
+  if (budget && 'share' in budget) {
+    const best = costs.milliseconds.of(order(candidates.slice(0, topK)));
+    return { budget: Math.max(Number.MIN_VALUE, budget.share * best), cost: costs.milliseconds };
+  }
   if (budget && 'milliseconds' in budget) {
     return { budget: budget.milliseconds, cost: costs.milliseconds };
   }
@@ -115,10 +120,11 @@ function limitOf(
 export function assertBudget(budget: SelectionBudget | undefined): void {
   if (budget === undefined) return;
   const [name, amount] = Object.entries(budget)[0] ?? ['tokens', Number.NaN];
-  const isOne = Object.keys(budget).length === 1 && ['tokens', 'milliseconds'].includes(name);
+  const isOne =
+    Object.keys(budget).length === 1 && ['tokens', 'milliseconds', 'share'].includes(name);
   if (isOne && typeof amount === 'number' && amount > 0 && Number.isFinite(amount)) return;
   throw new InvalidArgumentError(
-    `budget is ${JSON.stringify(budget)}; give { tokens } or { milliseconds } above 0.`,
+    `budget is ${JSON.stringify(budget)}; give { tokens }, { milliseconds } or { share } above 0.`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import {
   type AnswerEvent,
+  cacheAwareSelector,
   memoryStore,
   type ScoredChunk,
   type Selector,
@@ -162,4 +163,20 @@ test('questions side by side, each with a selection, all end', async () => {
   expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
   const { cells } = await weave.stats();
   expect(cells.free).toBe(cells.total);
+});
+
+test('a budget can be a share of what the best would take now', async () => {
+  const { weave } = await indexedWeave({ topK: 3, selector: cacheAwareSelector() });
+  const whole = (await weave.explain(question, { budget: { share: 1 } })).selection!;
+  const best = whole.candidates.slice(0, 3).map(({ chunkId }) => chunkId);
+  expect(whole.unit).toBe('milliseconds');
+  const chosen = (plan: typeof whole) =>
+    plan.candidates.filter((one) => one.chosen).map(({ chunkId }) => chunkId);
+  expect(chosen(whole)).toEqual(best);
+  const half = (await weave.explain(question, { budget: { share: 0.5 } })).selection!;
+  expect(half.budget).toBeCloseTo(whole.budget / 2, 6);
+  expect(chosen(half).length).toBeLessThan(3);
+  for (const share of [0, -1, Number.NaN]) {
+    await expect(weave.explain(question, { budget: { share } })).rejects.toThrow('{ share }');
+  }
 });
