@@ -41,6 +41,12 @@ export type { PassageLayout, PromptOptions, PromptTokens } from './prompt.js';
 
 export type { Chunk, Document, TokenizedDocument } from './document.js';
 export type { ChunkOptions, Chunker } from './chunkers/chunker.js';
+export { fixedChunker, type FixedChunkerOptions } from './chunkers/fixed.js';
+export { sentenceChunker, type SentenceChunkerOptions } from './chunkers/sentence.js';
+export {
+  contentDefinedChunker,
+  type ContentDefinedChunkerOptions,
+} from './chunkers/content-defined.js';
 export { recursiveChunker, type RecursiveChunkerOptions } from './chunkers/recursive.js';
 export type { Separator, SeparatorName } from './chunkers/separators.js';
 export {

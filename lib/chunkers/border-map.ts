@@ -1,22 +1,7 @@
 import type { TokenizedText } from '../engine/tokenizer.js';
 import type { Steps } from '../pace.js';
-import {
-  CLAUSE_END,
-  CLOSER,
-  IDEOGRAPH,
-  NEWLINE,
-  OTHER,
-  SENTENCE_END,
-  SPACE,
-  WIDE_CLAUSE_END,
-  WIDE_SENTENCE_END,
-  WORD,
-  classAt,
-  classBefore,
-  isBlank,
-  splitsPair,
-} from './characters.js';
-import { isGraphemeStart } from './graphemes.js';
+import { isBlank, splitsPair } from './characters.js';
+import { IN_GRAPHEME, weakness } from './places.js';
 
 /** No border may fall here. */
 const NO_BORDER = 0x3f;
@@ -47,7 +32,7 @@ export class BorderMap {
     this.starts = tokens.starts;
     this.size = tokens.ids.length;
     this.word = separators;
-    this.weakest = separators + 3;
+    this.weakest = separators + IN_GRAPHEME;
     this.#cells = new Uint8Array(this.size).fill(NO_BORDER);
   }
 
@@ -100,32 +85,6 @@ export class BorderMap {
       unitStart = start;
     }
   }
-}
-
-/** How far inside a word `index` lies: 0 between words, 1 at punctuation, 2 in a word, 3 in a grapheme. */
-function weakness(text: string, index: number): number {
-  if (!isGraphemeStart(text, index)) return 3;
-  const left = classBefore(text, index);
-  const right = classAt(text, index);
-  if (left === SPACE || left === NEWLINE || right === SPACE || right === NEWLINE) return 0;
-  if (right === WORD) {
-    if (left === WORD) return 2;
-    if (left === IDEOGRAPH || left === WIDE_SENTENCE_END || left === WIDE_CLAUSE_END) return 0;
-    return isInnerSign(text, index - 1) && classBefore(text, index - 1) === WORD ? 2 : 1;
-  }
-  if (right === IDEOGRAPH) {
-    return left === OTHER || left === SENTENCE_END || left === CLAUSE_END ? 1 : 0;
-  }
-  if (right === OTHER) {
-    return left === IDEOGRAPH || left === WIDE_SENTENCE_END || left === WIDE_CLAUSE_END ? 0 : 1;
-  }
-  // What ends a word, clause or quote must not begin a chunk.
-  return right === CLOSER && left !== WORD && left !== IDEOGRAPH ? 1 : 2;
-}
-
-/** Signs that stand inside words and numbers: it's, 3.14, 1,000. */
-function isInnerSign(text: string, index: number): boolean {
-  return ".,'’".includes(text.charAt(index));
 }
 
 /** Puts separators, met in text order, on the token borders where they belong. */

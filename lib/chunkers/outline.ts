@@ -26,14 +26,12 @@ export class Outline {
   }
 }
 
-/** Answers which headings and which line a place of the text belongs to. Places must ascend. */
+/** Answers which headings a place of the text belongs to. Places must ascend. */
 export class OutlineWalker {
   readonly #text: string;
   readonly #headings: Int32Array;
   readonly #path: { readonly depth: number; readonly place: number }[] = [];
   #next = 0;
-  #line = 1;
-  #counted = 0;
 
   constructor(text: string, headings: Int32Array) {
     this.#text = text;
@@ -54,18 +52,6 @@ export class OutlineWalker {
     return this.#path
       .map(({ depth, place }) => this.#title(place + depth))
       .filter((title) => title !== '');
-  }
-
-  /** Number of the line that `index` lies in, from 1. CRLF, LF and CR each end a line. */
-  *lineAt(index: number): Steps<number> {
-    const text = this.#text;
-    for (; this.#counted < index; this.#counted++) {
-      const unit = text.charCodeAt(this.#counted);
-      if (unit === 0x0a || (unit === 0x0d && text.charCodeAt(this.#counted + 1) !== 0x0a))
-        this.#line++;
-      if ((this.#counted & 0x3fff) === 0) yield index / text.length;
-    }
-    return this.#line;
   }
 
   #title(from: number): string {

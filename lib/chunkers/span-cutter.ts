@@ -1,7 +1,7 @@
-import { InvalidArgumentError } from '../errors.js';
 import type { Steps } from '../pace.js';
 import type { BorderMap } from './border-map.js';
 import { NEWLINE, classAt, classBefore } from './characters.js';
+import { refuseUncuttable } from './limits.js';
 
 /**
  * Cuts a run of tokens into spans of at most `max` tokens: at the strongest borders first, neighbours joined
@@ -22,7 +22,7 @@ export class SpanCutter {
   }
 
   /** Token spans, `start, end, start, end, ...`; none blank. Call once. */
-  *cut(): Steps<readonly number[]> {
+  *cut(): Steps<number[]> {
     const { size } = this.#borders;
     const open = yield* this.#cutRun(0, size, 0);
     if (open < size) {
@@ -50,7 +50,8 @@ export class SpanCutter {
       if (i < to && borders.strength(i) > strength) continue;
 
       if (end - start > this.#max) {
-        const enough = gatheredEnd - start >= this.#min || strength === borders.weakest;
+        // No word is cut for the sake of a size.
+        const enough = gatheredEnd - start >= this.#min || strength > borders.word;
         if (gatheredEnd > start && enough) {
           this.#spans.push(start, gatheredEnd);
           start = yield* this.#skipLeading(gathered, i);
@@ -59,7 +60,9 @@ export class SpanCutter {
           start = gathered;
         }
         if (end - start > this.#max) {
-          if (strength === borders.weakest) throw this.#tooLong(start, end);
+          if (strength === borders.weakest) {
+            refuseUncuttable(end - start, borders.start(start), this.#max);
+          }
           start = yield* this.#cutRun(start, i, strength + 1);
         }
       }
@@ -140,13 +143,6 @@ export class SpanCutter {
   /** True once in a few thousand times: a place to pause. */
   #isDue(): boolean {
     return (++this.#ticks & 0xfff) === 0;
-  }
-
-  #tooLong(start: number, end: number): InvalidArgumentError {
-    return new InvalidArgumentError(
-      `maxTokens is ${this.#max}, but the ${end - start} tokens from offset ${this.#borders.start(start)} on ` +
-        'have no border between characters among them. Use a larger maxTokens.',
-    );
   }
 }
 

@@ -1,6 +1,7 @@
 /** Measures of fidelity and quality, and honest statistics over them. */
 
 export { answerF1, answerWords, editSimilarity, exactMatch } from './answers.js';
+export * from './chunking/index.js';
 export { compareRows, type LogitRows, type RowComparison, tokenLosses } from './distributions.js';
 export { paretoFront } from './report/pareto.js';
 export type { PlotAxis } from './report/scale.js';
