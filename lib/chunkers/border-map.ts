@@ -75,12 +75,16 @@ export class BorderMap {
     for (let i = 1; i <= size; i++) {
       if ((i & 0x3ff) === 0) yield i / size;
       const start = this.start(i);
+      let isJoined = false;
       if (i < size) {
         // Tokens inside a character, or that stand for no text of their own, stay with those before.
         if (start <= unitStart || start >= text.length || splitsPair(text, start)) continue;
-        this.#cells[i] = this.word + weakness(text, start);
+        const weak = weakness(text, start);
+        this.#cells[i] = this.word + weak;
+        // A mark joins the space before it to a character, which is no blank.
+        isJoined = weak === IN_GRAPHEME;
       }
-      if (isBlank(text, unitStart, start)) this.#cells[unit] = (this.#cells[unit] ?? 0) | BLANK;
+      if (!isJoined && isBlank(text, unitStart, start)) this.#cells[unit] = (this.#cells[unit] ?? 0) | BLANK;
       unit = i;
       unitStart = start;
     }

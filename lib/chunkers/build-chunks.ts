@@ -1,6 +1,6 @@
 import type { Chunk, TokenizedDocument } from '../document.js';
 import type { Steps } from '../pace.js';
-import { classAt, isBlankClass } from './characters.js';
+import { classAt, isBlank, isBlankClass } from './characters.js';
 import { ChunkBuilder } from './chunk-builder.js';
 import { LineCounter } from './line-counter.js';
 import type { Outline } from './outline.js';
@@ -25,6 +25,8 @@ export function* buildChunks(
     const tokenStart = spans[i] ?? 0;
     const tokenEnd = spans[i + 1] ?? 0;
     const start = tokens.starts[tokenStart] ?? 0;
+    // What was cut out of the middle of a character may be nothing but its space.
+    if (isBlank(text, start, tokens.starts[tokenEnd] ?? 0)) continue;
     let first = start;
     while (isBlankClass(classAt(text, first))) first++;
     const line = places.lineAt(first);

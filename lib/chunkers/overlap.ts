@@ -1,5 +1,5 @@
 import type { TokenizedDocument } from '../document.js';
-import { IN_WORD, isPlace, weakness } from './places.js';
+import { IN_GRAPHEME, IN_WORD, isPlace, weakness } from './places.js';
 
 /**
  * Lets every span but the first reach back into the one before it, by `overlap` tokens or a little less: not into the
@@ -17,13 +17,13 @@ export function addOverlap(
     const previous = spans[i - 2] as number;
     const from = Math.max(previous + 1, start - overlap);
     let best = start;
-    for (let token = from; token < start; token++) {
+    let bestWeakness = IN_GRAPHEME;
+    for (let token = from; token < start && bestWeakness >= IN_WORD; token++) {
       if (!isPlace(text, tokens, token)) continue;
-      if (best === start) best = token;
-      if (weakness(text, tokens.starts[token] as number) < IN_WORD) {
-        best = token;
-        break;
-      }
+      const weak = weakness(text, tokens.starts[token] as number);
+      if (weak >= bestWeakness) continue;
+      best = token;
+      bestWeakness = weak;
     }
     spans[i] = best;
   }

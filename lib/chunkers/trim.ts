@@ -1,5 +1,6 @@
 import type { TokenizedDocument } from '../document.js';
 import { NEWLINE, classAt, classBefore, isBlank } from './characters.js';
+import { isGraphemeStart } from './graphemes.js';
 import { placeAfter, placeBefore } from './places.js';
 
 /** First token of `[from, to)` that a chunk should begin with; `to` where all is blank. */
@@ -11,7 +12,8 @@ export function contentStart(document: TokenizedDocument, from: number, to: numb
     const next = placeAfter(text, tokens, content);
     const start = tokens.starts[content] as number;
     const end = tokens.starts[next] as number;
-    if (!isBlank(text, start, end)) break;
+    // A mark joins the space before it to a character, which is no blank.
+    if (!isBlank(text, start, end) || !isGraphemeStart(text, end)) break;
     if (endsLine(text, start, end)) line = next;
     content = next;
   }

@@ -4,7 +4,7 @@ import { CLAUSE_END, NEWLINE, WIDE_CLAUSE_END, classBefore } from './characters.
 import { isMarkdown } from './formats.js';
 import { refuseUncuttable } from './limits.js';
 import type { Outline } from './outline.js';
-import { BETWEEN_WORDS, IN_GRAPHEME, isPlace, placeBefore, weakness } from './places.js';
+import { BETWEEN_WORDS, IN_GRAPHEME, IN_WORD, isPlace, placeBefore, weakness } from './places.js';
 import { TextScanner, type Marks } from './text-scanner.js';
 
 /** What ends before a unit begins; lower is a better place to cut. */
@@ -70,7 +70,7 @@ class UnitMarks implements Marks {
     token = placeBefore(text, tokens, token);
     const start = starts[token] as number;
     // A token such as " The" carries its space; one that reaches across the mark otherwise is no place for it.
-    if (start !== index && weakness(text, start) !== BETWEEN_WORDS) return;
+    if (weakness(text, start) > (start === index ? IN_WORD : BETWEEN_WORDS)) return;
     if (strength === LINE && isWrapped(text, index)) return;
     const before = this.#size - 1;
     if (token === this.#starts[before]) {
@@ -111,13 +111,20 @@ class UnitMarks implements Marks {
       if (end - start <= max) return;
       // Both parts of what is little too long should be of some size.
       const latest = end - start < 2 * max ? Math.max(start + 1, end - (max >> 2)) : end;
-      const at = this.#bestPlace(start, Math.min(start + max, latest), end);
+      let at = this.#bestPlace(start, Math.min(start + max, latest));
+      if (latest < start + max && this.#rank(at) >= (RANKS[IN_GRAPHEME] as number)) {
+        at = this.#bestPlace(start, start + max);
+      }
+      if (at < 0) {
+        const { starts } = this.#document.tokens;
+        refuseUncuttable(end - start, starts[start] as number, max);
+      }
       this.#push(at, FORCED);
     }
   }
 
-  /** Where to cut a sentence that begins at `start`, at `limit` at the latest. */
-  #bestPlace(start: number, limit: number, end: number): number {
+  /** Where to cut a sentence that begins at `start`, at `limit` at the latest; -1 for nowhere. */
+  #bestPlace(start: number, limit: number): number {
     const half = start + ((limit - start) >> 1);
     let best = -1;
     let bestRank = Infinity;
@@ -134,16 +141,12 @@ class UnitMarks implements Marks {
         bestHash = hash;
       }
     }
-    if (best < 0) {
-      const { starts } = this.#document.tokens;
-      refuseUncuttable(end - start, starts[start] as number, this.#max);
-    }
     return best;
   }
 
   #rank(token: number): number {
     const { text, tokens } = this.#document;
-    if (!isPlace(text, tokens, token)) return Infinity;
+    if (token < 0 || !isPlace(text, tokens, token)) return Infinity;
     const start = tokens.starts[token] as number;
     const weak = weakness(text, start);
     if (weak !== BETWEEN_WORDS) return RANKS[weak] as number;
