@@ -25,6 +25,7 @@ const entries = [
   'chunkweave/redis',
   'chunkweave/s3',
   'chunkweave/testing',
+  'chunkweave/tree-sitter',
 ];
 
 test.each(entries)('%s can be required as well as imported, and gives the same', async (entry) => {

@@ -1,6 +1,6 @@
 import type { TokenizedText } from '../engine/tokenizer.js';
 import type { Steps } from '../pace.js';
-import { isBlank, splitsPair } from './characters.js';
+import { classAt, isBlank, isBlankClass, splitsPair } from './characters.js';
 import { IN_GRAPHEME, weakness } from './places.js';
 
 /** No border may fall here. */
@@ -71,20 +71,25 @@ export class BorderMap {
     const { text, size } = this;
     let unit = 0;
     let unitStart = this.start(0);
+    // Whether the unit begins inside of a character that the one before it, not blank, has the first part of.
+    let isRest = false;
     if (size > 0) this.#cells[0] = this.word;
     for (let i = 1; i <= size; i++) {
       if ((i & 0x3ff) === 0) yield i / size;
       const start = this.start(i);
-      let isJoined = false;
+      let isInside = false;
       if (i < size) {
         // Tokens inside a character, or that stand for no text of their own, stay with those before.
         if (start <= unitStart || start >= text.length || splitsPair(text, start)) continue;
         const weak = weakness(text, start);
         this.#cells[i] = this.word + weak;
-        // A mark joins the space before it to a character, which is no blank.
-        isJoined = weak === IN_GRAPHEME;
+        isInside = weak === IN_GRAPHEME;
       }
-      if (!isJoined && isBlank(text, unitStart, start)) this.#cells[unit] = (this.#cells[unit] ?? 0) | BLANK;
+      // A mark joins the space before it to a character, which is no blank.
+      const isJoined = isInside && !isBlankClass(classAt(text, start));
+      const blank = !isRest && !isJoined && isBlank(text, unitStart, start);
+      if (blank) this.#cells[unit] = (this.#cells[unit] ?? 0) | BLANK;
+      isRest = isInside && !blank;
       unit = i;
       unitStart = start;
     }

@@ -33,7 +33,7 @@ export class MarkdownLines {
     if (inFence) return 'code';
     const depth = headingDepth(this.#text, index);
     if (depth === 0) return 'text';
-    this.outline.add(index, depth);
+    this.outline.add(index, depth, index + depth);
     return 'heading';
   }
 

@@ -12,24 +12,32 @@ export function contentStart(document: TokenizedDocument, from: number, to: numb
     const next = placeAfter(text, tokens, content);
     const start = tokens.starts[content] as number;
     const end = tokens.starts[next] as number;
-    // A mark joins the space before it to a character, which is no blank.
-    if (!isBlank(text, start, end) || !isGraphemeStart(text, end)) break;
+    if (!isBlank(text, start, end)) break;
     if (endsLine(text, start, end)) line = next;
     content = next;
   }
   if (content >= to) return to;
+  // A mark joins the space before it to a character.
+  while (content > from && !isGraphemeStart(text, tokens.starts[content] as number)) {
+    content = placeBefore(text, tokens, content - 1);
+  }
   // The indentation of a first line is kept, which code needs, unless it fills much of the chunk.
   return line >= 0 && content - line <= (to - line) / 4 ? line : content;
 }
 
 /** End of what is not blank in `[from, to)`; `from` where all is blank. */
 export function contentEnd({ text, tokens }: TokenizedDocument, from: number, to: number): number {
-  for (let end = to; end > from;) {
+  let end = to;
+  while (end > from) {
     const before = placeBefore(text, tokens, end - 1);
-    if (!isBlank(text, tokens.starts[before] as number, tokens.starts[end] as number)) return end;
+    if (!isBlank(text, tokens.starts[before] as number, tokens.starts[end] as number)) break;
     end = before;
   }
-  return from;
+  // A token may hold the first half of what ends a line.
+  while (end > from && end < to && !isGraphemeStart(text, tokens.starts[end] as number)) {
+    end = placeAfter(text, tokens, end);
+  }
+  return end;
 }
 
 function isLineStart(text: string, index: number): boolean {
