@@ -14,7 +14,8 @@ import {
 } from '../lib/index.js';
 import { Cl100kTokenizer } from './chunking/cl100k.js';
 import { readCorpus, readQuestions, type ReferencedQuestion } from './chunking/data.js';
-import { chunkerKinds } from './chunking/kinds.js';
+import { intentSpeed } from './chunking/intent-speed.js';
+import { type ChunkerKind, chunkerKinds } from './chunking/kinds.js';
 import {
   omegaAsPublished,
   publishedCorpora,
@@ -93,26 +94,29 @@ export const chunking = benchWith(
     }
     const rows: ReportRow[] = [];
     const cuts: Tuned[] = [];
-    if (isWanted('quality', options, outcome) || isWanted('stability', options, outcome)) {
+    const wantsQuality = isWanted('quality', options, outcome);
+    const wantsStability = isWanted('stability', options, outcome);
+    if (wantsQuality || wantsStability || own.html !== undefined) {
       for (const size of sizes) {
         const tuned = new Map<string, Tuned>();
         for (const name of names) {
-          const found = await tune(chunkerKinds[name] as never, tokenized, size);
+          const found = await tune(chunkerKinds[name] as ChunkerKind, tokenized, size);
           tuned.set(name, found);
           const { variation } = sizeDistribution(found.chunks.map((chunk) => chunk.tokens.length));
           outcome.figures[`${name}.${size}.meanTokens`] = round(found.meanTokens);
           outcome.figures[`${name}.${size}.sizeVariation`] = round(variation);
         }
         if (size === sizes[0]) cuts.push(...tuned.values());
-        if (isWanted('quality', options, outcome)) {
+        if (wantsQuality) {
           rows.push(...(await quality(size, tuned, questions, options, outcome)));
         }
-        if (isWanted('stability', options, outcome)) {
+        if (wantsStability) {
           await stability(size, tuned, documents, tokenizer, options, outcome);
         }
       }
     }
     if (isWanted('speed', options, outcome)) await speed(documents, options, outcome);
+    if (isWanted('intent', options, outcome)) await intentSpeed(options, outcome);
     if (isWanted('memory', options, outcome)) await memory(documents, outcome);
     if (own.html !== undefined) {
       await writeFile(own.html, reportPage(documents, cuts, rows, outcome));

@@ -4,7 +4,7 @@ import { classAt, isBlank, isBlankClass, splitsPair } from './characters.js';
 import { IN_GRAPHEME, weakness } from './places.js';
 
 /** No border may fall here. */
-const NO_BORDER = 0x3f;
+export const NO_BORDER = 0x3f;
 const STRENGTH = 0x3f;
 const BLANK = 0x40;
 

@@ -40,7 +40,7 @@ export interface CodeChunkerOptions {
 const LEVELS = 8;
 /** Nodes that have a name worth showing: what they begin with stands above the chunks inside. */
 const scopes =
-  /class|interface|struct|trait|impl|enum|module|namespace|object|function|method|constructor|procedure/;
+  /class|interface|struct|trait|impl|enum|module|namespace|object_d|function|method|constructor|procedure/;
 const longestScope = 120;
 /** Deeper, a tree is that of a broken or a generated text. */
 const maxDepth = 500;
@@ -90,12 +90,14 @@ function structureOf(text: string, root: SyntaxNode): Structure {
       comment = isComment && isLine ? at : -1;
       let inner = scope;
       if (isLine && scopes.test(child.type) && child.endIndex > lineEnd(text, child.startIndex)) {
-        inner = Math.min(6, scope + 1);
+        inner = scope + 1;
         const title = text.slice(child.startIndex, lineEnd(text, child.startIndex)).trim();
         outline.add(child.startIndex, inner, title.slice(0, longestScope));
       }
       // A node that only wraps others, such as a body, makes no level of its own.
       if (depth < maxDepth) walk(child, isLine ? level + 1 : level, depth + 1, inner);
+      // What comes behind it is in it no longer.
+      if (inner > scope) outline.add(child.endIndex, inner, '');
     }
   };
   walk(root, 0, 0, 0);

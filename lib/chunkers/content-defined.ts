@@ -21,7 +21,7 @@ export interface ContentDefinedChunkerOptions {
  * follow each other without a border between characters
  */
 export function contentDefinedChunker(options: ContentDefinedChunkerOptions = {}): Chunker {
-  const { maxTokens } = checkedLimits({ maxTokens: 300, ...options });
+  const { maxTokens } = checkedLimits({ ...options, maxTokens: options.maxTokens ?? 300 });
   return {
     name: nameOf('content-defined', [maxTokens]),
     chunk: async (document, chunkOptions = {}) => {

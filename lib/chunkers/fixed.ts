@@ -25,7 +25,7 @@ export interface FixedChunkerOptions {
  * follow each other without a border between characters
  */
 export function fixedChunker(options: FixedChunkerOptions = {}): Chunker {
-  const limits = checkedLimits({ maxTokens: 200, ...options });
+  const limits = checkedLimits({ ...options, maxTokens: options.maxTokens ?? 200 });
   const { maxTokens, overlapTokens } = limits;
   return {
     name: nameOf('fixed', [maxTokens, overlapTokens > 0 && `overlap ${overlapTokens}`]),

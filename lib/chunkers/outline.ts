@@ -12,8 +12,8 @@ export class Outline {
   readonly #given = new Map<number, string>();
 
   /**
-   * A heading of this depth, 1 to 6, at `index`. Call in text order. Its title is the rest of the line from a place on,
-   * or a text.
+   * A heading of this depth, from 1, at `index`. Call in text order. Its title is the rest of the line from a place on,
+   * or a text; an empty one only ends what was open.
    */
   add(index: number, depth: number, title: number | string): void {
     if (this.#length === this.#headings.length) {

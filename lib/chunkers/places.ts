@@ -22,8 +22,30 @@ export const AT_SIGN = 1;
 export const IN_WORD = 2;
 export const IN_GRAPHEME = 3;
 
+/** Of each pair of ASCII characters, one more than the weakness between them; 0 is not known yet. */
+const pairs = new Uint8Array(0x80 * 0x80);
+/** What stands before the pair decides. */
+const DEPENDS = 0xff;
+
 /** How far inside a word `index` lies, from {@link BETWEEN_WORDS} to {@link IN_GRAPHEME}. */
 export function weakness(text: string, index: number): number {
+  const left = text.charCodeAt(index - 1);
+  const right = text.charCodeAt(index);
+  if (left < 0x80 && right < 0x80) {
+    const pair = (left << 7) | right;
+    const known = pairs[pair] as number;
+    if (known > 0 && known < DEPENDS) return known - 1;
+    if (known === 0) {
+      const found = weaknessOf(text, index);
+      const depends = isInnerSign(text, index - 1) && classAt(text, index) === WORD;
+      pairs[pair] = depends ? DEPENDS : found + 1;
+      return found;
+    }
+  }
+  return weaknessOf(text, index);
+}
+
+function weaknessOf(text: string, index: number): number {
   if (!isGraphemeStart(text, index)) return IN_GRAPHEME;
   const left = classBefore(text, index);
   const right = classAt(text, index);

@@ -23,7 +23,7 @@ export interface SentenceChunkerOptions {
  * follow each other without a border between characters
  */
 export function sentenceChunker(options: SentenceChunkerOptions = {}): Chunker {
-  const limits = checkedLimits({ maxTokens: 200, ...options });
+  const limits = checkedLimits({ ...options, maxTokens: options.maxTokens ?? 200 });
   const { maxTokens, overlapTokens } = limits;
   return {
     name: nameOf('sentence', [maxTokens, overlapTokens > 0 && `overlap ${overlapTokens}`]),

@@ -1,7 +1,16 @@
 import type { Steps } from '../pace.js';
-import type { BorderMap } from './border-map.js';
+import { type BorderMap, NO_BORDER } from './border-map.js';
 import { NEWLINE, classAt, classBefore } from './characters.js';
 import { refuseUncuttable } from './limits.js';
+
+/** What is being put together. */
+interface Run {
+  start: number;
+  /** What is gathered so far reaches to this border, */
+  gathered: number;
+  /** and without trailing blanks to here. */
+  gatheredEnd: number;
+}
 
 /**
  * Cuts a run of tokens into spans of at most `max` tokens: at the strongest borders first, neighbours joined
@@ -13,6 +22,10 @@ export class SpanCutter {
   readonly #min: number;
   readonly #max: number;
   readonly #spans: number[] = [];
+  /** Borders better than those between words, and the end of the tokens. */
+  #strong = new Int32Array(0);
+  /** End of the content before each of them. */
+  #strongEnds = new Int32Array(0);
   #ticks = 0;
 
   constructor(borders: BorderMap, min: number, max: number) {
@@ -24,6 +37,7 @@ export class SpanCutter {
   /** Token spans, `start, end, start, end, ...`; none blank. Call once. */
   *cut(): Steps<number[]> {
     const { size } = this.#borders;
+    yield* this.#findStrong();
     const open = yield* this.#cutRun(0, size, 0);
     if (open < size) {
       const end = yield* this.#contentEnd(open, size);
@@ -33,43 +47,91 @@ export class SpanCutter {
     return this.#spans;
   }
 
+  *#findStrong(): Steps<void> {
+    const borders = this.#borders;
+    const { size, word } = borders;
+    const strong = [];
+    const ends = [];
+    let end = 0;
+    let unit = 0;
+    for (let i = 1; i <= size; i++) {
+      if ((i & 0x3fff) === 0) yield (0.3 * i) / size;
+      const strength = i < size ? borders.strength(i) : 0;
+      if (strength === NO_BORDER) continue;
+      if (!borders.isBlank(unit)) end = i;
+      unit = i;
+      if (strength >= word && i < size) continue;
+      strong.push(i);
+      ends.push(end);
+    }
+    this.#strong = Int32Array.from(strong);
+    this.#strongEnds = Int32Array.from(ends);
+  }
+
+  /** Number of the first strong border behind `token`. */
+  #strongBehind(token: number): number {
+    const strong = this.#strong;
+    let low = 0;
+    let high = strong.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((strong[middle] as number) <= token) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   /** Cuts `[from, to)`. Its last span stays open for what follows: returns where that one starts. */
   *#cutRun(from: number, to: number, strength: number): Steps<number> {
     const borders = this.#borders;
-    let start = yield* this.#skipLeading(from, to);
-    // What is gathered so far reaches to the border `gathered`, and without trailing blanks to `gatheredEnd`.
-    let gathered = start;
-    let gatheredEnd = start;
-    let unit = start;
-    let end = start;
-    for (let i = start + 1; i <= to; i++) {
-      if (this.#isDue()) yield i / borders.size;
+    const run = { start: yield* this.#skipLeading(from, to), gathered: 0, gatheredEnd: 0 };
+    run.gathered = run.start;
+    run.gatheredEnd = run.start;
+    if (strength < borders.word) {
+      for (let k = this.#strongBehind(run.start); k < this.#strong.length; k++) {
+        if (this.#isDue()) yield 0.3 + (0.7 * run.start) / borders.size;
+        const i = this.#strong[k] as number;
+        if (i > to) break;
+        if (i < to && borders.strength(i) > strength) continue;
+        yield* this.#gather(run, i, this.#strongEnds[k] as number, strength);
+      }
+      return run.start;
+    }
+    let unit = run.start;
+    let end = run.start;
+    for (let i = run.start + 1; i <= to; i++) {
+      if (this.#isDue()) yield 0.3 + (0.7 * i) / borders.size;
       if (!borders.isBorder(i)) continue;
       if (!borders.isBlank(unit)) end = i;
       unit = i;
       if (i < to && borders.strength(i) > strength) continue;
-
-      if (end - start > this.#max) {
-        // No word is cut for the sake of a size.
-        const enough = gatheredEnd - start >= this.#min || strength > borders.word;
-        if (gatheredEnd > start && enough) {
-          this.#spans.push(start, gatheredEnd);
-          start = yield* this.#skipLeading(gathered, i);
-        } else if (gatheredEnd === start && strength === borders.weakest) {
-          // Nothing but indentation was gathered, and it leaves no room.
-          start = gathered;
-        }
-        if (end - start > this.#max) {
-          if (strength === borders.weakest) {
-            refuseUncuttable(end - start, borders.start(start), this.#max);
-          }
-          start = yield* this.#cutRun(start, i, strength + 1);
-        }
-      }
-      gathered = i;
-      gatheredEnd = end;
+      yield* this.#gather(run, i, end, strength);
     }
-    return start;
+    return run.start;
+  }
+
+  /** Takes a run on to the border `i`, before which content ends at `end`, and cuts it where it is too long. */
+  *#gather(run: Run, i: number, end: number, strength: number): Steps<void> {
+    const borders = this.#borders;
+    if (end - run.start > this.#max) {
+      // No word is cut for the sake of a size.
+      const enough = run.gatheredEnd - run.start >= this.#min || strength > borders.word;
+      if (run.gatheredEnd > run.start && enough) {
+        this.#spans.push(run.start, run.gatheredEnd);
+        run.start = yield* this.#skipLeading(run.gathered, i);
+      } else if (run.gatheredEnd === run.start && strength === borders.weakest) {
+        // Nothing but indentation was gathered, and it leaves no room.
+        run.start = run.gathered;
+      }
+      if (end - run.start > this.#max) {
+        if (strength === borders.weakest) {
+          refuseUncuttable(end - run.start, borders.start(run.start), this.#max);
+        }
+        run.start = yield* this.#cutRun(run.start, i, strength + 1);
+      }
+    }
+    run.gathered = i;
+    run.gatheredEnd = end;
   }
 
   /** Evens out a last span that is too short, at the best border that leaves both sides long enough. */

@@ -7,6 +7,7 @@ import {
   SPACE,
   WIDE_CLAUSE_END,
   WIDE_SENTENCE_END,
+  WORD,
   classAt,
 } from './characters.js';
 import { MarkdownLines } from './markdown-lines.js';
@@ -59,6 +60,11 @@ export class TextScanner {
     for (let i = 0; i < text.length; i++) {
       if ((i & 0x1fff) === 0) yield i / text.length;
       const kind = classAt(text, i);
+      // Most characters.
+      if (kind === WORD && newlines === 0 && pending < 0) {
+        spaces = false;
+        continue;
+      }
       if (kind === NEWLINE) {
         newlines += this.#newlineWeight(i);
         lineStart = i + 1;

@@ -21,7 +21,7 @@ test('what is too long is split at the next separator', () => {
 });
 
 test('overlap repeats whole pieces', () => {
-  expect(split('a b c d e f', 5, 2)).toEqual(['a b c', 'c d e', 'e f']);
+  expect(split('a b c d e f', 5, 2)).toEqual(['a b c', 'c d', 'd e', 'e f']);
 });
 
 test('the splitter of LangChain gives the same', async () => {

@@ -57,7 +57,7 @@ describe('Markdown', () => {
   test('headings of both forms are above what they announce', async () => {
     const text =
       'Top\n===\n\nFirst words of it.\n\nPart *one*\n---\n\nSecond words.\n\n### Deep ###\n\nThird words.\n\n# Next\n\nLast words.\n';
-    const chunks = await cut(text, markdownChunker({ maxTokens: 16 }));
+    const chunks = await cut(text, markdownChunker({ maxTokens: 12 }));
     expect(chunks.map(({ text, metadata }) => [text.split('\n')[0], metadata?.['headings']])).toEqual([
       ['Top', ['Top']],
       ['Part *one*', ['Top', 'Part *one*']],

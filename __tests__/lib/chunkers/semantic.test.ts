@@ -13,9 +13,11 @@ import {
   type LanguageModel,
   modelIntents,
   semanticChunker,
+  tokenizeDocument,
 } from '../../../lib/index.js';
+import { unitsOf } from '../../../lib/chunkers/units.js';
 import { runSteps } from '../../../lib/pace.js';
-import { chunkerConformance } from '../../../lib/testing/index.js';
+import { chunkerConformance, seededInteger, seededRandom } from '../../../lib/testing/index.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
 
 const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
@@ -28,7 +30,7 @@ const bagOfWords: Embedder = {
     signal?.throwIfAborted();
     return texts.map((text) => {
       const vector = new Float32Array(32);
-      for (const word of text.toLowerCase().match(/\p{L}+/gu) ?? []) {
+      for (const word of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []) {
         let hash = 7;
         for (let i = 0; i < word.length; i++) hash = (hash * 31 + word.charCodeAt(i)) >>> 0;
         vector[hash % 32] = (vector[hash % 32] as number) + 1;
@@ -62,6 +64,13 @@ for (const [name, chunker] of Object.entries(makers)) {
   });
 }
 
+const random = seededRandom(5);
+const randomText = (sentences: number) =>
+  Array.from({ length: sentences }, () => {
+    const words = Array.from({ length: 6 }, () => `word${seededInteger(random, 50)}`);
+    return `The ${words.join(' ')}.`;
+  }).join(' ');
+
 const cat = 'The cat drinks milk. A cat likes milk. Milk is what the cat wants.';
 const engine = 'Engines turn fast. The engine turns fast wheels. Fast engine wheels turn.';
 const cut = (text: string, chunker: Chunker) =>
@@ -74,7 +83,7 @@ test('semantic cuts where the words change', async () => {
 });
 
 test('semantic hits a mean size', async () => {
-  const text = Array.from({ length: 60 }, (_, i) => `Sentence ${i} says word${i % 7}.`).join(' ');
+  const text = randomText(60);
   for (const meanTokens of [20, 60]) {
     const chunks = await cut(text, semanticChunker({ embedder: bagOfWords, cut: { meanTokens } }));
     const tokens = chunks.reduce((sum, chunk) => sum + chunk.tokens.length, 0);
@@ -99,7 +108,10 @@ describe('intent', () => {
     });
 
   test('each chunk answers its question', async () => {
-    const chunks = await cut(`${cat} ${engine}`, chunkerOf(fixedIntents));
+    const chunks = await cut(
+      `${cat} ${engine}`,
+      intentChunker({ embedder: bagOfWords, intents: fixedIntents, beta: { meanTokens: 18 } }),
+    );
     expect(chunks.map(({ text }) => text.trim())).toEqual([cat, engine]);
     expect(chunks.map(({ metadata }) => metadata?.['intent'])).toEqual([
       'What does the cat drink?',
@@ -108,7 +120,7 @@ describe('intent', () => {
   });
 
   test('a mean size is found, in both objectives', async () => {
-    const text = Array.from({ length: 80 }, (_, i) => `Sentence ${i} says word${i % 11}.`).join(' ');
+    const text = randomText(80);
     for (const objective of [
       { mode: 'paper', lambda: 0.0005 },
       { mode: 'code', lambda: 0.05, coherence: 0.1 },
@@ -209,10 +221,14 @@ describe('intent', () => {
 
   test('without a model, headings and repeated phrases are asked for', async () => {
     const text = `# Milk\n\n${cat}\n\n# Wheels\n\n${engine}\n`;
+    const document = await tokenizeDocument({ id: 'd', text }, wordTokenizer());
+    const units = await runSteps(unitsOf(document, 100));
+    const found = await headingIntents.intentsOf(document, units, { count: 5 });
+    expect(found.slice(0, 2)).toEqual(['What is said about Milk?', 'What is said about Wheels?']);
+    expect(found.length).toBeGreaterThan(2);
+    expect(found.join('\n')).toMatch(/cat|engine/);
     const chunks = await cut(text, chunkerOf(headingIntents));
-    expect(chunks.map(({ metadata }) => metadata?.['intent'])).toEqual(
-      expect.arrayContaining([expect.stringMatching(/Milk/), expect.stringMatching(/Wheels/)]),
-    );
+    for (const { metadata } of chunks) expect(metadata?.['intent']).toMatch(/^What is said about/);
   });
 });
 

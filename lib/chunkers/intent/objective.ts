@@ -17,7 +17,7 @@ export type IntentObjective =
 export interface Worths {
   readonly maxSentences: number;
   /** `[sentence][length - 1]` of runs that begin with the sentence. */
-  readonly values: Float32Array;
+  readonly values: Float64Array;
   readonly intents: Uint16Array;
 }
 
@@ -45,7 +45,7 @@ export function* worthsOf(
     if ((i & 0x3f) === 0) yield (0.4 * i) / count;
   }
   const costs = objective.mode === 'code' ? placeCosts(document, units, sentences) : undefined;
-  const values = new Float32Array(count * maxSentences);
+  const values = new Float64Array(count * maxSentences);
   const intents = new Uint16Array(count * maxSentences);
   for (let from = 0; from < count; from++) {
     for (let length = 1; length <= maxSentences && from + length <= count; length++) {
