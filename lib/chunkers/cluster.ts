@@ -57,7 +57,7 @@ async function chunk(
   chunkOptions: ChunkOptions,
 ): Promise<Chunk[]> {
   const pieces = await runSteps(
-    piecesOf(document, sizes.pieceTokens),
+    piecesOf(document, sizes),
     stage(chunkOptions, 0, 0.1),
   );
   const texts = textsOf(document, pieces.starts, 0);
@@ -66,8 +66,11 @@ async function chunk(
 }
 
 /** Sentences, the short ones joined to pieces. */
-function* piecesOf(document: TokenizedDocument, pieceTokens: number): Steps<Units> {
-  const units = yield* part(unitsOf(document, pieceTokens), 0, 0.7);
+function* piecesOf(
+  document: TokenizedDocument,
+  { maxTokens, pieceTokens }: Sizes,
+): Steps<Units> {
+  const units = yield* part(unitsOf(document, pieceTokens, maxTokens), 0, 0.7);
   const borders = yield* part(mergeUnits(document, units, pieceTokens), 0.7, 1);
   const starts = new Int32Array(borders.length + 1);
   for (let i = 0; i < borders.length; i++) starts[i] = units.starts[borders[i] as number] as number;

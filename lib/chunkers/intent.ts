@@ -90,7 +90,7 @@ async function chunk(
 ): Promise<Chunk[]> {
   const { embedder, maxTokens, maxSentences, objective } = plan;
   const longest = Math.min(maxTokens, sentenceTokens);
-  const units = await runSteps(unitsOf(document, longest), stage(chunkOptions, 0, 0.1));
+  const units = await runSteps(unitsOf(document, longest, maxTokens), stage(chunkOptions, 0, 0.1));
   if (units.size === 0) return runSteps(noChunks(), chunkOptions);
   const questions = await intentsOf(document, units, plan, chunkOptions);
   if (questions.length === 0) {

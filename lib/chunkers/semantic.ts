@@ -66,7 +66,7 @@ async function chunk(
 ): Promise<Chunk[]> {
   const { embedder, maxTokens, buffer } = options;
   const longest = Math.min(maxTokens, sentenceTokens);
-  const units = await runSteps(unitsOf(document, longest), stage(chunkOptions, 0, 0.1));
+  const units = await runSteps(unitsOf(document, longest, maxTokens), stage(chunkOptions, 0, 0.1));
   const texts = textsOf(document, units.starts, buffer);
   const vectors = await embedTexts(embedder, texts, 'passage', stage(chunkOptions, 0.1, 0.9));
   return runSteps(build(document, units, vectors, options), stage(chunkOptions, 0.9, 1));

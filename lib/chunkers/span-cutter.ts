@@ -1,5 +1,5 @@
-import type { Steps } from '../pace.js';
-import { type BorderMap, NO_BORDER } from './border-map.js';
+import { part, type Steps } from '../pace.js';
+import type { BorderMap } from './border-map.js';
 import { NEWLINE, classAt, classBefore } from './characters.js';
 import { refuseUncuttable } from './limits.js';
 
@@ -23,9 +23,9 @@ export class SpanCutter {
   readonly #max: number;
   readonly #spans: number[] = [];
   /** Borders better than those between words, and the end of the tokens. */
-  #strong = new Int32Array(0);
+  #strong: Int32Array = new Int32Array(0);
   /** End of the content before each of them. */
-  #strongEnds = new Int32Array(0);
+  #strongEnds: Int32Array = new Int32Array(0);
   #ticks = 0;
 
   constructor(borders: BorderMap, min: number, max: number) {
@@ -37,7 +37,9 @@ export class SpanCutter {
   /** Token spans, `start, end, start, end, ...`; none blank. Call once. */
   *cut(): Steps<number[]> {
     const { size } = this.#borders;
-    yield* this.#findStrong();
+    const strong = yield* part(this.#borders.strong(), 0, 0.3);
+    this.#strong = strong.tokens;
+    this.#strongEnds = strong.ends;
     const open = yield* this.#cutRun(0, size, 0);
     if (open < size) {
       const end = yield* this.#contentEnd(open, size);
@@ -45,27 +47,6 @@ export class SpanCutter {
     }
     yield* this.#balanceTail();
     return this.#spans;
-  }
-
-  *#findStrong(): Steps<void> {
-    const borders = this.#borders;
-    const { size, word } = borders;
-    const strong = [];
-    const ends = [];
-    let end = 0;
-    let unit = 0;
-    for (let i = 1; i <= size; i++) {
-      if ((i & 0x3fff) === 0) yield (0.3 * i) / size;
-      const strength = i < size ? borders.strength(i) : 0;
-      if (strength === NO_BORDER) continue;
-      if (!borders.isBlank(unit)) end = i;
-      unit = i;
-      if (strength >= word && i < size) continue;
-      strong.push(i);
-      ends.push(end);
-    }
-    this.#strong = Int32Array.from(strong);
-    this.#strongEnds = Int32Array.from(ends);
   }
 
   /** Number of the first strong border behind `token`. */

@@ -4,6 +4,7 @@ import { BorderMap, BorderMarker } from './border-map.js';
 import { buildChunks } from './build-chunks.js';
 import type { Limits } from './limits.js';
 import type { Outline } from './outline.js';
+import { AT_SIGN } from './places.js';
 import { SpanCutter } from './span-cutter.js';
 import { TextScanner } from './text-scanner.js';
 
@@ -28,7 +29,7 @@ export function* cutStructured(
   const separators = ['line', 'sentence', 'clause'] as const;
   const borders = new BorderMap(text, tokens, levels + separators.length);
   yield* part(borders.survey(), 0, 0.3);
-  const marker = new BorderMarker(borders);
+  const marker = new BorderMarker(borders, AT_SIGN);
   for (let i = 0; i < marks.length; i += 2) {
     marker.mark(marks[i] as number, marks[i + 1] as number);
     if ((i & 0xfff) === 0) yield 0.3;

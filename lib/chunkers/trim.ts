@@ -13,7 +13,7 @@ export function contentStart(document: TokenizedDocument, from: number, to: numb
     const start = tokens.starts[content] as number;
     const end = tokens.starts[next] as number;
     if (!isBlank(text, start, end)) break;
-    if (endsLine(text, start, end)) line = next;
+    if (endsLine(text, start, end) && isGraphemeStart(text, end)) line = next;
     content = next;
   }
   if (content >= to) return to;

@@ -35,10 +35,15 @@ export interface Units {
  *
  * Linear time, whatever the text: what `Intl.Segmenter` takes is not, and changes with the platform.
  *
- * @throws InvalidArgumentError where more than `maxTokens` tokens follow each other without a border between characters
+ * @param characterTokens most tokens of a unit that is a single character; default `maxTokens`
+ * @throws InvalidArgumentError where more tokens than that follow each other without a border between characters
  */
-export function* unitsOf(document: TokenizedDocument, maxTokens: number): Steps<Units> {
-  const marks = new UnitMarks(document, maxTokens);
+export function* unitsOf(
+  document: TokenizedDocument,
+  maxTokens: number,
+  characterTokens = maxTokens,
+): Steps<Units> {
+  const marks = new UnitMarks(document, maxTokens, characterTokens);
   const scanner = new TextScanner(document.text, marks, names, isMarkdown(document));
   const outline = yield* scanner.scan();
   return { ...marks.end(), outline };
@@ -47,15 +52,17 @@ export function* unitsOf(document: TokenizedDocument, maxTokens: number): Steps<
 class UnitMarks implements Marks {
   readonly #document: TokenizedDocument;
   readonly #max: number;
+  readonly #characterMax: number;
   #starts = new Int32Array(256);
   #kinds = new Uint8Array(256);
   #size = 0;
   /** The last token that begins at or before the last mark. */
   #token = 0;
 
-  constructor(document: TokenizedDocument, max: number) {
+  constructor(document: TokenizedDocument, max: number, characterMax: number) {
     this.#document = document;
     this.#max = max;
+    this.#characterMax = Math.max(max, characterMax);
     if (document.tokens.ids.length > 0) this.#push(0, HEADING);
   }
 
@@ -112,12 +119,14 @@ class UnitMarks implements Marks {
       // Both parts of what is little too long should be of some size.
       const latest = end - start < 2 * max ? Math.max(start + 1, end - (max >> 2)) : end;
       let at = this.#bestPlace(start, Math.min(start + max, latest));
-      if (latest < start + max && this.#rank(at) >= (RANKS[IN_GRAPHEME] as number)) {
-        at = this.#bestPlace(start, start + max);
+      if (this.#rank(at) >= (RANKS[IN_GRAPHEME] as number)) {
+        // Rather a long unit than half a character.
+        if (end - start <= this.#characterMax) return;
+        at = this.#bestPlace(start, start + this.#characterMax);
       }
       if (at < 0) {
         const { starts } = this.#document.tokens;
-        refuseUncuttable(end - start, starts[start] as number, max);
+        refuseUncuttable(end - start, starts[start] as number, this.#characterMax);
       }
       this.#push(at, FORCED);
     }

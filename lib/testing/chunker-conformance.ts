@@ -14,6 +14,8 @@ export interface ChunkerConformanceOptions {
   readonly tokenizer: () => Tokenizer | Promise<Tokenizer>;
   /** Most tokens of a chunk, where the chunker has such a limit. */
   readonly maxTokens?: number;
+  /** Most tokens of a character that stays whole, whatever it is next to; default `maxTokens`. */
+  readonly longestCharacter?: number;
   /** Whether chunks may repeat text of their neighbours; default false. */
   readonly overlaps?: boolean;
   /**
@@ -28,8 +30,8 @@ export interface ChunkerConformanceOptions {
 /** Tests that every chunker must pass; runs under any test runner. */
 export function chunkerConformance(options: ChunkerConformanceOptions): void {
   const { test, maxTokens = Infinity, overlaps = false, longLine = 1_000_000 } = options;
-  const { randomDocuments = 200 } = options;
-  const bounds = { maxTokens, overlaps };
+  const { randomDocuments = 200, longestCharacter = maxTokens } = options;
+  const bounds = { maxTokens, longestCharacter, overlaps };
 
   const cut = async (text: string, id = 'text.md') => {
     const document = await tokenizeDocument({ id, text }, await options.tokenizer());

@@ -42,7 +42,7 @@ const bagOfWords: Embedder = {
 
 const fixedIntents: IntentSource = {
   name: 'fixed',
-  intentsOf: async () => ['What does the cat drink?', 'How fast is the engine?'],
+  intentsOf: async () => ['Do cats drink milk?', 'Do engines turn fast?'],
 };
 
 const makers: Record<string, () => Chunker> = {
@@ -71,8 +71,8 @@ const randomText = (sentences: number) =>
     return `The ${words.join(' ')}.`;
   }).join(' ');
 
-const cat = 'The cat drinks milk. A cat likes milk. Milk is what the cat wants.';
-const engine = 'Engines turn fast. The engine turns fast wheels. Fast engine wheels turn.';
+const cat = 'Cats drink milk. Milk makes cats happy. Happy cats drink milk.';
+const engine = 'Engines turn fast wheels. Wheels of engines turn fast. Fast engines turn wheels.';
 const cut = (text: string, chunker: Chunker) =>
   chunkDocument({ id: 'd', text }, { tokenizer: wordTokenizer(), chunker });
 
@@ -110,12 +110,12 @@ describe('intent', () => {
   test('each chunk answers its question', async () => {
     const chunks = await cut(
       `${cat} ${engine}`,
-      intentChunker({ embedder: bagOfWords, intents: fixedIntents, beta: { meanTokens: 18 } }),
+      intentChunker({ embedder: bagOfWords, intents: fixedIntents, beta: { meanTokens: 16.5 } }),
     );
     expect(chunks.map(({ text }) => text.trim())).toEqual([cat, engine]);
     expect(chunks.map(({ metadata }) => metadata?.['intent'])).toEqual([
-      'What does the cat drink?',
-      'How fast is the engine?',
+      'Do cats drink milk?',
+      'Do engines turn fast?',
     ]);
   });
 

@@ -33,6 +33,8 @@ for (const [name, make] of Object.entries(makers)) {
         chunker: () => make(maxTokens, overlapTokens),
         tokenizer: () => tokenizer,
         maxTokens,
+        // What a chunk repeats leaves less room for a character.
+        longestCharacter: maxTokens - overlapTokens,
         overlaps: overlapTokens > 0,
         longLine: 20_000,
         randomDocuments: Math.round((soak ? 100_000 : 1500) * share),

@@ -48,7 +48,7 @@ test('a sound chunker passes', async () => {
 test.each<[string, Change]>([
   ['loses text', (chunks) => chunks.slice(1)],
   ['has spans that are off', (chunks) => chunks.map((chunk) => ({ ...chunk, start: chunk.start + 1 }))],
-  ['changes text', (chunks) => chunks.map((chunk) => ({ ...chunk, text: chunk.text.trim() }))],
+  ['changes text', (chunks) => chunks.map((chunk) => ({ ...chunk, text: `${chunk.text}.` }))],
   ['comes out of order', (chunks) => chunks.toReversed()],
   ['repeats itself', (chunks) => chunks.flatMap((chunk) => [chunk, chunk])],
   ['is never the same', (chunks) => chunks.map((chunk) => ({ ...chunk, id: `${chunk.id}${Math.random()}` }))],
@@ -94,7 +94,7 @@ test('random documents are the same in every run, of many kinds, and are reduced
   for (const kind of [/\p{Script=Han}/u, /\p{Script=Arabic}/u, /\r\n/, /\0/, /\p{Extended_Pictographic}/u]) {
     expect(all).toMatch(kind);
   }
-  expect(all.isWellFormed()).toBe(false);
+  expect(all).toMatch(/\p{Cs}/u);
   const text = await fewestPieces(['a', 'bad', 'c', 'd'], async (part) => part.includes('bad'));
   expect(text).toBe('bad');
 });

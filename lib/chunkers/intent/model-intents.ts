@@ -53,7 +53,7 @@ function excerptOf(text: string, shown: number): string {
   const length = Math.floor(shown / parts);
   return Array.from({ length: parts }, (_, i) => {
     const from = Math.floor((i / (parts - 1)) * (text.length - length));
-    return text.slice(from, from + length).toWellFormed();
+    return text.slice(from, from + length).replace(/\p{Cs}/gu, '');
   }).join('\n[...]\n');
 }
 

@@ -100,16 +100,15 @@ class EventReader {
       this.#headingAt = index;
       this.#headingDepth = 0;
       // Its depth is known when its signs are met, which for underlined ones is at the end.
-      if (!this.#afterHeading) this.marks.push(lineStart(this.#text, index), -1);
+      const start = lineStart(this.#text, index);
+      if (!this.#afterHeading && start >= 0) this.marks.push(start, -1);
       this.#depth++;
       return;
     }
     if (type === 'content') return;
-    // Items and what is inside of other blocks.
-    const isInner = this.#depth > 0;
-    if (!this.#afterHeading) {
-      this.marks.push(lineStart(this.#text, index), isInner ? INNER : BLOCK);
-    }
+    const start = lineStart(this.#text, index);
+    // What follows the sign of an item on its line stays with it.
+    if (!this.#afterHeading && start >= 0) this.marks.push(start, this.#depth > 0 ? INNER : BLOCK);
     this.#afterHeading = false;
     if (type !== 'listItemPrefix') this.#depth++;
   }
@@ -121,12 +120,10 @@ class EventReader {
   }
 }
 
-/** `index`, or the beginning of its line where nothing but blanks is between. */
+/** The beginning of the line of `index` where nothing but blanks and signs of quotes is between, else -1. */
 function lineStart(text: string, index: number): number {
   let start = index;
-  while (start > 0 && (text.charCodeAt(start - 1) === 0x20 || text.charCodeAt(start - 1) === 0x09)) {
-    start--;
-  }
+  while (start > 0 && ' \t>'.includes(text.charAt(start - 1))) start--;
   const before = text.charCodeAt(start - 1);
-  return start === 0 || before === 0x0a || before === 0x0d ? start : index;
+  return start === 0 || before === 0x0a || before === 0x0d || before === 0xfeff ? start : -1;
 }

@@ -88,10 +88,9 @@ function describe({ tokens, metadata }: Chunk, index: number): string {
 /** Text as it may stand in HTML; what HTML cannot hold becomes U+FFFD. */
 function escapeHtml(text: string): string {
   return text
-    .toWellFormed()
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
     .replaceAll('"', '&quot;')
-    .replace(/[\0-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, '\ufffd');
+    .replace(/[\0-\u0008\u000b\u000c\u000e-\u001f\u007f]|\p{Cs}/gu, '\ufffd');
 }

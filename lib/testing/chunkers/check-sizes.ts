@@ -6,6 +6,8 @@ import type { Chunk, TokenizedDocument } from '../../document.js';
 export interface ChunkBounds {
   /** Most tokens of a chunk; Infinity for no limit. */
   readonly maxTokens: number;
+  /** Most tokens of a character that must stay whole. */
+  readonly longestCharacter: number;
   /** Whether chunks may repeat text of their neighbours. */
   readonly overlaps: boolean;
 }
@@ -14,7 +16,7 @@ export interface ChunkBounds {
 export function sizeProblem(
   document: TokenizedDocument,
   chunks: readonly Chunk[],
-  { maxTokens, overlaps }: ChunkBounds,
+  { maxTokens, longestCharacter, overlaps }: ChunkBounds,
 ): string | undefined {
   const { text } = document;
   for (const [i, chunk] of chunks.entries()) {
@@ -24,7 +26,7 @@ export function sizeProblem(
     if (!overlaps && start < (chunks[i - 1]?.end ?? 0)) return `${id} overlaps the chunk before it`;
     for (const token of [tokenStart, tokenStart + tokens.length]) {
       const length = splitCharacter(document, token);
-      if (length > 0 && length <= maxTokens) {
+      if (length > 0 && length <= longestCharacter) {
         return `${id} (${start} to ${end}) splits a character of ${length} tokens`;
       }
     }
