@@ -138,8 +138,7 @@ function published(
     return;
   }
   const names = documents.map(({ id }) => id).sort();
-  const isAll =
-    names.join() === publishedCorpora.join() && questions.length === publishedQuestions;
+  const isAll = names.join() === publishedCorpora.join() && questions.length === publishedQuestions;
   for (const published of publishedOmegas) {
     const { kind, size, overlap, percent } = published;
     const omega = omegaAsPublished(published, documents, questions, tokenizer);

@@ -66,7 +66,12 @@ export type { IntentObjective } from './chunkers/intent/objective.js';
 export type { Units } from './chunkers/units.js';
 export type { Outline } from './chunkers/outline.js';
 export { recursiveChunker, type RecursiveChunkerOptions } from './chunkers/recursive.js';
-export type { Separator, SeparatorName } from './chunkers/separators.js';
+export {
+  chromaSeparators,
+  langchainSeparators,
+  type Separator,
+  type SeparatorName,
+} from './chunkers/separators.js';
 export {
   chunkDocument,
   tokenizeDocument,

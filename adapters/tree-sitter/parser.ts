@@ -18,7 +18,10 @@ export interface TreeSitterParserOptions {
  * `parse` rejects with MissingPackageError where the package is not installed, and with InvalidArgumentError for a
  * grammar that cannot be loaded.
  */
-export function treeSitterParser({ grammar, name = 'tree-sitter' }: TreeSitterParserOptions): CodeParser {
+export function treeSitterParser({
+  grammar,
+  name = 'tree-sitter',
+}: TreeSitterParserOptions): CodeParser {
   let loading: Promise<{ readonly make: () => Parser; readonly language: Language }> | undefined;
   return {
     name,

@@ -41,7 +41,8 @@ export async function readQuestions(
     const { question, corpus, references } = entry;
     const text = texts.get(String(corpus));
     if (typeof question !== 'string') throw refuse(`entry ${i} has no question`);
-    if (text === undefined) throw refuse(`entry ${i} is about "${String(corpus)}", which is no text`);
+    if (text === undefined)
+      throw refuse(`entry ${i} is about "${String(corpus)}", which is no text`);
     if (!Array.isArray(references) || references.length === 0) {
       throw refuse(`entry ${i} has no references`);
     }

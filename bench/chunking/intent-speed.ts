@@ -8,10 +8,7 @@ const dimensions = 384;
 const intents = 50;
 
 /** Milliseconds that the exact dynamic program takes for a long document, embedding left out. */
-export async function intentSpeed(
-  options: BenchOptions,
-  { goals }: BenchOutcome,
-): Promise<void> {
+export async function intentSpeed(options: BenchOptions, { goals }: BenchOutcome): Promise<void> {
   const random = seededRandom(1);
   const made = Array.from({ length: 1000 }, () =>
     Float32Array.from(seededNormals(random, dimensions, 1)),
@@ -23,7 +20,9 @@ export async function intentSpeed(
     dimensions,
     embed: async (texts) => {
       const start = performance.now();
-      const vectors = texts.map((_, i) => made[(i * 31 + texts.length) % made.length] as Float32Array);
+      const vectors = texts.map(
+        (_, i) => made[(i * 31 + texts.length) % made.length] as Float32Array,
+      );
       spent += performance.now() - start;
       return vectors;
     },
@@ -34,7 +33,9 @@ export async function intentSpeed(
     maxTokens: 2000,
     intents: { name: 'made', intentsOf: async () => questions },
   });
-  const text = Array.from({ length: sentences }, (_, i) => `Sentence number ${i} is here.`).join(' ');
+  const text = Array.from({ length: sentences }, (_, i) => `Sentence number ${i} is here.`).join(
+    ' ',
+  );
   const document = withCharacterTokens({ id: 'long', text });
   const times: number[] = [];
   for (let run = 0; run < options.repeat; run++) {

@@ -17,7 +17,13 @@ export const publishedOmegas = [
 ] as const;
 
 /** The corpora that the published numbers are over. */
-export const publishedCorpora = ['chatlogs', 'finance', 'pubmed', 'state_of_the_union', 'wikitexts'];
+export const publishedCorpora = [
+  'chatlogs',
+  'finance',
+  'pubmed',
+  'state_of_the_union',
+  'wikitexts',
+];
 /** And how many questions. */
 export const publishedQuestions = 472;
 

@@ -30,7 +30,8 @@ export function reportPage(
   const parts: string[] = [];
   if (rows.length > 0) parts.push(table(rows));
   const judged = Object.entries(goals).map(
-    ([name, { met, value, goal }]) => `<li>${met ? 'met' : 'missed'}: ${name} ${value} (${goal})</li>`,
+    ([name, { met, value, goal }]) =>
+      `<li>${met ? 'met' : 'missed'}: ${name} ${value} (${goal})</li>`,
   );
   const left = skipped.map((what) => `<li>left out: ${escape(what)}</li>`);
   if (judged.length + left.length > 0) parts.push(`<ul>${[...judged, ...left].join('')}</ul>`);
@@ -46,6 +47,11 @@ export function reportPage(
   return viewPage('Chunkers at equal size', parts.join('\n'));
 }
 
+const percent = (value: number) => (100 * value).toFixed(1);
+
+const interval = (cell: Interval | undefined) =>
+  cell ? `${percent(cell.value)} [${percent(cell.low)}, ${percent(cell.high)}]` : '';
+
 function table(rows: readonly ReportRow[]): string {
   const heads = [
     'chunker',
@@ -55,9 +61,6 @@ function table(rows: readonly ReportRow[]): string {
     ...budgets.map((budget) => `recall in ${budget} tokens`),
     ...budgets.map((budget) => `over recursive in ${budget}`),
   ];
-  const percent = (value: number) => (100 * value).toFixed(1);
-  const interval = (cell: Interval | undefined) =>
-    cell ? `${percent(cell.value)} [${percent(cell.low)}, ${percent(cell.high)}]` : '';
   const lines = rows.map(({ name, retriever, meanTokens, omega, recalls, apart }) =>
     [
       name,

@@ -56,20 +56,14 @@ async function chunk(
   sizes: Sizes,
   chunkOptions: ChunkOptions,
 ): Promise<Chunk[]> {
-  const pieces = await runSteps(
-    piecesOf(document, sizes),
-    stage(chunkOptions, 0, 0.1),
-  );
+  const pieces = await runSteps(piecesOf(document, sizes), stage(chunkOptions, 0, 0.1));
   const texts = textsOf(document, pieces.starts, 0);
   const vectors = await embedTexts(embedder, texts, 'passage', stage(chunkOptions, 0.1, 0.9));
   return runSteps(build(document, pieces, vectors, sizes), stage(chunkOptions, 0.9, 1));
 }
 
 /** Sentences, the short ones joined to pieces. */
-function* piecesOf(
-  document: TokenizedDocument,
-  { maxTokens, pieceTokens }: Sizes,
-): Steps<Units> {
+function* piecesOf(document: TokenizedDocument, { maxTokens, pieceTokens }: Sizes): Steps<Units> {
   const units = yield* part(unitsOf(document, pieceTokens, maxTokens), 0, 0.7);
   const borders = yield* part(mergeUnits(document, units, pieceTokens), 0.7, 1);
   const starts = new Int32Array(borders.length + 1);

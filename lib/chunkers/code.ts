@@ -108,7 +108,10 @@ function structureOf(text: string, root: SyntaxNode): Structure {
 /** The beginning of the line that `index` is the first visible place of, or -1. */
 function lineStart(text: string, index: number): number {
   let start = index;
-  while (start > 0 && (text.charCodeAt(start - 1) === 0x20 || text.charCodeAt(start - 1) === 0x09)) {
+  while (
+    start > 0 &&
+    (text.charCodeAt(start - 1) === 0x20 || text.charCodeAt(start - 1) === 0x09)
+  ) {
     start--;
   }
   return start === 0 || classBefore(text, start) === NEWLINE ? start : -1;

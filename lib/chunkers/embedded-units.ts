@@ -101,5 +101,7 @@ function normalised(vector: Float32Array): Float32Array {
 }
 
 function refuse({ fingerprint }: Embedder, what: string): InvalidArgumentError {
-  return new InvalidArgumentError(`The embedder "${fingerprint}" broke its contract: it gave ${what}.`);
+  return new InvalidArgumentError(
+    `The embedder "${fingerprint}" broke its contract: it gave ${what}.`,
+  );
 }

@@ -55,7 +55,9 @@ export function intentChunker(options: IntentChunkerOptions): Chunker {
   const { objective = { mode: 'paper', lambda: 0.0005 } } = options;
   const { beta = { meanTokens: maxTokens / 2 } } = options;
   if (!Number.isSafeInteger(maxSentences) || maxSentences < 1 || maxSentences > 1000) {
-    throw new InvalidArgumentError(`intentChunker: maxSentences is ${maxSentences}; give 1 to 1000.`);
+    throw new InvalidArgumentError(
+      `intentChunker: maxSentences is ${maxSentences}; give 1 to 1000.`,
+    );
   }
   if (typeof beta === 'number' ? !Number.isFinite(beta) : !(beta.meanTokens > 0)) {
     throw new InvalidArgumentError(

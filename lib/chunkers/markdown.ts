@@ -36,7 +36,10 @@ export function markdownChunker(options: MarkdownChunkerOptions = {}): Chunker {
         markdownStructure(document.text),
         stage(chunkOptions, 0, 0.5),
       );
-      return runSteps(cutStructured(document, structure, limits, true), stage(chunkOptions, 0.5, 1));
+      return runSteps(
+        cutStructured(document, structure, limits, true),
+        stage(chunkOptions, 0.5, 1),
+      );
     },
   };
 }

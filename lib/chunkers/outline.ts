@@ -65,7 +65,8 @@ export class OutlineWalker {
       if (place === undefined || place > index) break;
       const depth = this.#headings[this.#next + 1] ?? 1;
       while ((this.#path.at(-1)?.depth ?? 0) >= depth) this.#path.pop();
-      const title = this.#given.get(place) ?? titleAt(this.#text, this.#headings[this.#next + 2] ?? 0);
+      const title =
+        this.#given.get(place) ?? titleAt(this.#text, this.#headings[this.#next + 2] ?? 0);
       this.#path.push({ depth, title });
       this.#next += 3;
       if (this.#next % 768 === 0) yield index / this.#text.length;

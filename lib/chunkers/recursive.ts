@@ -72,7 +72,12 @@ function* cut(
   const borders = new BorderMap(document.text, document.tokens, separators.length);
   yield* part(borders.survey(), 0, 0.3);
   yield* part(markLiterals(borders, separators), 0.3, 0.35);
-  const scanner = new TextScanner(document.text, new BorderMarker(borders), separators, isMarkdown(document));
+  const scanner = new TextScanner(
+    document.text,
+    new BorderMarker(borders),
+    separators,
+    isMarkdown(document),
+  );
   const outline = yield* part(scanner.scan(), 0.35, 0.6);
   const spans = yield* part(new SpanCutter(borders, minTokens, room).cut(), 0.6, 0.8);
   addOverlap(document, spans, overlapTokens);

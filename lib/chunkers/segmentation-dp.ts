@@ -47,5 +47,5 @@ export function* bestSegmentation(problem: SegmentationProblem): Steps<number[]>
     end = back[end] as number;
     borders.push(end);
   }
-  return borders.reverse();
+  return borders.toReversed();
 }

@@ -13,16 +13,20 @@ beforeAll(() => {
     (_, i) => `Paragraph ${i} has <some> words & signs. It ends here.`,
   );
   writeFileSync(join(folder, 'text.md'), `# Title\n\n${paragraphs.join('\n\n')}\n`);
-  writeFileSync(join(folder, 'page.html'), '<h1>Top</h1><p>First words.</p><h2>Part</h2><p>More.</p>');
+  writeFileSync(
+    join(folder, 'page.html'),
+    '<h1>Top</h1><p>First words.</p><h2>Part</h2><p>More.</p>',
+  );
   writeFileSync(join(folder, 'blank.txt'), ' \n');
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+const output = (write: (text: string) => void) => ({ write, isTTY: false, columns: 80 });
+
 async function run(...args: string[]) {
   let stdout = '';
   let stderr = '';
-  const output = (write: (text: string) => void) => ({ write, isTTY: false, columns: 80 });
   const code = await runProgram(['chunk', ...args], {
     stdout: output((text) => (stdout += text)),
     stderr: output((text) => (stderr += text)),
@@ -37,10 +41,22 @@ test('prints the passages, and as JSON with their places', async () => {
   const plain = await run('text.md', '--size', '40');
   expect(plain.stdout).toMatch(/^recursive\(40\): \d+ chunks of \d+ to \d+ tokens/);
   expect(plain.stdout).toContain('line 1,');
-  const { code, stdout } = await run('text.md', '--size', '40', '--chunker', 'content-defined', '--json');
+  const { code, stdout } = await run(
+    'text.md',
+    '--size',
+    '40',
+    '--chunker',
+    'content-defined',
+    '--json',
+  );
   expect(code).toBe(0);
   const text = readFileSync(join(folder, 'text.md'), 'utf8');
-  const chunks = JSON.parse(stdout) as { start: number; end: number; text: string; tokens: number }[];
+  const chunks = JSON.parse(stdout) as {
+    start: number;
+    end: number;
+    text: string;
+    tokens: number;
+  }[];
   expect(chunks.length).toBeGreaterThan(3);
   for (const chunk of chunks) {
     expect(chunk.text).toBe(text.slice(chunk.start, chunk.end));
@@ -49,7 +65,15 @@ test('prints the passages, and as JSON with their places', async () => {
 });
 
 test('writes a page that needs nothing else, with the text as it is', async () => {
-  const { code, stdout } = await run('text.md', '--size', '40', '--overlap', '8', '--html', 'out.html');
+  const { code, stdout } = await run(
+    'text.md',
+    '--size',
+    '40',
+    '--overlap',
+    '8',
+    '--html',
+    'out.html',
+  );
   expect(code).toBe(0);
   expect(stdout).toContain('out.html');
   const page = readFileSync(join(folder, 'out.html'), 'utf8');

@@ -28,9 +28,10 @@ describe('code over tree-sitter', () => {
   });
 });
 
+const member = (name: string) =>
+  `  "${name}": {\n    "one": [1, 2, 3],\n    "two": "words and words"\n  }`;
+
 test('JSON is cut between its members, the outer ones first', async () => {
-  const member = (name: string) =>
-    `  "${name}": {\n    "one": [1, 2, 3],\n    "two": "words and words"\n  }`;
   const text = `{\n${['alpha', 'beta', 'gamma', 'delta'].map(member).join(',\n')}\n}\n`;
   const chunks = await cut(text, codeChunker({ parser, maxTokens: 45, minTokens: 0 }));
   expect(chunks.length).toBeGreaterThan(2);
@@ -46,40 +47,46 @@ test('a grammar that is none is refused, and the next try is a new one', async (
   }
 });
 
-describe('with a parser of another kind', () => {
-  /** Classes and functions by indentation: enough of a parser to see what the chunker makes of a tree. */
-  const indentation: CodeParser = {
-    name: 'indentation',
-    parse: async (text, read) => read(treeOf(text, 0, text.length, 0)),
-  };
+/** Classes and functions by indentation: enough of a parser to see what the chunker makes of a tree. */
+const indentation: CodeParser = {
+  name: 'indentation',
+  parse: async (text, read) => read(treeOf(text, 0, text.length, 0)),
+};
 
-  function treeOf(text: string, start: number, end: number, depth: number): SyntaxNode {
-    const children: SyntaxNode[] = [];
-    const pattern = new RegExp(`^ {${2 * depth}}(class|function|//|\\w).*$`, 'gm');
-    const places = [...text.slice(start, end).matchAll(pattern)]
-      .map((match) => ({ at: start + match.index + 2 * depth, word: match[1] as string }))
-      .filter(({ at }) => depth === 0 || at > start);
-    for (const [i, { at, word }] of places.entries()) {
-      const to = text.slice(at, places[i + 1]?.at ?? end).trimEnd().length + at;
-      const type = word === '//' ? 'comment' : `${word}_declaration`;
-      const isNested = word === 'class' || word === 'function';
-      const inner = isNested ? treeOf(text, at, to, depth + 1) : undefined;
-      children.push({
-        type,
-        startIndex: at,
-        endIndex: to,
-        namedChildren: inner?.namedChildren ?? [],
-      });
-    }
-    return { type: 'program', startIndex: start, endIndex: end, namedChildren: children };
+function treeOf(text: string, start: number, end: number, depth: number): SyntaxNode {
+  const children: SyntaxNode[] = [];
+  const pattern = new RegExp(`^ {${2 * depth}}(class|function|//|\\w).*$`, 'gm');
+  const places = [...text.slice(start, end).matchAll(pattern)]
+    .map((match) => ({ at: start + match.index + 2 * depth, word: match[1] as string }))
+    .filter(({ at }) => depth === 0 || at > start);
+  for (const [i, { at, word }] of places.entries()) {
+    const to = text.slice(at, places[i + 1]?.at ?? end).trimEnd().length + at;
+    const type = word === '//' ? 'comment' : `${word}_declaration`;
+    const isNested = word === 'class' || word === 'function';
+    const inner = isNested ? treeOf(text, at, to, depth + 1) : undefined;
+    children.push({
+      type,
+      startIndex: at,
+      endIndex: to,
+      namedChildren: inner?.namedChildren ?? [],
+    });
   }
+  return { type: 'program', startIndex: start, endIndex: end, namedChildren: children };
+}
 
+const method = (name: string) =>
+  `  // Says ${name}.\n  function ${name}() {\n    call one two three;\n    call four five six;\n`;
+
+describe('with a parser of another kind', () => {
   test('members stay whole, comments stay with them, and scopes are said', async () => {
-    const method = (name: string) =>
-      `  // Says ${name}.\n  function ${name}() {\n    call one two three;\n    call four five six;\n`;
     const text = `class A {\n${['a', 'b', 'c'].map(method).join('')}\nclass B {\n${method('d')}`;
-    const chunks = await cut(text, codeChunker({ parser: indentation, maxTokens: 40, minTokens: 0 }));
-    expect(chunks.map(({ text, metadata }) => [text.trim().split('\n')[0], metadata?.['headings']])).toEqual([
+    const chunks = await cut(
+      text,
+      codeChunker({ parser: indentation, maxTokens: 40, minTokens: 0 }),
+    );
+    expect(
+      chunks.map(({ text, metadata }) => [text.trim().split('\n')[0], metadata?.['headings']]),
+    ).toEqual([
       ['class A {', ['class A {']],
       ['// Says b.', ['class A {']],
       ['// Says c.', ['class A {']],

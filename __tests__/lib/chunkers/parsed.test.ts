@@ -58,7 +58,9 @@ describe('Markdown', () => {
     const text =
       'Top\n===\n\nFirst words of it.\n\nPart *one*\n---\n\nSecond words.\n\n### Deep ###\n\nThird words.\n\n# Next\n\nLast words.\n';
     const chunks = await cut(text, markdownChunker({ maxTokens: 12 }));
-    expect(chunks.map(({ text, metadata }) => [text.split('\n')[0], metadata?.['headings']])).toEqual([
+    expect(
+      chunks.map(({ text, metadata }) => [text.split('\n')[0], metadata?.['headings']]),
+    ).toEqual([
       ['Top', ['Top']],
       ['Part *one*', ['Top', 'Part *one*']],
       ['### Deep ###', ['Top', 'Part *one*', 'Deep']],

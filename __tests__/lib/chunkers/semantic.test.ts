@@ -98,19 +98,43 @@ test('cluster joins pieces that are alike', async () => {
   expect(chunks.map(({ text }) => text.trim())).toEqual([cat, engine]);
 });
 
-describe('intent', () => {
-  const chunkerOf = (intents: IntentSource, onFallback?: (reason: string) => void) =>
-    intentChunker({
-      embedder: bagOfWords,
-      intents,
-      beta: 0.3,
-      ...(onFallback && { onFallback }),
-    });
+const chunkerOf = (intents: IntentSource, onFallback?: (reason: string) => void) =>
+  intentChunker({
+    embedder: bagOfWords,
+    intents,
+    beta: 0.3,
+    ...(onFallback && { onFallback }),
+  });
 
+const says = (...answers: string[]): LanguageModel & { readonly asked: string[] } => {
+  const asked: string[] = [];
+  return {
+    name: 'scripted',
+    asked,
+    generate: async ({ prompt }) => {
+      asked.push(prompt);
+      const text = answers[asked.length - 1] ?? '';
+      return { text, finishReason: 'stop', usage: { promptTokens: 0, generatedTokens: 0 } };
+    },
+  };
+};
+
+const embed = async (texts: readonly string[]) =>
+  (await bagOfWords.embed(texts, { kind: 'passage' })).map((vector) => {
+    const length = Math.hypot(...vector);
+    return Array.from(vector, (value) => value / length);
+  });
+
+describe('intent', () => {
   test('each chunk answers its question', async () => {
     const chunks = await cut(
       `${cat} ${engine}`,
-      intentChunker({ embedder: bagOfWords, intents: fixedIntents, beta: { meanTokens: 16.5 } }),
+      intentChunker({
+        embedder: bagOfWords,
+        intents: fixedIntents,
+        beta: { meanTokens: 16.5 },
+        objective: { mode: 'paper', lambda: 0.05 },
+      }),
     );
     expect(chunks.map(({ text }) => text.trim())).toEqual([cat, engine]);
     expect(chunks.map(({ metadata }) => metadata?.['intent'])).toEqual([
@@ -138,25 +162,29 @@ describe('intent', () => {
     const text = `${cat} ${engine} ${cat}`;
     const sentences = text.match(/[^.]+\./g) as string[];
     const questions = await fixedIntents.intentsOf({} as never, {} as never, { count: 2 });
-    const embed = async (texts: readonly string[]) =>
-      (await bagOfWords.embed(texts, { kind: 'passage' })).map((vector) => {
-        const length = Math.hypot(...vector);
-        return Array.from(vector, (value) => value / length);
-      });
     const rows = await embed(sentences.map((sentence) => sentence.trim()));
     const asked = await embed(questions);
     const worth = (from: number, to: number) => {
-      const mean = rows[0]!.map((_, k) => rows.slice(from, to).reduce((sum, row) => sum + row[k]!, 0));
+      const mean = rows[0]!.map((_, k) =>
+        rows.slice(from, to).reduce((sum, row) => sum + row[k]!, 0),
+      );
       const length = Math.hypot(...mean);
-      const cosines = asked.map((q) => q.reduce((sum, value, k) => sum + value * mean[k]!, 0) / length);
+      const cosines = asked.map(
+        (q) => q.reduce((sum, value, k) => sum + value * mean[k]!, 0) / length,
+      );
       return Math.max(...cosines) - 0.0005 * (to - from) ** 2 - 0.3;
     };
     // All 2^8 segmentations.
     let best = -Infinity;
     let bestBorders: number[] = [];
     for (let bits = 0; bits < 2 ** (rows.length - 1); bits++) {
-      const borders = [0, ...rows.keys()].filter((i, at) => at === 0 || (i > 0 && (bits >> (i - 1)) & 1));
-      const sum = borders.reduce((total, from, i) => total + worth(from, borders[i + 1] ?? rows.length), 0);
+      const borders = [0, ...rows.keys()].filter(
+        (i, at) => at === 0 || (i > 0 && (bits >> (i - 1)) & 1),
+      );
+      const sum = borders.reduce(
+        (total, from, i) => total + worth(from, borders[i + 1] ?? rows.length),
+        0,
+      );
       if (sum > best + 1e-9) {
         best = sum;
         bestBorders = borders;
@@ -167,26 +195,17 @@ describe('intent', () => {
     expect(starts).toEqual(bestBorders);
   });
 
-  const says = (...answers: string[]): LanguageModel & { readonly asked: string[] } => {
-    const asked: string[] = [];
-    return {
-      name: 'scripted',
-      asked,
-      generate: async ({ prompt }) => {
-        asked.push(prompt);
-        const text = answers[asked.length - 1] ?? '';
-        return { text, finishReason: 'stop', usage: { promptTokens: 0, generatedTokens: 0 } };
-      },
-    };
-  };
-
   test('a model is asked in rounds, and what is no question or said before is dropped', async () => {
     const model = says(
       '1. What does the cat drink?\nHere are more:\n- How fast is the engine?',
       'What does the cat drink now?\nWhy do wheels turn?\n',
     );
     const found = await modelIntents({ model }).intentsOf(
-      { id: 'd', text: `${cat} ${engine}`, tokens: { ids: new Int32Array(0), starts: Int32Array.of(0) } },
+      {
+        id: 'd',
+        text: `${cat} ${engine}`,
+        tokens: { ids: new Int32Array(0), starts: Int32Array.of(0) },
+      },
       {} as never,
       { count: 4 },
     );
@@ -234,19 +253,26 @@ describe('intent', () => {
 
 test('vectors that are none are refused', async () => {
   const broken: Embedder = { ...bagOfWords, embed: async () => [new Float32Array(3)] };
-  await expect(cut(cat, semanticChunker({ embedder: broken }))).rejects.toThrow(/broke its contract/);
+  await expect(cut(cat, semanticChunker({ embedder: broken }))).rejects.toThrow(
+    /broke its contract/,
+  );
   const infinite: Embedder = {
     ...bagOfWords,
     embed: async (texts) => texts.map(() => new Float32Array(32).fill(Number.NaN)),
   };
-  await expect(cut(cat, clusterChunker({ embedder: infinite }))).rejects.toThrow(/broke its contract/);
+  await expect(cut(cat, clusterChunker({ embedder: infinite }))).rejects.toThrow(
+    /broke its contract/,
+  );
 });
 
 test('the best segmentation is the best of all', async () => {
-  const scores = fc.array(fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 9, maxLength: 9 }), {
-    minLength: 1,
-    maxLength: 9,
-  });
+  const scores = fc.array(
+    fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 9, maxLength: 9 }),
+    {
+      minLength: 1,
+      maxLength: 9,
+    },
+  );
   await fc.assert(
     fc.asyncProperty(scores, fc.integer({ min: 1, max: 5 }), async (table, maxUnits) => {
       const size = table.length;

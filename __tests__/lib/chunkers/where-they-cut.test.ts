@@ -2,10 +2,12 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { checkedLimits } from '../../../lib/chunkers/limits.js';
 import {
+  chromaSeparators,
   chunkDocument,
   type Chunker,
   contentDefinedChunker,
   fixedChunker,
+  langchainSeparators,
   recursiveChunker,
   sentenceChunker,
   tokenizeDocument,
@@ -39,7 +41,10 @@ describe('fixed', () => {
   });
 
   test('knows the headings above', async () => {
-    const chunks = await cut('# A\n\none two\n\n## B\n\nthree four five', fixedChunker({ maxTokens: 7 }));
+    const chunks = await cut(
+      '# A\n\none two\n\n## B\n\nthree four five',
+      fixedChunker({ maxTokens: 7 }),
+    );
     expect(chunks.at(-1)?.metadata).toEqual({ line: 5, headings: ['A', 'B'] });
   });
 });
@@ -67,7 +72,11 @@ describe('sentence', () => {
       'One two three four. Five six seven eight. Nine ten.',
       sentenceChunker({ maxTokens: 10, overlapTokens: 3 }),
     );
-    expect(chunks).toEqual(['One two three four.', ' three four. Five six seven eight.', ' seven eight. Nine ten.']);
+    expect(chunks).toEqual([
+      'One two three four.',
+      ' three four. Five six seven eight.',
+      ' seven eight. Nine ten.',
+    ]);
   });
 
   test('a sentence that does not fit is cut at a clause or between words', async () => {
@@ -95,7 +104,8 @@ describe('content-defined', () => {
         for (const [i, chunk] of chunks.entries()) {
           const before = chunks[i - 1];
           // Blanks between them count too, so they may be a token or two short of it.
-          if (before) expect(before.tokens.length + chunk.tokens.length).toBeGreaterThan(maxTokens - 3);
+          if (before)
+            expect(before.tokens.length + chunk.tokens.length).toBeGreaterThan(maxTokens - 3);
         }
       }),
       { numRuns: 60 },
@@ -104,7 +114,10 @@ describe('content-defined', () => {
 
   test('an edit changes chunks around it, and none far away', async () => {
     const random = Array.from({ length: 400 }, (_, i) => {
-      const list = Array.from({ length: 4 + ((i * 7) % 9) }, (_, j) => words[(i * 31 + j * j * 17) % 10]);
+      const list = Array.from(
+        { length: 4 + ((i * 7) % 9) },
+        (_, j) => words[(i * 31 + j * j * 17) % 10],
+      );
       return `Number ${i} ${list.join(' ')}.`;
     });
     const chunker = contentDefinedChunker({ maxTokens: 80 });
@@ -140,6 +153,24 @@ test('recursive repeats what it is asked to, and no more', async () => {
   }
 });
 
+test('the separators of LangChain and of Chroma cut where theirs do', async () => {
+  const text = 'One two.\n\nThree four\nfive six. Seven eight! Nine ten';
+  const separators = async (list: typeof chromaSeparators, maxTokens: number) =>
+    texts(text, recursiveChunker({ maxTokens, minTokens: 0, separators: list }));
+  expect(await separators(langchainSeparators, 8)).toEqual([
+    'One two.',
+    'Three four',
+    'five six. Seven eight! Nine ten',
+  ]);
+  expect(await separators(chromaSeparators, 6)).toEqual([
+    'One two.',
+    'Three four',
+    'five six',
+    '. Seven eight',
+    '! Nine ten',
+  ]);
+});
+
 test('a limit smaller than a word cuts inside of it, and that is said', async () => {
   for (const chunker of [recursiveChunker({ maxTokens: 4 }), sentenceChunker({ maxTokens: 4 })]) {
     const chunks = await cut('abcdefghij', chunker, byteTokenizer(1));
@@ -160,14 +191,19 @@ test('old Macs, Unix and Windows end lines', async () => {
 
 test('sizes that do not go together are refused', () => {
   expect(() => checkedLimits({ maxTokens: 3 })).toThrow(/at least 4, not 3/);
-  expect(() => fixedChunker({ maxTokens: 10, overlapTokens: 10 })).toThrow(/half of maxTokens \(10\), not 10/);
+  expect(() => fixedChunker({ maxTokens: 10, overlapTokens: 10 })).toThrow(
+    /half of maxTokens \(10\), not 10/,
+  );
   expect(() => sentenceChunker({ maxTokens: 10, overlapTokens: -1 })).toThrow(/overlapTokens/);
   expect(() => contentDefinedChunker({ maxTokens: Number.NaN })).toThrow(/maxTokens/);
 });
 
 test('a tokenizer that throws is heard', async () => {
-  const broken = { ...wordTokenizer(), encode: async () => Promise.reject(new Error('no vocabulary')) };
-  await expect(
-    tokenizeDocument({ id: 'd', text: 'a' }, broken as never),
-  ).rejects.toThrow('no vocabulary');
+  const broken = {
+    ...wordTokenizer(),
+    encode: async () => Promise.reject(new Error('no vocabulary')),
+  };
+  await expect(tokenizeDocument({ id: 'd', text: 'a' }, broken as never)).rejects.toThrow(
+    'no vocabulary',
+  );
 });

@@ -47,11 +47,17 @@ test('a sound chunker passes', async () => {
 
 test.each<[string, Change]>([
   ['loses text', (chunks) => chunks.slice(1)],
-  ['has spans that are off', (chunks) => chunks.map((chunk) => ({ ...chunk, start: chunk.start + 1 }))],
+  [
+    'has spans that are off',
+    (chunks) => chunks.map((chunk) => ({ ...chunk, start: chunk.start + 1 })),
+  ],
   ['changes text', (chunks) => chunks.map((chunk) => ({ ...chunk, text: `${chunk.text}.` }))],
   ['comes out of order', (chunks) => chunks.toReversed()],
   ['repeats itself', (chunks) => chunks.flatMap((chunk) => [chunk, chunk])],
-  ['is never the same', (chunks) => chunks.map((chunk) => ({ ...chunk, id: `${chunk.id}${Math.random()}` }))],
+  [
+    'is never the same',
+    (chunks) => chunks.map((chunk) => ({ ...chunk, id: `${chunk.id}${Math.random()}` })),
+  ],
 ])('one that %s fails', async (_what, change) => {
   expect((await failures(change)).length).toBeGreaterThan(3);
 });
@@ -61,7 +67,9 @@ test('one over the limit fails', async () => {
 });
 
 test('one that overlaps without being asked fails', async () => {
-  expect((await failuresOf(fixedChunker({ maxTokens: 30, overlapTokens: 5 }))).length).toBeGreaterThan(3);
+  expect(
+    (await failuresOf(fixedChunker({ maxTokens: 30, overlapTokens: 5 }))).length,
+  ).toBeGreaterThan(3);
 });
 
 test('one that cuts through characters fails', async () => {
@@ -77,7 +85,15 @@ test('one that cuts through characters fails', async () => {
         const part = text.slice(start, end);
         if (/\S/.test(part)) {
           const ids = tokens.ids.slice(from, to);
-          chunks.push({ id: `${id}#${from}`, documentId: id, start, end, text: part, tokens: ids, tokenStart: from });
+          chunks.push({
+            id: `${id}#${from}`,
+            documentId: id,
+            start,
+            end,
+            text: part,
+            tokens: ids,
+            tokenStart: from,
+          });
         }
         from = to;
       }
@@ -85,13 +101,21 @@ test('one that cuts through characters fails', async () => {
     },
   };
   const failed = await failuresOf(careless);
-  expect(failed).toEqual(expect.arrayContaining(['cuts emoji', 'cuts stacked marks', 'stops when aborted']));
+  expect(failed).toEqual(
+    expect.arrayContaining(['cuts emoji', 'cuts stacked marks', 'stops when aborted']),
+  );
 });
 
 test('random documents are the same in every run, of many kinds, and are reduced to what fails', async () => {
   expect(randomPieces(7)).toEqual(randomPieces(7));
   const all = Array.from({ length: 300 }, (_, i) => randomPieces(i + 1).join('')).join('');
-  for (const kind of [/\p{Script=Han}/u, /\p{Script=Arabic}/u, /\r\n/, /\0/, /\p{Extended_Pictographic}/u]) {
+  for (const kind of [
+    /\p{Script=Han}/u,
+    /\p{Script=Arabic}/u,
+    /\r\n/,
+    /\0/,
+    /\p{Extended_Pictographic}/u,
+  ]) {
     expect(all).toMatch(kind);
   }
   expect(all).toMatch(/\p{Cs}/u);

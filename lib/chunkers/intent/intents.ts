@@ -28,11 +28,14 @@ export function intentCount(sentences: number): number {
 
 /** Share of words that two questions have in common, in [0, 1]. */
 export function wordOverlap(a: string, b: string): number {
-  const wordsOf = (text: string) => new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []);
   const x = wordsOf(a);
   const y = wordsOf(b);
   let common = 0;
   for (const word of x) if (y.has(word)) common++;
   const all = x.size + y.size - common;
   return all > 0 ? common / all : 1;
+}
+
+function wordsOf(text: string): Set<string> {
+  return new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []);
 }

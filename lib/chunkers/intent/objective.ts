@@ -39,8 +39,7 @@ export function* worthsOf(
   for (let i = 0; i < count; i++) {
     for (let q = 0; q < questions.count; q++) {
       const at = i * questions.count + q;
-      nearness[at + questions.count] =
-        (nearness[at] as number) + dot(sentences, i, questions, q);
+      nearness[at + questions.count] = (nearness[at] as number) + dot(sentences, i, questions, q);
     }
     if ((i & 0x3f) === 0) yield (0.4 * i) / count;
   }

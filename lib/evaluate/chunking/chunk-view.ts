@@ -92,5 +92,5 @@ function escapeHtml(text: string): string {
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
     .replaceAll('"', '&quot;')
-    .replace(/[\0-\u0008\u000b\u000c\u000e-\u001f\u007f]|\p{Cs}/gu, '\ufffd');
+    .replace(/(?![\t\n\r])[\p{Cc}\p{Cs}]/gu, '\ufffd');
 }

@@ -95,8 +95,7 @@ function disagreement(
   }
   const wanted = counts(reference);
   const given = counts(hypothesis);
-  const between = (sums: Int32Array, at: number) =>
-    (sums[at + k] as number) - (sums[at] as number);
+  const between = (sums: Int32Array, at: number) => (sums[at + k] as number) - (sums[at] as number);
   let errors = 0;
   for (let at = 0; at + k < size; at++) {
     if (differs(between(wanted, at), between(given, at))) errors++;

@@ -98,20 +98,21 @@ describe('PrecisionOmega, worked by hand', () => {
   });
 });
 
+const cost = (size: number) => size;
+
 test('a budget is filled from the best, up to the first that does not fit', () => {
-  const cost = (size: number) => size;
   expect(withinBudget([300, 400, 100, 10], 750, cost)).toEqual([300, 400]);
   expect(withinBudget([800, 10], 750, cost)).toEqual([]);
   expect(withinBudget([300, 450], 750, cost)).toEqual([300, 450]);
 });
 
-describe('segmentations', () => {
-  const from = (bits: string) => ({
-    size: bits.length,
-    // A border after each 1, as NLTK writes them.
-    borders: [...bits].flatMap((bit, i) => (bit === '1' && i + 1 < bits.length ? [i + 1] : [])),
-  });
+const from = (bits: string) => ({
+  size: bits.length,
+  // A border after each 1, as NLTK writes them.
+  borders: [...bits].flatMap((bit, i) => (bit === '1' && i + 1 < bits.length ? [i + 1] : [])),
+});
 
+describe('segmentations', () => {
   test('no difference is 0, and none of the borders is half or more', () => {
     const reference = from('0100'.repeat(100));
     expect(pk(reference, reference)).toBe(0);
@@ -160,9 +161,10 @@ test('sizes: mean, spread and quantiles', () => {
   expect(() => sizeDistribution([])).toThrow(/no sizes/);
 });
 
+const sentences = async (part: string) => part.split(/(?<=\. )/);
+
 describe('edit stability', () => {
   const text = Array.from({ length: 60 }, (_, i) => `This is sentence ${i} of them. `).join('');
-  const sentences = async (part: string) => part.split(/(?<=\. )/);
 
   test('a chunk for each sentence changes only where the edit is', async () => {
     const { unchanged, reencoded, edits } = await editStability(text, {
