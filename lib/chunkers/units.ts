@@ -11,8 +11,7 @@ import { TextScanner, type Marks } from './text-scanner.js';
 export const HEADING = 0;
 export const PARAGRAPH = 1;
 export const LINE = 2;
-export const SENTENCE = 3;
-/** Nothing ends there: the sentence was too long. */
+/** Nothing ends there: the sentence was too long. Between this and the end of a line is that of a sentence, 3. */
 export const FORCED = 4;
 
 const names = ['heading', 'paragraph', 'line', 'sentence'] as const;
