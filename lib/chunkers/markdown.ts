@@ -16,8 +16,8 @@ export interface MarkdownChunkerOptions {
 /**
  * Cuts Markdown (CommonMark and GitHub's tables) at headings, the highest first, then between blocks and between items of
  * lists. Tables and blocks of code stay whole where they fit, and are cut between rows or lines where they
- * do not. Metadata has the `headings` above each chunk, underlined ones included. Broken Markdown is what a
- * browser would make of it; no text is lost.
+ * do not. Metadata has the `headings` above each chunk, underlined ones included. Broken Markdown is read as
+ * CommonMark says; where lists or quotes are nested more than 100 deep, only lines and sentences count. No text is lost.
  *
  * @throws InvalidArgumentError for options out of range; `chunk()` rejects with it where more than `maxTokens` tokens
  * follow each other without a border between characters

@@ -160,6 +160,8 @@ export class SpanCutter {
       unit = borders.nextBorder(unit);
       if (this.#isDue()) yield unit / borders.size;
     }
+    // A token may hold the second half of what ends a line and a word.
+    while (unit > from && unit < to && borders.strength(unit) >= borders.weakest) unit--;
     return unit;
   }
 
@@ -172,7 +174,8 @@ export class SpanCutter {
     let lineStart = isLineStart(borders.text, borders.start(from));
     for (let unit = from; unit < content;) {
       const next = borders.nextBorder(unit);
-      if (endsLine(borders.text, borders.start(unit), borders.start(next))) {
+      const isWhole = borders.strength(next) !== borders.weakest;
+      if (isWhole && endsLine(borders.text, borders.start(unit), borders.start(next))) {
         lineStart = true;
         start = next;
       }

@@ -74,6 +74,13 @@ describe('Markdown', () => {
     expect(chunks.map(({ metadata }) => metadata?.['headings'])).toEqual([['A']]);
   });
 
+  test('lists and quotes nested beyond reason are cut at lines', async () => {
+    for (const text of ['- '.repeat(20_000), `${'> '.repeat(20_000)}x`]) {
+      const chunks = await cut(text, markdownChunker({ maxTokens: 40 }));
+      expect(chunks.length).toBeGreaterThan(100);
+    }
+  });
+
   test('items are cut apart before their sentences are', async () => {
     const items = Array.from({ length: 8 }, (_, i) => `- Item ${i} is here. It says more.\n`);
     const chunks = await cut(items.join(''), markdownChunker({ maxTokens: 30 }));

@@ -166,8 +166,7 @@ test('the separators of LangChain and of Chroma cut where theirs do', async () =
     'One two.',
     'Three four',
     'five six',
-    '. Seven eight',
-    '! Nine ten',
+    '. Seven eight! Nine ten',
   ]);
 });
 

@@ -46,8 +46,8 @@ const blocks = new Set([
 /** Headings, blocks and items of a Markdown text. Parsed in sections, with a pause after each. */
 export function* markdownStructure(text: string): Steps<Structure> {
   const reader = new EventReader(text);
-  for (const { start, end } of sectionsOf(text)) {
-    reader.read(start, eventsOf(text.slice(start, end)));
+  for (const { start, end, isTooDeep } of sectionsOf(text)) {
+    if (!isTooDeep) reader.read(start, eventsOf(text.slice(start, end)));
     yield end / text.length;
   }
   return { marks: reader.marks, levels: LEVELS, outline: reader.outline };
