@@ -58,10 +58,7 @@ export async function speed(
 }
 
 /** LangChain's splitter and ours at equal sizes, counting characters, and tokens of cl100k_base. */
-function besideLangchain(
-  long: Document,
-  short: Document,
-): Record<string, () => Promise<number>> {
+function besideLangchain(long: Document, short: Document): Record<string, () => Promise<number>> {
   const tokenizer = new Cl100kTokenizer();
   const byCharacters = new RecursiveCharacterTextSplitter({ chunkSize: size, chunkOverlap: 0 });
   const byTokens = new RecursiveCharacterTextSplitter({
@@ -91,15 +88,22 @@ export async function memory(
   { figures, goals }: BenchOutcome,
 ): Promise<void> {
   setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
+  const gc = runInNewContext('gc') as () => void;
+  const collect = async () => {
+    // What array buffers held is given back a little later.
+    for (let i = 0; i < 3; i++) {
+      gc();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
   for (const [name, kind] of Object.entries(chunkerKinds)) {
     const perUnit: number[] = [];
     for (const units of [length / 4, length]) {
       const tokenized = withCharacterTokens(longDocument(documents, units));
-      collect();
+      await collect();
       const before = used();
       const chunks = await kind(size).chunk(tokenized);
-      collect();
+      await collect();
       perUnit.push((used() - before) / units);
       if (chunks.length === 0) throw new Error('there are chunks');
     }

@@ -100,8 +100,8 @@ export class SpanCutter {
       if (run.gatheredEnd > run.start && enough) {
         this.#spans.push(run.start, run.gatheredEnd);
         run.start = yield* this.#skipLeading(run.gathered, i);
-      } else if (run.gatheredEnd === run.start && strength === borders.weakest) {
-        // Nothing but indentation was gathered, and it leaves no room.
+      } else if (run.gatheredEnd <= run.start && strength >= borders.word) {
+        // Nothing but indentation was gathered, and it leaves no room for a word.
         run.start = run.gathered;
       }
       if (end - run.start > this.#max) {
