@@ -32,8 +32,8 @@ async function failuresOf(chunker: Chunker, options: { readonly maxTokens?: numb
     chunker: () => chunker,
     tokenizer: () => byteTokenizer(1),
     maxTokens: 30,
-    longLine: 3000,
-    randomDocuments: 40,
+    longLine: 1000,
+    randomDocuments: 12,
     ...options,
   });
   const failed: string[] = [];
