@@ -28,6 +28,7 @@ const entries = [
   'chunkweave/s3',
   'chunkweave/testing',
   'chunkweave/transformers',
+  'chunkweave/tree-sitter',
 ];
 
 test.each(entries)('%s can be required as well as imported, and gives the same', async (entry) => {

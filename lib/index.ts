@@ -44,8 +44,37 @@ export type { PassageLayout, PromptOptions, PromptTokens } from './prompt.js';
 
 export type { Chunk, Document, TokenizedDocument } from './document.js';
 export type { ChunkOptions, Chunker } from './chunkers/chunker.js';
+export { approximateTokens } from './chunkers/approximate-tokens.js';
+export { fixedChunker, type FixedChunkerOptions } from './chunkers/fixed.js';
+export { sentenceChunker, type SentenceChunkerOptions } from './chunkers/sentence.js';
+export {
+  contentDefinedChunker,
+  type ContentDefinedChunkerOptions,
+} from './chunkers/content-defined.js';
+export { markdownChunker, type MarkdownChunkerOptions } from './chunkers/markdown.js';
+export { htmlChunker, type HtmlChunkerOptions } from './chunkers/html.js';
+export {
+  codeChunker,
+  type CodeChunkerOptions,
+  type CodeParser,
+  type SyntaxNode,
+} from './chunkers/code.js';
+export { semanticChunker, type SemanticChunkerOptions } from './chunkers/semantic.js';
+export { clusterChunker, type ClusterChunkerOptions } from './chunkers/cluster.js';
+export { intentChunker, type IntentChunkerOptions } from './chunkers/intent.js';
+export type { IntentSource } from './chunkers/intent/intents.js';
+export { headingIntents } from './chunkers/intent/heading-intents.js';
+export { modelIntents, type ModelIntentsOptions } from './chunkers/intent/model-intents.js';
+export type { IntentObjective } from './chunkers/intent/objective.js';
+export type { Units } from './chunkers/units.js';
+export type { Outline } from './chunkers/outline.js';
 export { recursiveChunker, type RecursiveChunkerOptions } from './chunkers/recursive.js';
-export type { Separator, SeparatorName } from './chunkers/separators.js';
+export {
+  chromaSeparators,
+  langchainSeparators,
+  type Separator,
+  type SeparatorName,
+} from './chunkers/separators.js';
 export {
   chunkDocument,
   tokenizeDocument,

@@ -1,6 +1,7 @@
 import { ChunkweaveError } from '../../lib/index.js';
 import type { Command, Io } from './command.js';
 import { ask } from './commands/ask.js';
+import { chunk } from './commands/chunk.js';
 import { demo } from './commands/demo.js';
 import { devices } from './commands/devices.js';
 import { doctor } from './commands/doctor.js';
@@ -11,7 +12,17 @@ import { store } from './commands/store.js';
 import { packageVersion } from './package.js';
 import { UsageError } from './usage-error.js';
 
-const commands: readonly Command[] = [ask, explain, ingest, demo, models, store, devices, doctor];
+const commands: readonly Command[] = [
+  ask,
+  explain,
+  ingest,
+  chunk,
+  demo,
+  models,
+  store,
+  devices,
+  doctor,
+];
 
 /** Exit code of a program that was stopped by Ctrl-C. */
 const INTERRUPTED = 130;

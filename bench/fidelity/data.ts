@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TextSpan } from '../../lib/evaluate/index.js';
+import type { Range } from '../../lib/evaluate/index.js';
 import { type Document, InvalidArgumentError } from '../../lib/index.js';
 
 /** A question, the texts that passages for it are found in, and an answer to hold models to. */
@@ -17,7 +17,7 @@ export interface QuestionCase {
 /** What a search for a question should find. */
 export type Gold =
   /** Parts of a document. */
-  | { readonly kind: 'spans'; readonly documentId: string; readonly spans: readonly TextSpan[] }
+  | { readonly kind: 'spans'; readonly documentId: string; readonly spans: readonly Range[] }
   /** Something of each of these documents. */
   | { readonly kind: 'documents'; readonly ids: readonly string[] }
   /** A passage of the case's own documents that holds one of the answers. */
@@ -134,7 +134,7 @@ function textOf(entry: Entry | undefined, name: string, at: string): string {
   throw new InvalidArgumentError(`${at}: "${name}" should be a text.`);
 }
 
-function spanOf(entry: Entry, length: number, at: string): TextSpan {
+function spanOf(entry: Entry, length: number, at: string): Range {
   const { start_index: start, end_index: end } = entry;
   const fits = Number.isInteger(start) && Number.isInteger(end);
   if (

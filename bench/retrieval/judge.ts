@@ -1,9 +1,4 @@
-import {
-  answerWords,
-  coveredLength,
-  sharedLength,
-  type TextSpan,
-} from '../../lib/evaluate/index.js';
+import { answerWords, coveredLength, sharedLength, type Range } from '../../lib/evaluate/index.js';
 import type { Chunk } from '../../lib/index.js';
 import type { QuestionCase } from '../fidelity/data.js';
 
@@ -31,7 +26,7 @@ export function judgeOf(item: QuestionCase, chunks: readonly Chunk[]): Judge | u
 
 function spanJudge(
   documentId: string,
-  gold: readonly TextSpan[],
+  gold: readonly Range[],
   chunks: readonly Chunk[],
 ): Judge | undefined {
   const total = coveredLength(gold);

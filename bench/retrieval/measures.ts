@@ -1,9 +1,4 @@
-import {
-  normalisedGain,
-  recallAt,
-  reciprocalRank,
-  withinBudget,
-} from '../../lib/evaluate/index.js';
+import { normalisedGain, recallAt, reciprocalRank, fittingHits } from '../../lib/evaluate/index.js';
 import type { ScoredChunk } from '../../lib/index.js';
 import type { Judge } from './judge.js';
 
@@ -31,7 +26,7 @@ export function measure(
   measures['MRR'] = reciprocalRank(gains);
   measures['nDCG@10'] = normalisedGain(gains, judge.ideal, 10);
   for (const budget of budgets) {
-    const taken = withinBudget(sizes, budget).map((i) => chunks[i] as (typeof chunks)[number]);
+    const taken = fittingHits(sizes, budget).map((i) => chunks[i] as (typeof chunks)[number]);
     const found = judge.gains(taken);
     measures[`recall in ${budget}`] = recallAt(found, Math.max(1, found.length));
     measures[`precision in ${budget}`] = taken.length > 0 ? judge.precision(taken) : 0;

@@ -1,22 +1,7 @@
 import type { TokenizedText } from '../engine/tokenizer.js';
 import type { Steps } from '../pace.js';
-import {
-  CLAUSE_END,
-  CLOSER,
-  IDEOGRAPH,
-  NEWLINE,
-  OTHER,
-  SENTENCE_END,
-  SPACE,
-  WIDE_CLAUSE_END,
-  WIDE_SENTENCE_END,
-  WORD,
-  classAt,
-  classBefore,
-  isBlank,
-  splitsPair,
-} from './characters.js';
-import { isGraphemeStart } from './graphemes.js';
+import { classAt, isBlank, isBlankClass, splitsPair } from './characters.js';
+import { type AT_SIGN, BETWEEN_WORDS, IN_GRAPHEME, weakness } from './places.js';
 
 /** No border may fall here. */
 const NO_BORDER = 0x3f;
@@ -47,7 +32,7 @@ export class BorderMap {
     this.starts = tokens.starts;
     this.size = tokens.ids.length;
     this.word = separators;
-    this.weakest = separators + 3;
+    this.weakest = separators + IN_GRAPHEME;
     this.#cells = new Uint8Array(this.size).fill(NO_BORDER);
   }
 
@@ -75,6 +60,30 @@ export class BorderMap {
     return next;
   }
 
+  /** Borders better than those between words, and the end of the tokens, each with the end of the content before it. */
+  *strong(): Steps<{ readonly tokens: Int32Array; readonly ends: Int32Array }> {
+    const { size, word } = this;
+    const cells = this.#cells;
+    const tokens: number[] = [];
+    const ends: number[] = [];
+    let end = 0;
+    let unit = 0;
+    for (let i = 1; i < size; i++) {
+      if ((i & 0xfff) === 0) yield i / size;
+      const strength = (cells[i] as number) & STRENGTH;
+      if (strength === NO_BORDER) continue;
+      if (((cells[unit] as number) & BLANK) === 0) end = i;
+      unit = i;
+      if (strength >= word) continue;
+      tokens.push(i);
+      ends.push(end);
+    }
+    if (size > 0 && !this.isBlank(unit)) end = size;
+    tokens.push(size);
+    ends.push(end);
+    return { tokens: Int32Array.from(tokens), ends: Int32Array.from(ends) };
+  }
+
   /** Makes the border at `token` at least this strong. */
   strengthen(token: number, strength: number): void {
     const cell = this.#cells[token] ?? NO_BORDER;
@@ -83,65 +92,54 @@ export class BorderMap {
 
   /** Finds the borders that the tokens allow, and how they lie in words. */
   *survey(): Steps<void> {
-    const { text, size } = this;
+    const { text, starts, size, word } = this;
+    const cells = this.#cells;
     let unit = 0;
     let unitStart = this.start(0);
-    if (size > 0) this.#cells[0] = this.word;
+    // Whether the unit begins inside of a character that the one before it, not blank, has the first part of.
+    let isRest = false;
+    if (size > 0) cells[0] = word;
     for (let i = 1; i <= size; i++) {
-      if ((i & 0x3ff) === 0) yield i / size;
-      const start = this.start(i);
+      if ((i & 0xfff) === 0) yield i / size;
+      const start = starts[i] as number;
+      let isInside = false;
       if (i < size) {
         // Tokens inside a character, or that stand for no text of their own, stay with those before.
         if (start <= unitStart || start >= text.length || splitsPair(text, start)) continue;
-        this.#cells[i] = this.word + weakness(text, start);
+        const weak = weakness(text, start);
+        cells[i] = word + weak;
+        isInside = weak === IN_GRAPHEME;
       }
-      if (isBlank(text, unitStart, start)) this.#cells[unit] = (this.#cells[unit] ?? 0) | BLANK;
+      // A mark joins the space before it to a character, which is no blank.
+      const isJoined = isInside && !isBlankClass(classAt(text, start));
+      // Most tokens begin with what is not blank.
+      const mayBe: boolean = isBlankClass(classAt(text, unitStart)) && !isRest && !isJoined;
+      const blank: boolean = mayBe && isBlank(text, unitStart, start);
+      if (blank) cells[unit] = (cells[unit] as number) | BLANK;
+      isRest = isInside && !blank;
       unit = i;
       unitStart = start;
     }
   }
 }
 
-/** How far inside a word `index` lies: 0 between words, 1 at punctuation, 2 in a word, 3 in a grapheme. */
-function weakness(text: string, index: number): number {
-  if (!isGraphemeStart(text, index)) return 3;
-  const left = classBefore(text, index);
-  const right = classAt(text, index);
-  if (left === SPACE || left === NEWLINE || right === SPACE || right === NEWLINE) return 0;
-  if (right === WORD) {
-    if (left === WORD) return 2;
-    if (left === IDEOGRAPH || left === WIDE_SENTENCE_END || left === WIDE_CLAUSE_END) return 0;
-    return isInnerSign(text, index - 1) && classBefore(text, index - 1) === WORD ? 2 : 1;
-  }
-  if (right === IDEOGRAPH) {
-    return left === OTHER || left === SENTENCE_END || left === CLAUSE_END ? 1 : 0;
-  }
-  if (right === OTHER) {
-    return left === IDEOGRAPH || left === WIDE_SENTENCE_END || left === WIDE_CLAUSE_END ? 0 : 1;
-  }
-  // What ends a word, clause or quote must not begin a chunk.
-  return right === CLOSER && left !== WORD && left !== IDEOGRAPH ? 1 : 2;
-}
-
-/** Signs that stand inside words and numbers: it's, 3.14, 1,000. */
-function isInnerSign(text: string, index: number): boolean {
-  return ".,'’".includes(text.charAt(index));
-}
-
 /** Puts separators, met in text order, on the token borders where they belong. */
 export class BorderMarker {
   readonly #borders: BorderMap;
+  readonly #reach: number;
   #token = 0;
   #next = 1;
 
-  constructor(borders: BorderMap) {
+  /** @param reach how far inside a word an earlier border may lie: {@link BETWEEN_WORDS}, or {@link AT_SIGN} for markup */
+  constructor(borders: BorderMap, reach: typeof BETWEEN_WORDS | typeof AT_SIGN = BETWEEN_WORDS) {
     this.#borders = borders;
+    this.#reach = borders.word + reach;
   }
 
   /**
    * A separator of this strength at `index`, not before the last one marked. It goes to the border at or
-   * before `index`: a token such as " The" carries its space. Such an earlier border counts only between
-   * words.
+   * before `index`: a token such as " The" carries its space, one such as `><` the end of a tag. Such an earlier border
+   * counts only within reach.
    */
   mark(index: number, strength: number): void {
     const borders = this.#borders;
@@ -153,7 +151,7 @@ export class BorderMarker {
       this.#next++;
     }
     const exact = borders.start(this.#token) === index;
-    const weakest = exact ? borders.weakest - 1 : borders.word;
+    const weakest = exact ? borders.weakest - 1 : this.#reach;
     if (borders.strength(this.#token) <= weakest) borders.strengthen(this.#token, strength);
   }
 }

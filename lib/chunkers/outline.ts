@@ -5,12 +5,17 @@ const maxTitle = 200;
 
 /** The headings of a text, as places; titles are read only where they are asked for. */
 export class Outline {
-  /** Place and depth in turn. Typed, since a hostile text may have millions. */
-  #headings = new Int32Array(64);
+  /** Place, depth and place of the title in turn. Typed, since a hostile text may have millions. */
+  #headings = new Int32Array(96);
   #length = 0;
+  /** Titles that cannot be read off the text, by the place of their heading. */
+  readonly #given = new Map<number, string>();
 
-  /** A heading of this depth, 1 to 6, whose first `#` stands at `index`. Call in text order. */
-  add(index: number, depth: number): void {
+  /**
+   * A heading of this depth, from 1, at `index`. Call in text order. Its title is the rest of the line from a place on,
+   * or a text; an empty one only ends what was open.
+   */
+  add(index: number, depth: number, title: number | string): void {
     if (this.#length === this.#headings.length) {
       const longer = new Int32Array(2 * this.#length);
       longer.set(this.#headings);
@@ -18,25 +23,38 @@ export class Outline {
     }
     this.#headings[this.#length++] = index;
     this.#headings[this.#length++] = depth;
+    this.#headings[this.#length++] = typeof title === 'number' ? title : index;
+    if (typeof title === 'string') this.#given.set(index, title.slice(0, maxTitle));
+  }
+
+  /** All titles, in the order of the text. */
+  titles(text: string): string[] {
+    const titles: string[] = [];
+    for (let i = 0; i < this.#length; i += 3) {
+      const place = this.#headings[i] as number;
+      const title = this.#given.get(place) ?? titleAt(text, this.#headings[i + 2] as number);
+      if (title !== '') titles.push(title);
+    }
+    return titles;
   }
 
   /** Walks the outline along ascending places of the text. */
   walker(text: string): OutlineWalker {
-    return new OutlineWalker(text, this.#headings.subarray(0, this.#length));
+    return new OutlineWalker(text, this.#headings.subarray(0, this.#length), this.#given);
   }
 }
 
-/** Answers which headings and which line a place of the text belongs to. Places must ascend. */
+/** Answers which headings a place of the text belongs to. Places must ascend. */
 export class OutlineWalker {
   readonly #text: string;
   readonly #headings: Int32Array;
-  readonly #path: { readonly depth: number; readonly place: number }[] = [];
+  readonly #given: ReadonlyMap<number, string>;
+  readonly #path: { readonly depth: number; readonly title: string }[] = [];
   #next = 0;
-  #line = 1;
-  #counted = 0;
 
-  constructor(text: string, headings: Int32Array) {
+  constructor(text: string, headings: Int32Array, given: ReadonlyMap<number, string>) {
     this.#text = text;
+    this.#given = given;
     this.#headings = headings;
   }
 
@@ -47,32 +65,21 @@ export class OutlineWalker {
       if (place === undefined || place > index) break;
       const depth = this.#headings[this.#next + 1] ?? 1;
       while ((this.#path.at(-1)?.depth ?? 0) >= depth) this.#path.pop();
-      this.#path.push({ depth, place });
-      this.#next += 2;
-      if ((this.#next & 0x3ff) === 0) yield index / this.#text.length;
+      const title =
+        this.#given.get(place) ?? titleAt(this.#text, this.#headings[this.#next + 2] ?? 0);
+      this.#path.push({ depth, title });
+      this.#next += 3;
+      if (this.#next % 768 === 0) yield index / this.#text.length;
     }
-    return this.#path
-      .map(({ depth, place }) => this.#title(place + depth))
-      .filter((title) => title !== '');
+    return this.#path.map(({ title }) => title).filter((title) => title !== '');
   }
+}
 
-  /** Number of the line that `index` lies in, from 1. CRLF, LF and CR each end a line. */
-  *lineAt(index: number): Steps<number> {
-    const text = this.#text;
-    for (; this.#counted < index; this.#counted++) {
-      const unit = text.charCodeAt(this.#counted);
-      if (unit === 0x0a || (unit === 0x0d && text.charCodeAt(this.#counted + 1) !== 0x0a))
-        this.#line++;
-      if ((this.#counted & 0x3fff) === 0) yield index / text.length;
-    }
-    return this.#line;
-  }
-
-  #title(from: number): string {
-    const line = this.#text.slice(from, from + maxTitle).split(/[\r\n\u2028\u2029]/, 1)[0] ?? '';
-    return line
-      .trim()
-      .replace(/(?:^|\s)#{1,32}$/, '')
-      .trim();
-  }
+/** What a heading says, whose signs end at `from`. */
+function titleAt(text: string, from: number): string {
+  const line = text.slice(from, from + maxTitle).split(/[\r\n\u2028\u2029]/, 1)[0] ?? '';
+  return line
+    .trim()
+    .replace(/(?:^|\s)#{1,32}$/, '')
+    .trim();
 }

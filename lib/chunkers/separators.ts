@@ -19,6 +19,17 @@ export const defaultSeparators: readonly SeparatorName[] = [
   'clause',
 ];
 
+/** Those of LangChain's recursive splitter for plain text; each stays with what follows it. Words come after them anyway. */
+export const langchainSeparators: readonly Separator[] = [{ before: '\n\n' }, { before: '\n' }];
+
+/** Those of Chroma's report on chunkers, in its order. */
+export const chromaSeparators: readonly Separator[] = [
+  ...langchainSeparators,
+  { before: '.' },
+  { before: '?' },
+  { before: '!' },
+];
+
 /** @throws InvalidArgumentError for an unknown name, an empty literal, or too many of them. */
 export function checkSeparators(separators: readonly Separator[]): void {
   if (separators.length > MAX_SEPARATORS) {

@@ -1,7 +1,16 @@
-import { InvalidArgumentError } from '../errors.js';
-import type { Steps } from '../pace.js';
+import { part, type Steps } from '../pace.js';
 import type { BorderMap } from './border-map.js';
 import { NEWLINE, classAt, classBefore } from './characters.js';
+import { refuseUncuttable } from './limits.js';
+
+/** What is being put together. */
+interface Run {
+  start: number;
+  /** What is gathered so far reaches to this border, */
+  gathered: number;
+  /** and without trailing blanks to here. */
+  gatheredEnd: number;
+}
 
 /**
  * Cuts a run of tokens into spans of at most `max` tokens: at the strongest borders first, neighbours joined
@@ -13,6 +22,10 @@ export class SpanCutter {
   readonly #min: number;
   readonly #max: number;
   readonly #spans: number[] = [];
+  /** Borders better than those between words, and the end of the tokens. */
+  #strong: Int32Array = new Int32Array(0);
+  /** End of the content before each of them. */
+  #strongEnds: Int32Array = new Int32Array(0);
   #ticks = 0;
 
   constructor(borders: BorderMap, min: number, max: number) {
@@ -22,8 +35,11 @@ export class SpanCutter {
   }
 
   /** Token spans, `start, end, start, end, ...`; none blank. Call once. */
-  *cut(): Steps<readonly number[]> {
+  *cut(): Steps<number[]> {
     const { size } = this.#borders;
+    const strong = yield* part(this.#borders.strong(), 0, 0.3);
+    this.#strong = strong.tokens;
+    this.#strongEnds = strong.ends;
     const open = yield* this.#cutRun(0, size, 0);
     if (open < size) {
       const end = yield* this.#contentEnd(open, size);
@@ -33,40 +49,70 @@ export class SpanCutter {
     return this.#spans;
   }
 
+  /** Number of the first strong border behind `token`. */
+  #strongBehind(token: number): number {
+    const strong = this.#strong;
+    let low = 0;
+    let high = strong.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((strong[middle] as number) <= token) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   /** Cuts `[from, to)`. Its last span stays open for what follows: returns where that one starts. */
   *#cutRun(from: number, to: number, strength: number): Steps<number> {
     const borders = this.#borders;
-    let start = yield* this.#skipLeading(from, to);
-    // What is gathered so far reaches to the border `gathered`, and without trailing blanks to `gatheredEnd`.
-    let gathered = start;
-    let gatheredEnd = start;
-    let unit = start;
-    let end = start;
-    for (let i = start + 1; i <= to; i++) {
-      if (this.#isDue()) yield i / borders.size;
+    const run = { start: yield* this.#skipLeading(from, to), gathered: 0, gatheredEnd: 0 };
+    run.gathered = run.start;
+    run.gatheredEnd = run.start;
+    if (strength < borders.word) {
+      for (let k = this.#strongBehind(run.start); k < this.#strong.length; k++) {
+        if (this.#isDue()) yield 0.3 + (0.7 * run.start) / borders.size;
+        const i = this.#strong[k] as number;
+        if (i > to) break;
+        if (i < to && borders.strength(i) > strength) continue;
+        yield* this.#gather(run, i, this.#strongEnds[k] as number, strength);
+      }
+      return run.start;
+    }
+    let unit = run.start;
+    let end = run.start;
+    for (let i = run.start + 1; i <= to; i++) {
+      if (this.#isDue()) yield 0.3 + (0.7 * i) / borders.size;
       if (!borders.isBorder(i)) continue;
       if (!borders.isBlank(unit)) end = i;
       unit = i;
       if (i < to && borders.strength(i) > strength) continue;
-
-      if (end - start > this.#max) {
-        const enough = gatheredEnd - start >= this.#min || strength === borders.weakest;
-        if (gatheredEnd > start && enough) {
-          this.#spans.push(start, gatheredEnd);
-          start = yield* this.#skipLeading(gathered, i);
-        } else if (gatheredEnd === start && strength === borders.weakest) {
-          // Nothing but indentation was gathered, and it leaves no room.
-          start = gathered;
-        }
-        if (end - start > this.#max) {
-          if (strength === borders.weakest) throw this.#tooLong(start, end);
-          start = yield* this.#cutRun(start, i, strength + 1);
-        }
-      }
-      gathered = i;
-      gatheredEnd = end;
+      yield* this.#gather(run, i, end, strength);
     }
-    return start;
+    return run.start;
+  }
+
+  /** Takes a run on to the border `i`, before which content ends at `end`, and cuts it where it is too long. */
+  *#gather(run: Run, i: number, end: number, strength: number): Steps<void> {
+    const borders = this.#borders;
+    if (end - run.start > this.#max) {
+      // No word is cut for the sake of a size.
+      const enough = run.gatheredEnd - run.start >= this.#min || strength > borders.word;
+      if (run.gatheredEnd > run.start && enough) {
+        this.#spans.push(run.start, run.gatheredEnd);
+        run.start = yield* this.#skipLeading(run.gathered, i);
+      } else if (run.gatheredEnd <= run.start && strength >= borders.word) {
+        // Nothing but indentation was gathered, and it leaves no room for a word.
+        run.start = run.gathered;
+      }
+      if (end - run.start > this.#max) {
+        if (strength === borders.weakest) {
+          refuseUncuttable(end - run.start, borders.start(run.start), this.#max);
+        }
+        run.start = yield* this.#cutRun(run.start, i, strength + 1);
+      }
+    }
+    run.gathered = i;
+    run.gatheredEnd = end;
   }
 
   /** Evens out a last span that is too short, at the best border that leaves both sides long enough. */
@@ -114,6 +160,8 @@ export class SpanCutter {
       unit = borders.nextBorder(unit);
       if (this.#isDue()) yield unit / borders.size;
     }
+    // A token may hold the second half of what ends a line and a word.
+    while (unit > from && unit < to && borders.strength(unit) >= borders.weakest) unit--;
     return unit;
   }
 
@@ -126,7 +174,8 @@ export class SpanCutter {
     let lineStart = isLineStart(borders.text, borders.start(from));
     for (let unit = from; unit < content;) {
       const next = borders.nextBorder(unit);
-      if (endsLine(borders.text, borders.start(unit), borders.start(next))) {
+      const isWhole = borders.strength(next) !== borders.weakest;
+      if (isWhole && endsLine(borders.text, borders.start(unit), borders.start(next))) {
         lineStart = true;
         start = next;
       }
@@ -140,13 +189,6 @@ export class SpanCutter {
   /** True once in a few thousand times: a place to pause. */
   #isDue(): boolean {
     return (++this.#ticks & 0xfff) === 0;
-  }
-
-  #tooLong(start: number, end: number): InvalidArgumentError {
-    return new InvalidArgumentError(
-      `maxTokens is ${this.#max}, but the ${end - start} tokens from offset ${this.#borders.start(start)} on ` +
-        'have no border between characters among them. Use a larger maxTokens.',
-    );
   }
 }
 

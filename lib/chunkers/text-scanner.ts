@@ -1,5 +1,4 @@
 import type { Steps } from '../pace.js';
-import { BorderMarker, type BorderMap } from './border-map.js';
 import {
   CLAUSE_END,
   CLOSER,
@@ -8,34 +7,35 @@ import {
   SPACE,
   WIDE_CLAUSE_END,
   WIDE_SENTENCE_END,
+  WORD,
   classAt,
-  classBefore,
 } from './characters.js';
-import { Outline } from './outline.js';
+import { MarkdownLines } from './markdown-lines.js';
+import type { Outline } from './outline.js';
 import type { Separator, SeparatorName } from './separators.js';
 import { endsSentence } from './sentence-end.js';
 
-/** Markdown allows this much indentation before a heading or a fence; more makes it code. */
-const maxIndent = 3;
+/** Where a scanner puts what it finds. */
+export interface Marks {
+  /** A separator of this strength, 0 the best, at `index`; called in text order. */
+  mark(index: number, strength: number): void;
+}
 
 /**
- * Reads a text once, strengthens the borders at the named separators, and notes its headings. Inside fenced
+ * Reads a text once, marks the named separators, and notes its headings. Inside fenced
  * code blank lines count as lines, and there are no headings, sentences or clauses.
  */
 export class TextScanner {
-  readonly #borders: BorderMap;
-  readonly #marker: BorderMarker;
-  readonly #outline = new Outline();
+  readonly #text: string;
+  readonly #marks: Marks;
+  readonly #lines: MarkdownLines;
   readonly #strengths: Readonly<Record<SeparatorName, number | undefined>>;
-  readonly #markdown: boolean;
-  /** The open fence's character and length, as it was written; empty outside of fenced code. */
-  #fence = '';
   #afterHeading = false;
 
-  constructor(borders: BorderMap, separators: readonly Separator[], markdown: boolean) {
-    this.#borders = borders;
-    this.#marker = new BorderMarker(borders);
-    this.#markdown = markdown;
+  constructor(text: string, marks: Marks, separators: readonly Separator[], markdown: boolean) {
+    this.#text = text;
+    this.#marks = marks;
+    this.#lines = new MarkdownLines(text, markdown);
     const strength = (name: SeparatorName) => {
       const index = separators.indexOf(name);
       return index < 0 ? undefined : index;
@@ -50,7 +50,7 @@ export class TextScanner {
   }
 
   *scan(): Steps<Outline> {
-    const { text } = this.#borders;
+    const text = this.#text;
     let newlines = 1;
     let lineStart = 0;
     // A sentence or clause that has ended, if what follows confirms it; -1 for none.
@@ -60,6 +60,11 @@ export class TextScanner {
     for (let i = 0; i < text.length; i++) {
       if ((i & 0x1fff) === 0) yield i / text.length;
       const kind = classAt(text, i);
+      // Most characters.
+      if (kind === WORD && newlines === 0 && pending < 0) {
+        spaces = false;
+        continue;
+      }
       if (kind === NEWLINE) {
         newlines += this.#newlineWeight(i);
         lineStart = i + 1;
@@ -90,12 +95,12 @@ export class TextScanner {
       }
       spaces = false;
     }
-    return this.#outline;
+    return this.#lines.outline;
   }
 
   /** 1 for the end of a line, 2 for what ends a paragraph by itself, 0 for the first half of CRLF. */
   #newlineWeight(index: number): number {
-    const { text } = this.#borders;
+    const text = this.#text;
     const unit = text.charCodeAt(index);
     if (unit === 0x0d && text.charCodeAt(index + 1) === 0x0a) return 0;
     return unit === 0x0c || unit === 0x2029 ? 2 : 1;
@@ -104,47 +109,21 @@ export class TextScanner {
   /** The first visible character of a line, at `index`, after the end of another line or paragraph. */
   #beginLine(lineStart: number, index: number, paragraph: boolean): void {
     const afterHeading = this.#afterHeading;
-    this.#afterHeading = false;
-    const inFence = this.#fence !== '';
-    if (this.#markdown && index - lineStart <= maxIndent) {
-      if (this.#toggleFence(index)) {
-        if (!afterHeading) this.#mark(lineStart, paragraph && !inFence ? 'paragraph' : 'line');
-        return;
-      }
-      const depth = inFence ? 0 : headingDepth(this.#borders.text, index);
-      if (depth > 0) {
-        this.#outline.add(index, depth);
-        this.#afterHeading = true;
-        // A heading right below another one stays with it.
-        if (afterHeading) return;
-        this.#mark(
-          lineStart,
-          this.#strengths.heading === undefined && paragraph ? 'paragraph' : 'heading',
-        );
-        return;
-      }
-    }
-    // A heading stays with what it announces.
-    if (!afterHeading) this.#mark(lineStart, paragraph && !inFence ? 'paragraph' : 'line');
-  }
-
-  /** Whether a fence of code begins or ends at `index`. */
-  #toggleFence(index: number): boolean {
-    const { text } = this.#borders;
-    const character = text.charAt(index);
-    if (character !== '`' && character !== '~') return false;
-    if (this.#fence && this.#fence[0] !== character) return false;
-    let length = 1;
-    while (length < 64 && text.charAt(index + length) === character) length++;
-    if (length < Math.max(3, this.#fence.length)) return false;
-    this.#fence = this.#fence ? '' : character.repeat(length);
-    return true;
+    const inFence = this.#lines.inFence;
+    const kind = this.#lines.read(lineStart, index);
+    this.#afterHeading = kind === 'heading';
+    // A heading stays with what it announces, another heading included.
+    if (afterHeading) return;
+    if (kind === 'heading') {
+      const isParagraph = this.#strengths.heading === undefined && paragraph;
+      this.#mark(lineStart, isParagraph ? 'paragraph' : 'heading');
+    } else this.#mark(lineStart, paragraph && !inFence ? 'paragraph' : 'line');
   }
 
   #endPhrase(end: number, kind: number, next: number): void {
-    if (this.#fence) return;
+    if (this.#lines.inFence) return;
     const sentence = isSentenceEnd(kind);
-    if (kind === SENTENCE_END && !endsSentence(this.#borders.text, end, next)) return;
+    if (kind === SENTENCE_END && !endsSentence(this.#text, end, next)) return;
     this.#mark(next, sentence ? 'sentence' : 'clause');
   }
 
@@ -152,7 +131,7 @@ export class TextScanner {
     // A stronger place whose own separator was not asked for is at least a place of the next kind.
     const fallback = name === 'heading' || name === 'paragraph' ? this.#strengths.line : undefined;
     const strength = this.#strengths[name] ?? fallback;
-    if (strength !== undefined) this.#marker.mark(index, strength);
+    if (strength !== undefined) this.#marks.mark(index, strength);
   }
 }
 
@@ -168,15 +147,4 @@ function isWide(kind: number): boolean {
 function continues(kind: number, pendingKind: number, spaces: boolean): boolean {
   if (isSentenceEnd(kind) || kind === CLAUSE_END || kind === WIDE_CLAUSE_END) return true;
   return kind === CLOSER && isWide(pendingKind) && !spaces;
-}
-
-/** 1 to 6 for a Markdown heading at `index`, else 0. */
-function headingDepth(text: string, index: number): number {
-  let depth = 0;
-  while (depth < 7 && text.charCodeAt(index + depth) === 0x23) depth++;
-  if (depth === 0 || depth > 6) return 0;
-  const after = index + depth;
-  if (after === text.length) return depth;
-  const kind = classBefore(text, after + 1);
-  return kind === SPACE || kind === NEWLINE ? depth : 0;
 }

@@ -1,6 +1,7 @@
 /** Measures of fidelity and quality, and honest statistics over them. */
 
 export { answerF1, answerWords, editSimilarity, exactMatch } from './answers.js';
+export * from './chunking/index.js';
 export { compareRows, type LogitRows, type RowComparison, tokenLosses } from './distributions.js';
 export { paretoFront } from './report/pareto.js';
 export type { PlotAxis } from './report/scale.js';
@@ -30,9 +31,9 @@ export {
   runExperiment,
   type RunExperimentOptions,
 } from './run-experiment.js';
-export { withinBudget } from './retrieval/budget.js';
+export { fittingHits } from './retrieval/fitting-hits.js';
 export { type Gains, normalisedGain, recallAt, reciprocalRank } from './retrieval/gains.js';
-export { coveredLength, sharedLength, type TextSpan } from './retrieval/spans.js';
+export { coveredLength, sharedLength } from './retrieval/spans.js';
 export { halfOf } from './split.js';
 export {
   bootstrap,

@@ -1,4 +1,5 @@
 export type { Tolerance } from './conformance/compare.js';
+export { chunkerConformance, type ChunkerConformanceOptions } from './chunker-conformance.js';
 export {
   engineConformance,
   type ConformanceOptions,

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { splitsPair } from '../../../lib/chunkers/characters.js';
-import { hardTexts } from '../../../lib/chunkers/conformance.js';
+import { hardTexts } from '../../../lib/testing/chunkers/hard-texts.js';
 import { isGraphemeStart } from '../../../lib/chunkers/graphemes.js';
 
 const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' });

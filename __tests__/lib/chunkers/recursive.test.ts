@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { checkChunks, chunkDocument, tokenizeDocument } from '../../../lib/chunk-document.js';
-import { chunkerConformance } from '../../../lib/chunkers/conformance.js';
+import { chunkerConformance } from '../../../lib/testing/chunker-conformance.js';
 import { recursiveChunker } from '../../../lib/chunkers/recursive.js';
 import { byteTokenizer, wordTokenizer } from '../../support/tokenizers.js';
 
@@ -20,6 +20,7 @@ for (const [name, tokenizer] of Object.entries(tokenizers)) {
         tokenizer,
         maxTokens,
         longLine: maxTokens === 250 ? 1_000_000 : 50_000,
+        randomDocuments: 100,
       });
     });
   }

@@ -1,11 +1,7 @@
-/** The part `[start, end)` of a text. */
-export interface TextSpan {
-  readonly start: number;
-  readonly end: number;
-}
+import type { Range } from '../chunking/ranges.js';
 
 /** Units that are in one of the spans, each counted once. */
-export function coveredLength(spans: readonly TextSpan[]): number {
+export function coveredLength(spans: readonly Range[]): number {
   let length = 0;
   let reached = -Infinity;
   for (const { start, end } of spans.toSorted((a, b) => a.start - b.start)) {
@@ -17,7 +13,7 @@ export function coveredLength(spans: readonly TextSpan[]): number {
 }
 
 /** Units that are both in one of `a` and in one of `b`. */
-export function sharedLength(a: readonly TextSpan[], b: readonly TextSpan[]): number {
+export function sharedLength(a: readonly Range[], b: readonly Range[]): number {
   // Sizes of a union and of its parts: |A and B| = |A| + |B| - |A or B|.
   return coveredLength(a) + coveredLength(b) - coveredLength([...a, ...b]);
 }

@@ -6,7 +6,7 @@ import {
   recallAt,
   reciprocalRank,
   sharedLength,
-  withinBudget,
+  fittingHits,
 } from '../../../../lib/evaluate/index.js';
 
 describe('gains', () => {
@@ -48,15 +48,15 @@ describe('gains', () => {
 
 describe('a budget', () => {
   test('takes from the best on what still fits', () => {
-    expect(withinBudget([100, 300, 50, 60, 1], 200)).toEqual([0, 2, 4]);
-    expect(withinBudget([100], 99)).toEqual([]);
-    expect(withinBudget([0, 5], 0)).toEqual([0]);
+    expect(fittingHits([100, 300, 50, 60, 1], 200)).toEqual([0, 2, 4]);
+    expect(fittingHits([100], 99)).toEqual([]);
+    expect(fittingHits([0, 5], 0)).toEqual([0]);
   });
 
   test('one that cannot be is refused', () => {
-    expect(() => withinBudget([1], -1)).toThrow('at least 0, not -1');
-    expect(() => withinBudget([1], NaN)).toThrow('not NaN');
-    expect(() => withinBudget([-2], 5)).toThrow('size -2');
+    expect(() => fittingHits([1], -1)).toThrow('at least 0, not -1');
+    expect(() => fittingHits([1], NaN)).toThrow('not NaN');
+    expect(() => fittingHits([-2], 5)).toThrow('size -2');
   });
 });
 

@@ -7,7 +7,7 @@ import { InvalidArgumentError } from '../../errors.js';
  * @param sizes of the hits, best first
  * @throws InvalidArgumentError for a budget below 0, or a size below 0
  */
-export function withinBudget(sizes: ArrayLike<number>, budget: number): number[] {
+export function fittingHits(sizes: ArrayLike<number>, budget: number): number[] {
   if (!(budget >= 0)) throw new InvalidArgumentError(`A budget must be at least 0, not ${budget}.`);
   const taken: number[] = [];
   let left = budget;

@@ -1,0 +1,1 @@
+export { treeSitterParser, type TreeSitterParserOptions } from './parser.js';

@@ -1,0 +1,81 @@
+import { chunkView, type Interval, viewPage } from '../../lib/evaluate/index.js';
+import type { Document } from '../../lib/index.js';
+import type { BenchOutcome } from '../harness.js';
+import { budgets } from './quality.js';
+import type { Tuned } from './tune.js';
+
+/** One line of the table of results. */
+export interface ReportRow {
+  readonly name: string;
+  readonly retriever: string;
+  readonly size: number;
+  readonly meanTokens: number;
+  readonly omega: number;
+  /** One for each budget. */
+  readonly recalls: readonly Interval[];
+  /** Over the baseline; absent for itself. */
+  readonly apart: readonly (Interval | undefined)[];
+}
+
+/** UTF-16 units of each document that are shown. */
+const shown = 12_000;
+
+/** A static page: the table, then each text as every chunker cuts it, side by side. */
+export function reportPage(
+  documents: readonly Document[],
+  cuts: readonly Tuned[],
+  rows: readonly ReportRow[],
+  { goals, skipped }: BenchOutcome,
+): string {
+  const parts: string[] = [];
+  if (rows.length > 0) parts.push(table(rows));
+  const judged = Object.entries(goals).map(
+    ([name, { met, value, goal }]) =>
+      `<li>${met ? 'met' : 'missed'}: ${name} ${value} (${goal})</li>`,
+  );
+  const left = skipped.map((what) => `<li>left out: ${escape(what)}</li>`);
+  if (judged.length + left.length > 0) parts.push(`<ul>${[...judged, ...left].join('')}</ul>`);
+  for (const { id, text } of documents) {
+    const part = text.slice(0, shown);
+    const columns = cuts.map(({ chunker, chunks }) => ({
+      name: chunker.name,
+      chunks: chunks.filter(({ documentId, end }) => documentId === id && end <= part.length),
+    }));
+    const rest = text.length > shown ? `, the first ${shown} of ${text.length} characters` : '';
+    parts.push(`<h2>${escape(id)}${rest}</h2>`, chunkView(part, columns));
+  }
+  return viewPage('Chunkers at equal size', parts.join('\n'));
+}
+
+const percent = (value: number) => (100 * value).toFixed(1);
+
+const interval = (cell: Interval | undefined) =>
+  cell ? `${percent(cell.value)} [${percent(cell.low)}, ${percent(cell.high)}]` : '';
+
+function table(rows: readonly ReportRow[]): string {
+  const heads = [
+    'chunker',
+    'retriever',
+    'mean tokens',
+    'PrecisionOmega',
+    ...budgets.map((budget) => `recall in ${budget} tokens`),
+    ...budgets.map((budget) => `over recursive in ${budget}`),
+  ];
+  const lines = rows.map(({ name, retriever, meanTokens, omega, recalls, apart }) =>
+    [
+      name,
+      retriever,
+      meanTokens.toFixed(0),
+      percent(omega),
+      ...recalls.map(interval),
+      ...apart.map(interval),
+    ].map((cell) => `<td>${escape(cell)}</td>`),
+  );
+  return (
+    `<table><thead><tr>${heads.map((head) => `<th>${head}</th>`).join('')}</tr></thead>` +
+    `<tbody>${lines.map((cells) => `<tr>${cells.join('')}</tr>`).join('\n')}</tbody></table>` +
+    '<p>Percent; 95% intervals of a paired bootstrap over questions.</p>'
+  );
+}
+
+const escape = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
