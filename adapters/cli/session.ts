@@ -22,6 +22,7 @@ import { share, wholeNumber } from './flags.js';
 import { counted, formatBytes, formatCount, formatTime } from './report/format.js';
 import type { Terminal } from './report/terminal.js';
 import { costsFile, loadCosts, saveCosts } from './saved-costs.js';
+import { selectChoice, selectFlag } from './select-flag.js';
 import { UsageError } from './usage-error.js';
 
 /** What the user's folder of chunk KV may hold unless CHUNKWEAVE_KV_BYTES says otherwise. */
@@ -92,6 +93,7 @@ export async function describeStore(store: ChunkStore): Promise<string> {
 }
 
 export const askFlags = {
+  ...selectFlag,
   'top-k': { type: 'string' },
   recompute: { type: 'string' },
   'max-tokens': { type: 'string' },
@@ -106,6 +108,7 @@ export function askDefaults(values: Partial<Record<keyof typeof askFlags, string
   const ratio = share('recompute', values.recompute);
   const maxTokens = wholeNumber('max-tokens', values['max-tokens'], 1);
   return {
+    ...selectChoice(values.select),
     sampling: { repeatPenalty },
     ...(topK !== undefined && { topK }),
     ...(ratio !== undefined && { policy: hybridPolicy({ budget: { ratio } }) }),

@@ -17,7 +17,9 @@ Finds the passages of DIR that fit the question, weaves the prompt from their ca
 recomputes a share of the tokens and streams the answer. Without DIR: the folder that was used last.
 
   --compare          answer the same prompt by full prefill as well, and show both
-  --top-k N          passages to retrieve (default 8)
+  --top-k N          passages of the prompt, as far as time goes (default 8)
+  --select HOW       cache (default): of 20 candidates, those worth most for the time that they add, in
+                     the time of the best N, so cached ones are more; top-k: the best N
   --recompute SHARE  share of the passages' tokens to recompute, 0 to 1 or in percent (default: as
                      much as the question's attention is spread over, some 13%)
   --max-tokens N     longest answer (default 256)

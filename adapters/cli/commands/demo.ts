@@ -26,7 +26,7 @@ export const demo: Command = {
 Indexes documents that come with chunkweave, prefills passages for ten seconds, and answers questions:
 woven from cached passages, then the same prompt by full prefill. On a terminal you may then ask your own.
 
-  --top-k N, --recompute SHARE, --max-tokens N, --warmup W, --model M, --device D, --threads N   as for ask`,
+  --top-k N, --select HOW, --recompute SHARE, --max-tokens N, --warmup W, --model M, --device D, --threads N   as for ask`,
 
   async run(args, io) {
     const { values } = parseFlags(args, { ...modelFlags, ...askFlags, ...warmupFlag });

@@ -7,6 +7,7 @@ import { withFolderWeave } from '../folder-weave.js';
 import { openEngine } from '../model.js';
 import { questionArguments } from '../question-arguments.js';
 import { Terminal } from '../report/terminal.js';
+import { selectChoice, selectFlag } from '../select-flag.js';
 import { openStore } from '../session.js';
 import { UsageError } from '../usage-error.js';
 
@@ -20,6 +21,7 @@ or out, what it costs and what of it was cached. Nothing is answered. Without DI
 
   --retrieve N      candidates to look at (default 20)
   --top-k N         passages of the prompt, or those whose tokens are the budget (default 8)
+  --select HOW      cache (default) or top-k: as for ask
   --budget N        tokens that the passages may take
   --budget-ms N     milliseconds to the first token that they may take, as far as was measured here
   --svg FILE        write a picture: candidates, and the sets that a search looked at
@@ -33,6 +35,7 @@ or out, what it costs and what of it was cached. Nothing is answered. Without DI
     const { values, positionals } = parseFlags(args, {
       ...modelFlags,
       ...warmupFlag,
+      ...selectFlag,
       retrieve: { type: 'string' },
       'top-k': { type: 'string' },
       budget: { type: 'string' },
@@ -65,7 +68,9 @@ or out, what it costs and what of it was cached. Nothing is answered. Without DI
   },
 };
 
-function choicesOf(values: Partial<Record<'retrieve' | 'top-k' | 'budget' | 'budget-ms', string>>) {
+function choicesOf(
+  values: Partial<Record<'select' | 'retrieve' | 'top-k' | 'budget' | 'budget-ms', string>>,
+) {
   const retrieve = wholeNumber('retrieve', values.retrieve, 1);
   const topK = wholeNumber('top-k', values['top-k'], 1);
   const tokens = wholeNumber('budget', values.budget, 1);
@@ -74,6 +79,7 @@ function choicesOf(values: Partial<Record<'retrieve' | 'top-k' | 'budget' | 'bud
     throw new UsageError('Give --budget or --budget-ms, not both.');
   }
   return {
+    ...selectChoice(values.select),
     ...(retrieve !== undefined && { retrieve }),
     ...(topK !== undefined && { topK }),
     ...(tokens !== undefined && { budget: { tokens } }),
