@@ -203,7 +203,7 @@ test('explain says why passages are in or out, and draws it', async () => {
   const { readFileSync } = await import('node:fs');
   expect(readFileSync(join(root, 'why.svg'), 'utf8')).toMatch(/^<svg [^>]*>/);
   const text = await run(...args);
-  expect(text.stdout).toMatch(/top-k chose 2 of \d+ candidates/);
+  expect(text.stdout).toMatch(/cache-aware chose 2 of \d+ candidates/);
   for (const { chunkId } of selection.candidates) expect(text.stdout).toContain(chunkId);
 });
 
