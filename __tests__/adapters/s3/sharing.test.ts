@@ -63,7 +63,7 @@ s3Test(
     for (const share of Object.values(least)) expect(share).toBeLessThan(soak ? 0.5 : 3);
     expect(seen).toEqual([]);
   },
-  120_000,
+  600_000,
 );
 
 s3Test('a layer is read alone, without the rest of its record', async () => {
