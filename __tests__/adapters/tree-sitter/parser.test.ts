@@ -24,7 +24,7 @@ describe('code over tree-sitter', () => {
     tokenizer: wordTokenizer,
     maxTokens: 40,
     longLine: 10_000,
-    randomDocuments: process.env.CHUNKWEAVE_SOAK ? 20_000 : 150,
+    randomDocuments: process.env.CHUNKWEAVE_SOAK ? 20_000 : 80,
   });
 });
 

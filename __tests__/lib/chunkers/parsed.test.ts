@@ -22,7 +22,7 @@ for (const [name, make] of Object.entries(makers)) {
         tokenizer: () => tokenizer,
         maxTokens,
         longLine: 20_000,
-        randomDocuments: soak ? 50_000 : 200,
+        randomDocuments: soak ? 50_000 : 120,
       });
     });
   }

@@ -20,7 +20,7 @@ for (const [name, tokenizer] of Object.entries(tokenizers)) {
         tokenizer,
         maxTokens,
         longLine: maxTokens === 250 ? 1_000_000 : 50_000,
-        randomDocuments: 100,
+        randomDocuments: 50,
       });
     });
   }

@@ -59,7 +59,7 @@ for (const [name, chunker] of Object.entries(makers)) {
       tokenizer: wordTokenizer,
       maxTokens: 40,
       longLine: 10_000,
-      randomDocuments: soak ? 20_000 : 150,
+      randomDocuments: soak ? 20_000 : 80,
     });
   });
 }

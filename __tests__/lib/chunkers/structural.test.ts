@@ -37,7 +37,7 @@ for (const [name, make] of Object.entries(makers)) {
         longestCharacter: maxTokens - overlapTokens,
         overlaps: overlapTokens > 0,
         longLine: 20_000,
-        randomDocuments: Math.round((soak ? 100_000 : 1000) * share),
+        randomDocuments: Math.round((soak ? 100_000 : 600) * share),
       });
     });
   }
