@@ -16,7 +16,8 @@ export async function requantise(path: string, target: string): Promise<void> {
     const data = bytes.subarray(offset, ends[i]);
     if (type !== half) return { name, type, shape, data };
     const count = shape.reduce((all, length) => all * length, 1);
-    if (rowBytes('q8_0', shape[0] as number) === undefined) throw new Error(`${name} is too narrow`);
+    if (rowBytes('q8_0', shape[0] as number) === undefined)
+      throw new Error(`${name} is too narrow`);
     const values = readHalves(data.subarray(0, 2 * count));
     return { name, type: small, shape, data: encodeRows('q8_0', values) };
   });

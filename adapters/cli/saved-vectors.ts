@@ -31,7 +31,7 @@ interface SavedList {
 
 const packr = new Packr({ useRecords: false });
 
-export function emptyVectors(embedder: Embedder): FolderVectors {
+function emptyVectors(embedder: Embedder): FolderVectors {
   const index = flatIndex({ embedder });
   return { index, retriever: denseRetriever({ embedder, index }) };
 }
