@@ -24,7 +24,8 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
   --warmup W         prefix (default), document, neighbours or mean: as for ingest
   --model M          alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)
   --embedder E       makes vectors of passages: alias, path, hf:…, pypi:… or https://… (default
-                     all-minilm-l6-v2), or none, which leaves search to the words alone (BM25)
+                     all-minilm-l6-v2, or what CHUNKWEAVE_EMBEDDER says), or none, which leaves search
+                     to the words alone (BM25)
   --device D         auto, cpu, vulkan, cuda or metal (default auto)
   --threads N        threads on the CPU
   --json             print one JSON object instead of text`,
