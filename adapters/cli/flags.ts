@@ -11,6 +11,9 @@ export const modelFlags = {
   threads: { type: 'string' },
 } as const satisfies Flags;
 
+/** Flag of all commands that search. */
+export const embedderFlag = { embedder: { type: 'string' } } as const satisfies Flags;
+
 /** Flag of all commands that make keys and values of passages. */
 export const warmupFlag = { warmup: { type: 'string' } } as const satisfies Flags;
 
@@ -58,6 +61,14 @@ export function deviceChoice(text: string | undefined): (typeof devices)[number]
   const device = devices.find((name) => name === (text ?? 'auto').toLowerCase());
   if (!device) throw new UsageError(`--device is "${text}"; give one of ${devices.join(', ')}.`);
   return device;
+}
+
+/** An alias, path or other source; undefined for `none`. @throws UsageError */
+export function embedderChoice(text: string): string | undefined {
+  if (text.trim() === '') {
+    throw new UsageError('--embedder is empty; give an alias, a path, or none.');
+  }
+  return text === 'none' ? undefined : text;
 }
 
 const warmups: Readonly<Record<string, Warmup>> = {

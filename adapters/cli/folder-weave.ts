@@ -1,7 +1,6 @@
-import type { AskDefaults, Warmup, Weave } from '../../lib/index.js';
+import type { AskDefaults, Embedder, Warmup, Weave } from '../../lib/index.js';
 import type { GgmlEngine } from '../ggml/engine.js';
 import {
-  documentsOf,
   emptyIndex,
   openCollection,
   rememberFolder,
@@ -9,12 +8,15 @@ import {
   saveIndex,
 } from './collection.js';
 import type { Io } from './command.js';
+import { FolderIndex } from './folder-index.js';
+import { indexCollection } from './ingest-collection.js';
 import type { Terminal } from './report/terminal.js';
 import { openWeave, type SessionStore } from './session.js';
 
 export interface FolderWeaveParts {
   readonly directory: string;
   readonly engine: GgmlEngine;
+  readonly embedder: Embedder | undefined;
   readonly store: SessionStore;
   readonly warmup: Warmup;
   readonly defaults: AskDefaults;
@@ -22,25 +24,32 @@ export interface FolderWeaveParts {
   readonly terminal: Terminal;
 }
 
-/** Runs `use` with a weave over a folder, indexed now where it was not before; nothing is prefilled for that. */
+/** What a question waits for passages to be embedded, in a folder that was not ingested. */
+export const embedMs = 15_000;
+
+/**
+ * Runs `use` with a weave over a folder, indexed now where it was not before, and embedded as far as time allows; nothing
+ * is prefilled for that.
+ */
 export async function withFolderWeave<T>(
-  { directory, engine, store, warmup, defaults, io, terminal }: FolderWeaveParts,
-  use: (weave: Weave) => Promise<T>,
+  parts: FolderWeaveParts,
+  use: (weave: Weave, index: FolderIndex) => Promise<T>,
 ): Promise<T> {
+  const { directory, engine, embedder, store, warmup, defaults, io, terminal } = parts;
   const collection = await openCollection(directory, engine.model.fingerprint, io);
   const restored = await restoreIndex(collection);
-  const retriever = restored ?? emptyIndex();
+  const lexical = restored ?? emptyIndex();
+  const index = new FolderIndex({ collection, lexical, embedder, terminal });
+  const { retriever } = index;
   const weave = await openWeave({ engine, store, retriever, warmup, defaults });
   try {
     if (!restored) {
-      await weave.ingest(documentsOf(collection, io, terminal), {
-        budget: { milliseconds: 0 },
-        signal: io.signal,
-      });
-      await saveIndex(collection, retriever);
+      await indexCollection({ weave, collection, io, terminal });
+      await saveIndex(collection, lexical);
     }
     await rememberFolder(collection.path, io);
-    return await use(weave);
+    await index.embed({ milliseconds: embedMs, signal: io.signal });
+    return await use(weave, index);
   } finally {
     await weave.dispose();
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, expect, jest, test } from '@jest/globals';
 import { chunkweave } from '../../support/cli.js';
 import { realModel } from '../../support/ggml/real-model.js';
+import { miniLm } from '../../support/mini-lm.js';
 
 jest.setTimeout(240_000);
 
@@ -22,7 +23,7 @@ if (process.env['CI_MODEL_REQUIRED'] === '1') {
     let answered: number | undefined;
     const { code, stdout, stderr } = await chunkweave(['demo'], {
       cache,
-      env: { CHUNKWEAVE_MODEL: real as string },
+      env: { CHUNKWEAVE_MODEL: real as string, CHUNKWEAVE_EMBEDDER: miniLm() ?? 'none' },
       watch: (said, child) => {
         if (answered !== undefined || !said.includes('First token after')) return;
         answered = performance.now() - start;

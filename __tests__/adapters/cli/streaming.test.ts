@@ -37,7 +37,11 @@ async function run(cache: string, ...args: string[]): Promise<Written[]> {
   const code = await runProgram(args, {
     stdout: output('out'),
     stderr: output('err'),
-    env: { CHUNKWEAVE_CACHE: join(root, cache), CHUNKWEAVE_MODEL: model },
+    env: {
+      CHUNKWEAVE_CACHE: join(root, cache),
+      CHUNKWEAVE_MODEL: model,
+      CHUNKWEAVE_EMBEDDER: 'none',
+    },
     cwd: root,
     signal: new AbortController().signal,
   });

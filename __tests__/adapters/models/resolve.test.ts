@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { findModel, modelAliases, type ModelAlias } from '../../../adapters/models/index.js';
 import { parseDigest, parseRemote } from '../../../adapters/models/source.js';
-import { InvalidArgumentError, ModelSourceError } from '../../../lib/errors.js';
+import { InvalidArgumentError, ModelFileError, ModelSourceError } from '../../../lib/errors.js';
 import { newFolder } from '../../support/models/cleanup.js';
 import { deadPort, file, routes, serve, status } from '../../support/models/server.js';
 import { modelBytes, newUser, rejection, sha256Of } from '../../support/models/user.js';
@@ -47,10 +47,18 @@ describe('a local file', () => {
     expect(error.message).toContain(sha256);
   });
 
-  test('that is not there, or is a folder, is missing', async () => {
+  test('a folder without a model says what it lacks', async () => {
+    const folder = await newFolder();
+    const error = await rejection((await newUser()).resolve(folder));
+    expect(error).toBeInstanceOf(ModelFileError);
+    expect(error.message).toContain(folder);
+    expect(error.message).toContain('config.json');
+  });
+
+  test('that is not there is missing', async () => {
     const folder = await newFolder();
     const user = await newUser();
-    for (const path of [join(folder, 'none.gguf'), folder, join(folder, 'a\0.gguf')]) {
+    for (const path of [join(folder, 'none.gguf'), join(folder, 'a\0.gguf')]) {
       const error = await rejection(user.resolve(path));
       expect(error).toBeInstanceOf(ModelSourceError);
       expect(error.message).toContain(path);

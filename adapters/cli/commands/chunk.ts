@@ -19,7 +19,7 @@ import { defaultMaxFileBytes } from '../../fs/documents/types.js';
 import { readDocument } from '../../fs/index.js';
 import type { Command, Io } from '../command.js';
 import { modelFlags, parseFlags, wholeNumber } from '../flags.js';
-import { openEngine } from '../model.js';
+import { openModels } from '../models.js';
 import { Terminal } from '../report/terminal.js';
 import { UsageError } from '../usage-error.js';
 
@@ -123,11 +123,12 @@ async function cut(
     const tokenized = await approximateTokens(document, { signal });
     return chunkDocument(tokenized, { chunker, signal });
   }
-  const { engine } = await openEngine(choice, io, new Terminal(io));
+  const models = await openModels({ ...choice, embedder: 'none' }, io, new Terminal(io));
+  const { engine } = models;
   try {
     return await chunkDocument(document, { tokenizer: engine.tokenizer, chunker, signal });
   } finally {
-    await engine.dispose();
+    await models.dispose();
   }
 }
 

@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { documentsOf, emptyIndex, openCollection } from '../collection.js';
+import { emptyIndex, openCollection } from '../collection.js';
 import type { Command, Io } from '../command.js';
-import { modelFlags, parseFlags, warmupChoice, warmupFlag } from '../flags.js';
-import { openEngine } from '../model.js';
+import { embedderFlag, modelFlags, parseFlags, warmupChoice, warmupFlag } from '../flags.js';
+import { FolderIndex } from '../folder-index.js';
+import { embedMs } from '../folder-weave.js';
+import { embedAndWarm, indexCollection } from '../ingest-collection.js';
+import { openModels } from '../models.js';
 import { packageFolder } from '../package.js';
 import { counted, formatTime } from '../report/format.js';
 import { Terminal } from '../report/terminal.js';
-import { askDefaults, askFlags, ingestReporter, openStore, openWeave } from '../session.js';
+import { askDefaults, askFlags, openStore, openWeave } from '../session.js';
 import { type AskOutput, compareAnswers, streamAnswer } from './ask.js';
 
 /** For making keys and values before the first question. */
@@ -23,34 +26,43 @@ export const demo: Command = {
   summary: 'answer questions about documents that come along, and show what reuse gains',
   help: `chunkweave demo [options]
 
-Indexes documents that come with chunkweave, prefills passages for ten seconds, and answers questions:
-woven from cached passages, then the same prompt by full prefill. On a terminal you may then ask your own.
+Indexes documents that come with chunkweave, makes vectors of their passages, prefills some for ten seconds,
+and answers questions: woven from cached passages, then the same prompt by full prefill. On a terminal you may
+then ask your own.
 
-  --top-k N, --select HOW, --recompute SHARE, --max-tokens N, --warmup W, --model M, --device D, --threads N   as for ask`,
+  --top-k N, --select HOW, --recompute SHARE, --max-tokens N, --warmup W, --model M, --embedder E, --device D,
+  --threads N   as for ask`,
 
   async run(args, io) {
-    const { values } = parseFlags(args, { ...modelFlags, ...askFlags, ...warmupFlag });
+    const { values } = parseFlags(args, {
+      ...modelFlags,
+      ...embedderFlag,
+      ...askFlags,
+      ...warmupFlag,
+    });
     const defaults = { maxTokens: 96, ...askDefaults(values) };
     const warmup = warmupChoice(values.warmup);
     const terminal = new Terminal(io);
-    const { engine, modelName } = await openEngine(values, io, terminal);
+    const models = await openModels(values, io, terminal);
+    const { engine, embedder, modelName } = models;
     const store = openStore(io, engine, terminal);
     try {
       const folder = join(packageFolder(), 'examples', 'documents');
       const collection = await openCollection(folder, engine.model.fingerprint, io);
-      const weave = await openWeave({ engine, store, retriever: emptyIndex(), warmup, defaults });
+      const lexical = emptyIndex();
+      const index = new FolderIndex({ collection, lexical, embedder, terminal });
+      const { retriever } = index;
+      const weave = await openWeave({ engine, store, retriever, warmup, defaults });
       try {
         const { device } = engine;
         terminal.line(`Model: ${modelName} on ${device.description || device.name}.`);
         if (values.model === undefined) {
           terminal.note('It is a very small one: larger ones (--model) answer better.');
         }
-        const report = await weave.ingest(documentsOf(collection, io, terminal), {
-          budget: { milliseconds: budgetMs },
-          signal: io.signal,
-          onProgress: ingestReporter(terminal),
-        });
-        const { documents, chunks, tokens, kv } = report;
+        const whole = { weave, collection, index, io, terminal };
+        const { documents, chunks, tokens } = await indexCollection(whole);
+        const budget = { milliseconds: budgetMs };
+        const kv = await embedAndWarm(whole, { budget, milliseconds: embedMs });
         terminal.line(
           `${counted(documents, 'document')}, ${counted(chunks, 'passage')}, ${counted(tokens, 'token')}; ` +
             `${counted(kv.encoded, 'passage')} prefilled in ${formatTime(kv.milliseconds)}, ` +
@@ -73,7 +85,7 @@ woven from cached passages, then the same prompt by full prefill. On a terminal 
       }
     } finally {
       await store.close();
-      await engine.dispose();
+      await models.dispose();
     }
   },
 };

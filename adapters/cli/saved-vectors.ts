@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Packr } from 'msgpackr';
+import {
+  type Chunk,
+  type DenseRetriever,
+  denseRetriever,
+  type Embedder,
+  flatIndex,
+  restoreDenseRetriever,
+  restoreFlatIndex,
+  type SavableVectorIndex,
+} from '../../lib/index.js';
+import { savedChunk } from '../../lib/retrieve/saved-chunk.js';
+import { readVectorIndex, saveVectorIndex } from '../fs/index.js';
+import type { Collection } from './collection.js';
+
+/** Vectors of a folder's passages, and what searches them. */
+export interface FolderVectors {
+  readonly retriever: DenseRetriever;
+  readonly index: SavableVectorIndex;
+}
+
+/** What lies in {@link listFile}: the passages that have a vector, and the file that holds the vectors. */
+interface SavedList {
+  readonly embedder: string;
+  readonly ids: readonly string[];
+  readonly vectors: string;
+}
+
+const packr = new Packr({ useRecords: false });
+
+function emptyVectors(embedder: Embedder): FolderVectors {
+  const index = flatIndex({ embedder });
+  return { index, retriever: denseRetriever({ embedder, index }) };
+}
+
+/**
+ * Vectors that an earlier run saved, of those of `chunks` that had one; none where nothing is saved, or it is damaged or of
+ * another embedder. A passage's id names its text, so those of files that did not change stay good.
+ *
+ * @throws the signal's reason
+ */
+export async function restoreVectors(
+  collection: Collection,
+  embedder: Embedder,
+  chunks: Iterable<Chunk>,
+  signal: AbortSignal,
+): Promise<FolderVectors> {
+  const empty = emptyVectors(embedder);
+  try {
+    const list = await readList(collection);
+    if (!list || list.embedder !== empty.retriever.toJSON().embedder) return empty;
+    const bytes = readVectorIndex(join(dirname(collection.indexFile), list.vectors));
+    const index = await restoreFlatIndex(bytes, { embedder, signal });
+    const saved = new Set(list.ids);
+    const known = [...chunks].filter(({ id }) => saved.has(id));
+    for (const { id } of known) saved.delete(id);
+    await index.remove([...saved]);
+    const snapshot = { ...empty.retriever.toJSON(), chunks: known.map(savedChunk) };
+    return { index, retriever: await restoreDenseRetriever(snapshot, { embedder, index }) };
+  } catch {
+    signal.throwIfAborted();
+    // Nothing that cannot be made again.
+    return empty;
+  }
+}
+
+/**
+ * Saves vectors for the next run. The list is put in place last and names the file that belongs to it, so a run beside
+ * this one, or one that ends in the middle, leaves nothing that does not fit together.
+ *
+ * @throws what the disk does
+ */
+export async function saveVectors(
+  collection: Collection,
+  { retriever, index }: FolderVectors,
+): Promise<void> {
+  const { embedder, chunks } = retriever.toJSON();
+  const ids = chunks.map(({ id }) => id);
+  const hash = createHash('sha256')
+    .update(JSON.stringify([embedder, ids]))
+    .digest('hex');
+  const file = listFile(collection);
+  const folder = dirname(file);
+  const name = `${collection.name}-${hash.slice(0, 16)}.vectors`;
+  const before = await readList(collection).catch(() => undefined);
+  await mkdir(folder, { recursive: true });
+  await saveVectorIndex(index, join(folder, name));
+  const beside = `${file}.${process.pid}.tmp`;
+  try {
+    const list: SavedList = { embedder, ids, vectors: name };
+    await writeFile(beside, packr.pack(list), { mode: 0o600 });
+    await rename(beside, file);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+  if (before && before.vectors !== name) await rm(join(folder, before.vectors), { force: true });
+}
+
+function listFile({ indexFile, name }: Collection): string {
+  return join(dirname(indexFile), `${name}.embedded.msgpack`);
+}
+
+async function readList(collection: Collection): Promise<SavedList | undefined> {
+  const value: unknown = packr.unpack(await readFile(listFile(collection)));
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { embedder, ids, vectors } = value as Partial<SavedList>;
+  const isList =
+    typeof embedder === 'string' &&
+    Array.isArray(ids) &&
+    ids.every((id) => typeof id === 'string') &&
+    typeof vectors === 'string' &&
+    // A name, nothing that leads out of the folder.
+    vectors.startsWith(`${collection.name}-`) &&
+    /^[\w-]+\.vectors$/.test(vectors);
+  return isList ? { embedder, ids, vectors } : undefined;
+}
