@@ -5,9 +5,11 @@ import { type Arm, armsOf, policyNames } from './fidelity/arms.js';
 import { warmupNames } from './fidelity/encode.js';
 import { fidelityGoals } from './fidelity/goals.js';
 import type { ArmResult, PreparedCase } from './fidelity/lab.js';
+import { numberOf } from './fidelity/number-of.js';
 import type { FidelityCase } from './fidelity/prompts.js';
 import { fidelityReport, frontPlot, printReport } from './fidelity/report.js';
-import { numberOf, promptOptions, setUpFidelity, tokensOf } from './fidelity/set-up.js';
+import { withTimesOf } from './fidelity/times.js';
+import { promptOptions, setUpFidelity, tokensOf } from './fidelity/set-up.js';
 import { benchWith, emptyOutcome, round } from './harness.js';
 
 /**
@@ -23,7 +25,7 @@ export const fidelity = benchWith(
       value: 'A,B',
       default:
         'none,random,boundary,deviation,context,question,dual-stage,shift,hybrid,adaptive,full,floor',
-      help: policyNames.join(', '),
+      help: `${policyNames.join(', ')}; with ratios of its own as A:R:R`,
     },
     ratios: { type: 'string', value: 'R,…', default: '0.05,0.1,0.15,0.2,0.3', help: 'shares' },
     warmup: {
@@ -45,6 +47,11 @@ export const fidelity = benchWith(
       default: 'hybrid',
       help: 'compared with the others',
     },
+    times: {
+      type: 'string',
+      value: 'LOG',
+      help: 'an earlier log, on a quieter machine: each arm takes its median share of time',
+    },
     svg: { type: 'string', value: 'FILE', help: 'where pictures go: FILE and FILE with -time' },
   },
   async (options, own) => {
@@ -56,7 +63,7 @@ export const fidelity = benchWith(
       own.ratios.split(',').map((ratio) => numberOf('ratios', ratio, 0)),
     );
     await using setUp = await setUpFidelity(options, own, { freeTokens, sortPairs });
-    const { engine, cases, lab, prompts, model, data, threads } = setUp;
+    const { engine, cases, lab, prompts, idOf, model, data, threads } = setUp;
     const outcome = emptyOutcome(model);
     options.log(`${cases.length} prompts (${prompts}), ${arms.length} arms`);
     const { cells, failed } = await runExperiment<FidelityCase, PreparedCase, ArmResult>(
@@ -64,14 +71,14 @@ export const fidelity = benchWith(
         about: {
           bench: 'fidelity',
           model: engine.model.fingerprint,
-          prompts,
+          data,
           freeTokens,
           threads,
           // Logs of before it was asked go on.
           ...(sortPairs > 0 && { sortPairs }),
         },
         cases,
-        idOf: ({ id }) => id,
+        idOf,
         arms: arms.map((arm) => ({ ...arm })),
         prepare: (item) => lab.prepare(item),
         run: (prepared, arm, item) => lab.run(prepared, arm as unknown as Arm, item),
@@ -88,10 +95,11 @@ export const fidelity = benchWith(
     for (const { case: id, arm, problem } of failed) {
       outcome.skipped.push(`case ${id}, ${JSON.stringify(arm)}: ${problem}`);
     }
-    await tell(cells, own, options.log);
+    const told = own.times === undefined ? cells : await withTimesOf(fileLog(own.times), cells);
+    await tell(told, own, options.log);
     const title = `${model}, ${data}, ${cases.length} prompts ${prompts}`;
-    await draw(cells, own, title);
-    Object.assign(outcome, fidelityGoals(cells, own.against));
+    await draw(told, own, title);
+    Object.assign(outcome, fidelityGoals(told, own.against));
     outcome.figures['prompts'] = cases.length;
     outcome.figures['promptTokens'] = round(
       cases.reduce((sum, item) => sum + tokensOf(item), 0) / cases.length,

@@ -12,6 +12,7 @@ import { readCases } from './data.js';
 import { joined, PieceEncoder } from './encode.js';
 import { FidelityLab } from './lab.js';
 import { neutralText } from './neutral.js';
+import { numberOf } from './number-of.js';
 import { type FidelityCase, fidelityCases, type PromptSettings } from './prompts.js';
 
 /** Options of every bench that asks questions of a data set. */
@@ -39,8 +40,10 @@ export interface FidelitySetUp extends AsyncDisposable {
   readonly arena: KvArena;
   readonly lab: FidelityLab;
   readonly cases: readonly FidelityCase[];
-  /** Names the prompts: equal hashes, equal token ids. */
+  /** Names all prompts together: equal hashes, equal token ids. */
   readonly prompts: string;
+  /** Names one case by its number and its prompt: a log that more questions are added to stays good. */
+  readonly idOf: (item: FidelityCase) => string;
   /** The model as it was asked for, and the file of data. */
   readonly model: string;
   readonly data: string;
@@ -98,6 +101,7 @@ export async function setUpFidelity(
       lab: new FidelityLab({ engine, arena, prefix, encoder, freeTokens }),
       cases,
       prompts: hashOf(cases),
+      idOf: (item) => `${item.id}.${hashOf([item])}`,
       model,
       data: own.data.split('/').at(-1) ?? own.data,
       threads,
@@ -122,13 +126,6 @@ function settingsOf(own: OwnValues<typeof promptOptions>): PromptSettings {
     pieceTokens: numberOf('piece-tokens', own['piece-tokens'], 8),
     answerTokens: numberOf('answer-tokens', own['answer-tokens'], 1),
   };
-}
-
-/** @throws InvalidArgumentError */
-export function numberOf(name: string, text: string, least: number): number {
-  const value = Number(text);
-  if (text.trim() !== '' && value >= least && Number.isFinite(value)) return value;
-  throw new InvalidArgumentError(`--${name} is "${text}"; give a number of at least ${least}.`);
 }
 
 export function tokensOf({ pieces, ask, answer }: FidelityCase): number {
