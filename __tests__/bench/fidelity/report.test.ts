@@ -172,6 +172,10 @@ test('few cases tell nothing apart, cases that lack a ratio are not compared', (
   expect(tests[0]!.verdict).toBe('not told apart');
 });
 
+function comparison(cells: readonly Cell<ArmResult>[]) {
+  return fidelityReport(cells, { against: 'hybrid', ...options });
+}
+
 test('times of an earlier run stand in for those of a busy machine', async () => {
   const quiet = [
     ...curve('none', { 0: 1 }, 3),
@@ -192,8 +196,6 @@ test('times of an earlier run stand in for those of a busy machine', async () =>
   );
   const lines = ['{"about":{}}', ...quiet.map((cell) => JSON.stringify(cell)), '{"case":"0","ar'];
   const told = await withTimesOf(memoryLog(lines), [...busy, extra!]);
-  const comparison = (cells: readonly Cell<ArmResult>[]) =>
-    fidelityReport(cells, { against: 'hybrid', ...options });
   expect(comparison(told).tests.filter(({ other }) => other === 'question')).toEqual(
     comparison(quiet).tests.map((test) => ({ ...test, adjusted: expect.anything() })),
   );

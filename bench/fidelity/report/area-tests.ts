@@ -81,8 +81,6 @@ function testOf(
 ): Omit<AreaTest, 'adjusted' | 'verdict'>[] {
   const of = (name: string) => here.filter(({ arm }) => arm.policy === name);
   const [own, its, none] = [of(names.policy), of(names.other), of('none')];
-  const isTimed = (arms: readonly ArmResults[]) =>
-    arms.some(({ byCase }) => [...byCase.values()].some((result) => timeShare(result) > 0));
   if (names.cost === 'time' && !(isTimed(own) && isTimed(its))) return [];
   const cases = [...(own[0]?.byCase.keys() ?? [])].filter((id) =>
     [...own, ...its, ...none].every(({ byCase }) => byCase.has(id)),
@@ -101,6 +99,10 @@ function testOf(
       p: pairedTest(a, b).p,
     },
   ];
+}
+
+function isTimed(arms: readonly ArmResults[]): boolean {
+  return arms.some(({ byCase }) => [...byCase.values()].some((result) => timeShare(result) > 0));
 }
 
 function areaOf(arms: readonly ArmResults[], id: string, cost: Cost): number {
