@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { fileLog } from '../adapters/fs/index.js';
-import { type Cell, memoryLog, runExperiment } from '../lib/evaluate/index.js';
+import { type Cell, mean, memoryLog, runExperiment } from '../lib/evaluate/index.js';
+import { InvalidArgumentError } from '../lib/index.js';
+import { assertLayout, type PassageLayout } from '../lib/prompt.js';
 import { type Arm, armsOf, policyNames } from './fidelity/arms.js';
 import { warmupNames } from './fidelity/encode.js';
 import { fidelityGoals } from './fidelity/goals.js';
@@ -41,6 +43,12 @@ export const fidelity = benchWith(
       default: '0',
       help: 'pairs of passages of each prompt whose order is asked for',
     },
+    layout: {
+      type: 'string',
+      value: 'NAME',
+      default: 'sequence',
+      help: 'sequence, set (with the warm-up prefix and the policy none), twice or around',
+    },
     against: {
       type: 'string',
       value: 'POLICY',
@@ -62,7 +70,8 @@ export const fidelity = benchWith(
       own.policies.split(','),
       own.ratios.split(',').map((ratio) => numberOf('ratios', ratio, 0)),
     );
-    await using setUp = await setUpFidelity(options, own, { freeTokens, sortPairs });
+    const layout = layoutOf(own.layout, arms, sortPairs);
+    await using setUp = await setUpFidelity(options, own, { freeTokens, sortPairs, layout });
     const { engine, cases, lab, prompts, idOf, model, data, threads } = setUp;
     const outcome = emptyOutcome(model);
     options.log(`${cases.length} prompts (${prompts}), ${arms.length} arms`);
@@ -76,6 +85,7 @@ export const fidelity = benchWith(
           threads,
           // Logs of before it was asked go on.
           ...(sortPairs > 0 && { sortPairs }),
+          ...(layout !== 'sequence' && { layout }),
         },
         cases,
         idOf,
@@ -101,12 +111,34 @@ export const fidelity = benchWith(
     await draw(told, own, title);
     Object.assign(outcome, fidelityGoals(told, own.against));
     outcome.figures['prompts'] = cases.length;
+    if (told.length > 0) {
+      outcome.figures['full.nll'] = round(mean(told.map(({ result }) => result.fullNll)));
+    }
     outcome.figures['promptTokens'] = round(
       cases.reduce((sum, item) => sum + tokensOf(item), 0) / cases.length,
     );
     return outcome;
   },
 );
+
+/** @throws InvalidArgumentError for what is no layout, or arms that it makes no sense of */
+function layoutOf(name: string, arms: readonly Arm[], sortPairs: number): PassageLayout {
+  const layout = name as PassageLayout;
+  assertLayout(layout);
+  const isPlain = arms.every(({ policy }) => policy !== 'floor') && sortPairs === 0;
+  if (layout !== 'sequence' && !isPlain) {
+    throw new InvalidArgumentError(
+      `--layout ${name}: the floor and SORT are measured in the layout sequence only; leave them out.`,
+    );
+  }
+  const isExact = arms.every(({ policy, warmup }) => policy === 'none' && warmup === 'prefix');
+  if (layout === 'set' && !isExact) {
+    throw new InvalidArgumentError(
+      '--layout set: passages do not see each other, so only KV that saw the prefix alone is right and nothing is computed again; give --warmup prefix --policies none.',
+    );
+  }
+  return layout;
+}
 
 async function tell(
   cells: readonly Cell<ArmResult>[],

@@ -6,7 +6,7 @@ import { defaultThreads } from '../../adapters/ggml/backend.js';
 import { loadEngine } from '../../adapters/ggml/index.js';
 import { resolveModel } from '../../adapters/models/index.js';
 import { InvalidArgumentError, keyScope, type KvArena, type KvEngine } from '../../lib/index.js';
-import { createPromptLayout } from '../../lib/prompt.js';
+import { createPromptLayout, type PassageLayout } from '../../lib/prompt.js';
 import type { BenchOptions, OwnOptions, OwnValues } from '../harness.js';
 import { readCases } from './data.js';
 import { joined, PieceEncoder } from './encode.js';
@@ -55,13 +55,15 @@ export interface SetUpOptions {
   readonly freeTokens?: number;
   /** Pairs of passages whose order is asked for; default 0, none. */
   readonly sortPairs?: number;
+  /** How passages and question stand; default `sequence`. */
+  readonly layout?: PassageLayout;
 }
 
 /** @throws InvalidArgumentError for options that cannot be, or data that gives no prompts */
 export async function setUpFidelity(
   options: BenchOptions,
   own: OwnValues<typeof promptOptions>,
-  { freeTokens = 0, sortPairs = 0 }: SetUpOptions = {},
+  { freeTokens = 0, sortPairs = 0, layout: places = 'sequence' }: SetUpOptions = {},
 ): Promise<FidelitySetUp> {
   if (own.data === undefined) {
     throw new InvalidArgumentError('Give --data: a file or folder of questions.');
@@ -87,8 +89,12 @@ export async function setUpFidelity(
       ...(sortPairs > 0 && { sort: { pairs: sortPairs, layout: plain } }),
     });
     if (cases.length === 0) throw new InvalidArgumentError(`${own.data} gives no prompts.`);
-    const longest = Math.max(...cases.map(tokensOf));
-    const arena = await engine.createArena({ cells: 4 * (longest + layout.prefix.length) });
+    const longest = Math.max(...cases.map((item) => tokensOf(item) + item.earlier.length));
+    // What the layout "twice" takes more of: passages and question.
+    const copies = places === 'twice' ? 2 : 1;
+    const arena = await engine.createArena({
+      cells: 4 * copies * (longest + layout.prefix.length),
+    });
     const prefix = arena.createSequence();
     await prefix.append(layout.prefix, { logits: 'none' });
     const { tokenizer } = engine;
@@ -98,7 +104,7 @@ export async function setUpFidelity(
     return {
       engine,
       arena,
-      lab: new FidelityLab({ engine, arena, prefix, encoder, freeTokens }),
+      lab: new FidelityLab({ engine, arena, prefix, encoder, freeTokens, layout: places }),
       cases,
       prompts: hashOf(cases),
       idOf: (item) => `${item.id}.${hashOf([item])}`,
