@@ -1,13 +1,17 @@
 import { writeFile } from 'node:fs/promises';
 import { fileLog } from '../adapters/fs/index.js';
-import { type Cell, memoryLog, runExperiment } from '../lib/evaluate/index.js';
+import { type Cell, mean, memoryLog, runExperiment } from '../lib/evaluate/index.js';
+import { InvalidArgumentError } from '../lib/index.js';
+import { assertLayout, type PassageLayout } from '../lib/prompt.js';
 import { type Arm, armsOf, policyNames } from './fidelity/arms.js';
 import { warmupNames } from './fidelity/encode.js';
 import { fidelityGoals } from './fidelity/goals.js';
 import type { ArmResult, PreparedCase } from './fidelity/lab.js';
+import { numberOf } from './fidelity/number-of.js';
 import type { FidelityCase } from './fidelity/prompts.js';
 import { fidelityReport, frontPlot, printReport } from './fidelity/report.js';
-import { numberOf, promptOptions, setUpFidelity, tokensOf } from './fidelity/set-up.js';
+import { withTimesOf } from './fidelity/times.js';
+import { promptOptions, setUpFidelity, tokensOf } from './fidelity/set-up.js';
 import { benchWith, emptyOutcome, round } from './harness.js';
 
 /**
@@ -23,7 +27,7 @@ export const fidelity = benchWith(
       value: 'A,B',
       default:
         'none,random,boundary,deviation,context,question,dual-stage,shift,hybrid,adaptive,full,floor',
-      help: policyNames.join(', '),
+      help: `${policyNames.join(', ')}; with ratios of its own as A:R:R`,
     },
     ratios: { type: 'string', value: 'R,…', default: '0.05,0.1,0.15,0.2,0.3', help: 'shares' },
     warmup: {
@@ -39,11 +43,22 @@ export const fidelity = benchWith(
       default: '0',
       help: 'pairs of passages of each prompt whose order is asked for',
     },
+    layout: {
+      type: 'string',
+      value: 'NAME',
+      default: 'sequence',
+      help: 'sequence, set (with the warm-up prefix and the policy none), twice or around',
+    },
     against: {
       type: 'string',
       value: 'POLICY',
       default: 'hybrid',
       help: 'compared with the others',
+    },
+    times: {
+      type: 'string',
+      value: 'LOG',
+      help: 'an earlier log, on a quieter machine: each arm takes its median share of time',
     },
     svg: { type: 'string', value: 'FILE', help: 'where pictures go: FILE and FILE with -time' },
   },
@@ -55,8 +70,9 @@ export const fidelity = benchWith(
       own.policies.split(','),
       own.ratios.split(',').map((ratio) => numberOf('ratios', ratio, 0)),
     );
-    await using setUp = await setUpFidelity(options, own, { freeTokens, sortPairs });
-    const { engine, cases, lab, prompts, model, data, threads } = setUp;
+    const layout = layoutOf(own.layout, arms, sortPairs);
+    await using setUp = await setUpFidelity(options, own, { freeTokens, sortPairs, layout });
+    const { engine, cases, lab, prompts, idOf, model, data, threads } = setUp;
     const outcome = emptyOutcome(model);
     options.log(`${cases.length} prompts (${prompts}), ${arms.length} arms`);
     const { cells, failed } = await runExperiment<FidelityCase, PreparedCase, ArmResult>(
@@ -64,14 +80,15 @@ export const fidelity = benchWith(
         about: {
           bench: 'fidelity',
           model: engine.model.fingerprint,
-          prompts,
+          data,
           freeTokens,
           threads,
           // Logs of before it was asked go on.
           ...(sortPairs > 0 && { sortPairs }),
+          ...(layout !== 'sequence' && { layout }),
         },
         cases,
-        idOf: ({ id }) => id,
+        idOf,
         arms: arms.map((arm) => ({ ...arm })),
         prepare: (item) => lab.prepare(item),
         run: (prepared, arm, item) => lab.run(prepared, arm as unknown as Arm, item),
@@ -88,17 +105,40 @@ export const fidelity = benchWith(
     for (const { case: id, arm, problem } of failed) {
       outcome.skipped.push(`case ${id}, ${JSON.stringify(arm)}: ${problem}`);
     }
-    await tell(cells, own, options.log);
+    const told = own.times === undefined ? cells : await withTimesOf(fileLog(own.times), cells);
+    await tell(told, own, options.log);
     const title = `${model}, ${data}, ${cases.length} prompts ${prompts}`;
-    await draw(cells, own, title);
-    Object.assign(outcome, fidelityGoals(cells, own.against));
+    await draw(told, own, title);
+    Object.assign(outcome, fidelityGoals(told, own.against));
     outcome.figures['prompts'] = cases.length;
+    if (told.length > 0) {
+      outcome.figures['full.nll'] = round(mean(told.map(({ result }) => result.fullNll)));
+    }
     outcome.figures['promptTokens'] = round(
       cases.reduce((sum, item) => sum + tokensOf(item), 0) / cases.length,
     );
     return outcome;
   },
 );
+
+/** @throws InvalidArgumentError for what is no layout, or arms that it makes no sense of */
+function layoutOf(name: string, arms: readonly Arm[], sortPairs: number): PassageLayout {
+  const layout = name as PassageLayout;
+  assertLayout(layout);
+  const isPlain = arms.every(({ policy }) => policy !== 'floor') && sortPairs === 0;
+  if (layout !== 'sequence' && !isPlain) {
+    throw new InvalidArgumentError(
+      `--layout ${name}: the floor and SORT are measured in the layout sequence only; leave them out.`,
+    );
+  }
+  const isExact = arms.every(({ policy, warmup }) => policy === 'none' && warmup === 'prefix');
+  if (layout === 'set' && !isExact) {
+    throw new InvalidArgumentError(
+      '--layout set: passages do not see each other, so only KV that saw the prefix alone is right and nothing is computed again; give --warmup prefix --policies none.',
+    );
+  }
+  return layout;
+}
 
 async function tell(
   cells: readonly Cell<ArmResult>[],

@@ -24,14 +24,14 @@ export const reproduction = benchWith(promptOptions, async (options, own) => {
     chosen.flatMap((claim) => claim.arms.map((arm) => [canonical({ ...arm }), { ...arm }])),
   );
   await using setUp = await setUpFidelity(options, own);
-  const { engine, arena, cases, prompts, threads } = setUp;
+  const { engine, arena, cases, prompts, idOf, data, threads } = setUp;
   const lab = new ReproductionLab(setUp.lab, arena);
   options.log(`${cases.length} prompts (${prompts}), ${arms.size} arms`);
   const { cells, failed } = await runExperiment<FidelityCase, PreparedClaims, ClaimResult>(
     {
-      about: { bench: 'reproduction', model: engine.model.fingerprint, prompts, threads },
+      about: { bench: 'reproduction', model: engine.model.fingerprint, data, threads },
       cases,
-      idOf: ({ id }) => id,
+      idOf,
       arms: [...arms.values()],
       prepare: (item) => lab.prepare(item),
       run: (prepared, arm, item) => lab.run(prepared, arm as unknown as ClaimArm, item),

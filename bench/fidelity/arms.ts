@@ -12,6 +12,7 @@ import {
   type RecomputePolicy,
   withShift,
 } from '../../lib/index.js';
+import { numberOf } from './number-of.js';
 
 /** One way of answering: how passages were encoded, and what is recomputed. */
 export interface Arm {
@@ -67,7 +68,10 @@ function coverageFor(ratio: number): number {
 
 export const policyNames = [...Object.keys(makers), 'floor'];
 
-/** Policies that no ratio changes are there once for each warm-up. */
+/**
+ * Policies that no ratio changes are there once for each warm-up.
+ * @param policies names; one may have ratios of its own behind it, as in `boundary:0.1:0.3`
+ */
 export function armsOf(
   warmups: readonly string[],
   policies: readonly string[],
@@ -77,7 +81,8 @@ export function armsOf(
   const baseline = warmups.includes('prefix') && policies.includes('none');
   const first: Arm[] = baseline ? [] : [{ warmup: 'prefix', policy: 'none', ratio: 0 }];
   const others = warmups.flatMap((warmup) =>
-    policies.flatMap((policy) => {
+    policies.flatMap((entry) => {
+      const [policy = '', ...own] = entry.split(':');
       // It is computed from the prompt's tokens alone.
       if (policy === 'floor') {
         return warmup === warmups[0] ? [{ warmup: 'prefix', policy, ratio: 1 }] : [];
@@ -87,7 +92,8 @@ export function armsOf(
           `There is no policy "${policy}" here; choose from ${policyNames.join(', ')}.`,
         );
       }
-      const fixed = policy === 'none' ? [0] : policy === 'full' ? [1] : ratios;
+      const asked = own.length > 0 ? own.map((ratio) => numberOf('policies', ratio, 0)) : ratios;
+      const fixed = policy === 'none' ? [0] : policy === 'full' ? [1] : asked;
       return fixed.map((ratio) => ({ warmup, policy, ratio }));
     }),
   );

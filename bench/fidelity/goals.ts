@@ -29,7 +29,7 @@ export function fidelityGoals(
     const key = `${warmup}.${name}.${ratio}`;
     figures[`${key}.kl`] = round(summary.kl.value);
     figures[`${key}.share`] = round(summary.share);
-    figures[`${key}.time`] = round(summary.timeShare);
+    if (summary.timeShare >= 0) figures[`${key}.time`] = round(summary.timeShare);
     if (sort?.isAboveChance && summary.sort) figures[`${key}.sort`] = round(summary.sort.value);
     if (summary.removed) figures[`${key}.removed`] = round(summary.removed.value);
   }
@@ -56,8 +56,8 @@ export function fidelityGoals(
       if (cheapest) goals[`${warmup}.time.at${name}`] = atMost(cheapest.timeShare, most);
     }
   }
-  for (const { warmup, other, verdict, difference } of tests) {
-    goals[`${warmup}.better.${other}`] = {
+  for (const { cost, warmup, other, verdict, difference } of tests) {
+    goals[`${warmup}.better.${other}${cost === 'time' ? '' : `.by-${cost}`}`] = {
       value: round(difference.value),
       goal: 'area below the other, clear after Holm',
       met: verdict === 'better',
@@ -73,7 +73,8 @@ function cheapestThatRemoves(
   share: number,
 ): ArmSummary | undefined {
   return all
-    .filter(({ arm, removed }) => {
+    .filter(({ arm, removed, timeShare }) => {
+      if (!(timeShare >= 0)) return false;
       const fits = arm.policy === policy || arm.policy === 'none';
       return fits && arm.warmup === warmup && (removed?.value ?? 0) >= share;
     })

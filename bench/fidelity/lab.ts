@@ -20,9 +20,11 @@ import {
   type RefreshTarget,
   type Span,
 } from '../../lib/index.js';
+import { joinPrompt, type PassageLayout, type PromptTokens } from '../../lib/prompt.js';
+import { prefillPrompt } from '../../lib/weave/prefill-prompt.js';
 import { answerRows } from './answer-rows.js';
 import { type Arm, policyOf } from './arms.js';
-import { type EncodedPiece, joined, type PieceEncoder } from './encode.js';
+import type { EncodedPiece, PieceEncoder } from './encode.js';
 import type { FidelityCase } from './prompts.js';
 import { sortRight } from './sort.js';
 
@@ -33,6 +35,8 @@ export interface PreparedCase {
   readonly reference: LogitRows;
   /** Milliseconds of computing the prompt up to its first token. */
   readonly fullMs: number;
+  /** Where everything stands in it. */
+  readonly places: PromptTokens;
   /** What the model answers after a full prefill. */
   readonly answer: string;
   /** Pairs of {@link FidelityCase.sort} whose order is read rightly after a full prefill. */
@@ -78,6 +82,8 @@ export interface LabOptions {
   readonly encoder: PieceEncoder;
   /** Tokens of free-running answers; 0 for none. */
   readonly freeTokens: number;
+  /** How passages and question stand, in the full prefill and the woven prompt alike; default `sequence`. */
+  readonly layout?: PassageLayout;
 }
 
 /** Runs arms on cases and compares them with the full prefill of the same prompt. */
@@ -89,12 +95,21 @@ export class FidelityLab {
   }
 
   async prepare(item: FidelityCase): Promise<PreparedCase> {
-    const { prefix, arena } = this.#options;
-    const prompt = joined([prefix.tokens, ...item.pieces.map(({ tokens }) => tokens), item.ask]);
+    const { prefix, arena, layout } = this.#options;
+    const places = joinPrompt(
+      {
+        prefix: prefix.tokens,
+        passages: item.pieces.map(({ tokens }) => tokens),
+        earlier: item.earlier,
+        question: item.ask,
+      },
+      layout,
+    );
+    const prompt = places.tokens;
     const sequence = arena.createSequence();
     try {
       const start = performance.now();
-      const { logits } = await sequence.append(prompt);
+      const { logits } = await prefillPrompt(sequence, places, new AbortController().signal);
       const fullMs = performance.now() - start;
       const first = logits?.values ?? new Float32Array(0);
       const answer = await this.#answer(sequence, first);
@@ -102,6 +117,7 @@ export class FidelityLab {
       const right = await sortOf(sequence, prompt, item);
       return {
         prompt,
+        places,
         reference,
         fullMs,
         answer,
@@ -120,13 +136,17 @@ export class FidelityLab {
     const start = performance.now();
     const sequence = prefix.fork();
     try {
+      const { passages, again, positions } = prepared.places;
       const spans: Span[] = [];
-      for (const { kv } of pieces) spans.push(await sequence.splice(kv));
-      const target = targetOf(engine, sequence, spans, pieces, item);
+      for (const [i, { start: at }] of [...passages, ...again].entries()) {
+        const { kv } = pieces[i % pieces.length] as EncodedPiece;
+        spans.push(await sequence.splice(kv, { position: positions[at] ?? 0 }));
+      }
+      const target = targetOf(engine, sequence, spans, pieces, item, prepared.places);
       const { plan, probed } = await makePlan(policyOf(arm), target);
       const { logits, report } = await carryOut(target, plan, { probed });
       const ttftMs = performance.now() - start;
-      const tokens = pieces.reduce((sum, { kv }) => sum + kv.tokens.length, 0);
+      const tokens = spans.reduce((sum, { start: from, end }) => sum + end - from, 0);
       return await this.#judge(prepared, item, sequence, logits, {
         share: recomputeRatio(report, tokens),
         ttftMs,
@@ -233,23 +253,26 @@ async function sortOf(
   return sortRight(sequence, prompt.length - ask.length, sort);
 }
 
-/** What policies see of it; the first passage is exact where it saw nothing but the prefix. */
-export function targetOf(
+/** What policies see of it; a passage right after the prefix is exact where it saw nothing but that. */
+function targetOf(
   { model }: KvEngine,
   sequence: KvSequence,
   spans: readonly Span[],
   pieces: readonly EncodedPiece[],
   { ask, pieces: asked }: FidelityCase,
+  { prefix, passages: once, again, positions, earlier, tokens }: PromptTokens,
 ): RefreshTarget {
-  const passages = pieces.map((piece, i): PassageView => {
-    const { chunk } = asked[i] as FidelityCase['pieces'][0];
+  const passages = [...once, ...again].map(({ start }, i): PassageView => {
+    const piece = pieces[i % pieces.length] as EncodedPiece;
+    const { chunk } = asked[i % pieces.length] as FidelityCase['pieces'][0];
+    const position = positions[start] ?? 0;
     return {
       chunkId: chunk.id,
       documentId: chunk.documentId,
       key: piece.key,
       tokens: piece.kv.tokens,
-      position: spans[i]?.start ?? 0,
-      exact: i === 0 && piece.warmupTokens === 0,
+      position,
+      exact: position === prefix.end && piece.warmupTokens === 0,
       cached: true,
       ...(piece.warmupTokens > 0 && {
         context: {
@@ -260,5 +283,17 @@ export function targetOf(
       ...(piece.details !== undefined && { details: piece.details }),
     };
   });
-  return { model, sequence, spans, passages, question: ask };
+  return {
+    model,
+    sequence,
+    spans,
+    passages,
+    question: ask,
+    ...(earlier && {
+      earlier: {
+        tokens: tokens.slice(earlier.start, earlier.end),
+        positions: positions.slice(earlier.start, earlier.end),
+      },
+    }),
+  };
 }

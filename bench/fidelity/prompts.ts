@@ -17,6 +17,8 @@ export interface FidelityCase {
   readonly question: string;
   readonly pieces: readonly Piece[];
   readonly ask: Int32Array;
+  /** The question where it stands before passages, for layouts that have it there. */
+  readonly earlier: Int32Array;
   /** First tokens of a right answer. */
   readonly answer: Int32Array;
   readonly answers: readonly string[];
@@ -99,6 +101,7 @@ export async function fidelityCases(
       places.has(`${piece.chunk.documentId} ${piece.number - 1}`),
     );
     const ask = await layout.question(question);
+    const earlier = await layout.earlier(question);
     const { sort: asked } = settings;
     const seed = settings.seed + made.length + 1;
     const sort =
@@ -108,6 +111,7 @@ export async function fidelityCases(
       question,
       pieces,
       ask,
+      earlier,
       answer,
       answers,
       holdsPredecessor,

@@ -1,12 +1,14 @@
 import type { BootstrapOptions, Cell } from '../../lib/evaluate/index.js';
 import type { ArmResult } from './lab.js';
-import { type AreaTest, areaTests } from './report/area-tests.js';
+import { type AreaTest, areaTests, type Cost } from './report/area-tests.js';
 import { resultsByArm } from './report/results.js';
 import { type SortReadable, sortReadable } from './report/sort.js';
 import { type ArmSummary, summarize } from './report/summary.js';
 
 export { frontPlot } from './report/front-plot.js';
 export { printReport } from './report/print.js';
+
+const costs: readonly Cost[] = ['share', 'time'];
 
 /** What the fidelity bench found: plain data. */
 export interface FidelityReport {
@@ -45,7 +47,10 @@ export function fidelityReport(
   return {
     all: summaries(cells),
     ...(near.length > 0 && apart.length > 0 && { near: summaries(near), apart: summaries(apart) }),
-    tests: against === undefined ? [] : areaTests(resultsByArm(cells), against, bootstrap),
+    tests:
+      against === undefined
+        ? []
+        : costs.flatMap((cost) => areaTests(resultsByArm(cells), against, cost, bootstrap)),
     ...(sort && { sort }),
   };
 }

@@ -6,12 +6,13 @@ import { defaultThreads } from '../../adapters/ggml/backend.js';
 import { loadEngine } from '../../adapters/ggml/index.js';
 import { resolveModel } from '../../adapters/models/index.js';
 import { InvalidArgumentError, keyScope, type KvArena, type KvEngine } from '../../lib/index.js';
-import { createPromptLayout } from '../../lib/prompt.js';
+import { createPromptLayout, type PassageLayout } from '../../lib/prompt.js';
 import type { BenchOptions, OwnOptions, OwnValues } from '../harness.js';
 import { readCases } from './data.js';
 import { joined, PieceEncoder } from './encode.js';
 import { FidelityLab } from './lab.js';
 import { neutralText } from './neutral.js';
+import { numberOf } from './number-of.js';
 import { type FidelityCase, fidelityCases, type PromptSettings } from './prompts.js';
 
 /** Options of every bench that asks questions of a data set. */
@@ -39,8 +40,10 @@ export interface FidelitySetUp extends AsyncDisposable {
   readonly arena: KvArena;
   readonly lab: FidelityLab;
   readonly cases: readonly FidelityCase[];
-  /** Names the prompts: equal hashes, equal token ids. */
+  /** Names all prompts together: equal hashes, equal token ids. */
   readonly prompts: string;
+  /** Names one case by its number and its prompt: a log that more questions are added to stays good. */
+  readonly idOf: (item: FidelityCase) => string;
   /** The model as it was asked for, and the file of data. */
   readonly model: string;
   readonly data: string;
@@ -52,13 +55,15 @@ export interface SetUpOptions {
   readonly freeTokens?: number;
   /** Pairs of passages whose order is asked for; default 0, none. */
   readonly sortPairs?: number;
+  /** How passages and question stand; default `sequence`. */
+  readonly layout?: PassageLayout;
 }
 
 /** @throws InvalidArgumentError for options that cannot be, or data that gives no prompts */
 export async function setUpFidelity(
   options: BenchOptions,
   own: OwnValues<typeof promptOptions>,
-  { freeTokens = 0, sortPairs = 0 }: SetUpOptions = {},
+  { freeTokens = 0, sortPairs = 0, layout: places = 'sequence' }: SetUpOptions = {},
 ): Promise<FidelitySetUp> {
   if (own.data === undefined) {
     throw new InvalidArgumentError('Give --data: a file or folder of questions.');
@@ -84,8 +89,12 @@ export async function setUpFidelity(
       ...(sortPairs > 0 && { sort: { pairs: sortPairs, layout: plain } }),
     });
     if (cases.length === 0) throw new InvalidArgumentError(`${own.data} gives no prompts.`);
-    const longest = Math.max(...cases.map(tokensOf));
-    const arena = await engine.createArena({ cells: 4 * (longest + layout.prefix.length) });
+    const longest = Math.max(...cases.map((item) => tokensOf(item) + item.earlier.length));
+    // What the layout "twice" takes more of: passages and question.
+    const copies = places === 'twice' ? 2 : 1;
+    const arena = await engine.createArena({
+      cells: 4 * copies * (longest + layout.prefix.length),
+    });
     const prefix = arena.createSequence();
     await prefix.append(layout.prefix, { logits: 'none' });
     const { tokenizer } = engine;
@@ -95,9 +104,10 @@ export async function setUpFidelity(
     return {
       engine,
       arena,
-      lab: new FidelityLab({ engine, arena, prefix, encoder, freeTokens }),
+      lab: new FidelityLab({ engine, arena, prefix, encoder, freeTokens, layout: places }),
       cases,
       prompts: hashOf(cases),
+      idOf: (item) => `${item.id}.${hashOf([item])}`,
       model,
       data: own.data.split('/').at(-1) ?? own.data,
       threads,
@@ -122,13 +132,6 @@ function settingsOf(own: OwnValues<typeof promptOptions>): PromptSettings {
     pieceTokens: numberOf('piece-tokens', own['piece-tokens'], 8),
     answerTokens: numberOf('answer-tokens', own['answer-tokens'], 1),
   };
-}
-
-/** @throws InvalidArgumentError */
-export function numberOf(name: string, text: string, least: number): number {
-  const value = Number(text);
-  if (text.trim() !== '' && value >= least && Number.isFinite(value)) return value;
-  throw new InvalidArgumentError(`--${name} is "${text}"; give a number of at least ${least}.`);
 }
 
 export function tokensOf({ pieces, ask, answer }: FidelityCase): number {

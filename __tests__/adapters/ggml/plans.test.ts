@@ -203,7 +203,7 @@ async function take(world: PlainWorld, step: Step): Promise<void> {
       if (length === 0) return;
       const entries = distinct(step.entries, length);
       const { layer, keep } = step;
-      // At least one row must stay.
+      // The first one stays, so that there is something to compute above.
       const stays = (entry: number): boolean => entry === entries[0] || (entry + keep) % 3 > 0;
       return world.forward(
         [{ kind: 'refresh', twin, entries }],

@@ -2,7 +2,7 @@ import { PieceEncoder } from '../../../bench/fidelity/encode.js';
 import { FidelityLab } from '../../../bench/fidelity/lab.js';
 import { fidelityCases } from '../../../bench/fidelity/prompts.js';
 import { keyScope, memoryStore } from '../../../lib/index.js';
-import { createPromptLayout } from '../../../lib/prompt.js';
+import { createPromptLayout, type PassageLayout } from '../../../lib/prompt.js';
 import { FakeEngine } from '../../../lib/testing/index.js';
 
 const text =
@@ -11,7 +11,10 @@ const text =
   'A flood took the dam in spring and the wheel stood still. The valley bought flour from Tarn that year. ';
 
 /** A fidelity lab over the fake engine, and one small case. */
-export async function fakeLab({ sortPairs = 0 } = {}) {
+export async function fakeLab({
+  sortPairs = 0,
+  layout: places = 'sequence',
+}: { readonly sortPairs?: number; readonly layout?: PassageLayout } = {}) {
   const engine = new FakeEngine();
   const frame = { system: '', instructions: '' };
   const layout = await createPromptLayout(engine, { ...frame, question: (question) => question });
@@ -45,6 +48,6 @@ export async function fakeLab({ sortPairs = 0 } = {}) {
   const keys = await keyScope({ model, tokenizer, prefix: layout.prefix });
   const neutral = Int32Array.of(40, 41, 42);
   const encoder = new PieceEncoder({ engine, prefix, keys, store: memoryStore(), neutral });
-  const lab = new FidelityLab({ engine, arena, prefix, encoder, freeTokens: 0 });
+  const lab = new FidelityLab({ engine, arena, prefix, encoder, freeTokens: 0, layout: places });
   return { engine, layout, arena, prefix, lab, item: cases[0]! };
 }

@@ -1,8 +1,10 @@
 import { expect, test } from '@jest/globals';
-import type { Cell } from '../../../lib/evaluate/index.js';
+import { type Cell, memoryLog } from '../../../lib/evaluate/index.js';
 import { InvalidArgumentError } from '../../../lib/index.js';
+import { armsOf } from '../../../bench/fidelity/arms.js';
 import type { ArmResult } from '../../../bench/fidelity/lab.js';
 import { fidelityReport, frontPlot, printReport } from '../../../bench/fidelity/report.js';
+import { withTimesOf } from '../../../bench/fidelity/times.js';
 
 const plain: ArmResult = {
   kl: 0,
@@ -104,7 +106,7 @@ test('answers are summed up where all cases have them', () => {
   expect(printReport(fidelityReport(cells, options))).toContain('its F1 is 0.500 [0.500, 0.500]');
 });
 
-/** KL of cases at each ratio, which takes that share of the time and five percent. */
+/** KL of cases at each ratio, which takes that share of layer-tokens, and of the time five percent more. */
 function curve(policy: string, heights: Readonly<Record<number, number>>, cases: number) {
   return Object.entries(heights).flatMap(([ratio, kl]) =>
     arm(
@@ -113,6 +115,7 @@ function curve(policy: string, heights: Readonly<Record<number, number>>, cases:
       Number(ratio),
       ...Array.from({ length: cases }, (_, i) => ({
         kl: kl * (1 + i / 10),
+        share: Number(ratio),
         ttftMs: 100 * (Number(ratio) + 0.05),
       })),
     ),
@@ -131,7 +134,8 @@ test('a policy is compared with each other one by the area under its curve', () 
     // Nothing to compare with under this warm-up.
     ...arm('text', 'question', 0.05, ...Array.from({ length: cases }, () => ({ kl: 0.2 }))),
   ];
-  const { tests } = fidelityReport(cells, { against: 'hybrid', ...options });
+  const report = fidelityReport(cells, { against: 'hybrid', ...options });
+  const tests = report.tests.filter(({ cost }) => cost === 'time');
   expect(tests.map(({ other }) => other)).toEqual(['question', 'deviation']);
   const scale = 1 + 0.35; // mean over cases of 1 + i / 10
   // From (5%, 1) over (10%, 0.5) to (30%, 0.1).
@@ -146,8 +150,14 @@ test('a policy is compared with each other one by the area under its curve', () 
   expect(tests[0]!.p).toBeCloseTo(2 / 256, 12);
   expect(tests[0]!.adjusted).toBeCloseTo(4 / 256, 12);
   expect(tests.map(({ verdict }) => verdict)).toEqual(['better', 'better']);
+  // From (5%, 0.5) over (25%, 0.1), and no lower beyond.
+  const byShare = report.tests.filter(({ cost }) => cost === 'share');
+  expect(byShare.map(({ other }) => other)).toEqual(['question', 'deviation']);
+  expect(byShare[0]!.area).toBeCloseTo(((0.3 * 0.2 + 0.1 * 0.05) / 0.25) * scale, 9);
   const turned = fidelityReport(cells, { against: 'deviation', ...options }).tests;
-  expect(turned.find(({ other }) => other === 'hybrid')!.verdict).toBe('worse');
+  expect(turned.find(({ other, cost }) => other === 'hybrid' && cost === 'time')!.verdict).toBe(
+    'worse',
+  );
 });
 
 test('few cases tell nothing apart, cases that lack a ratio are not compared', () => {
@@ -156,10 +166,58 @@ test('few cases tell nothing apart, cases that lack a ratio are not compared', (
     ...curve('question', { 0.05: 0.6, 0.25: 0.2 }, 4),
   ];
   const { tests } = fidelityReport(cells.slice(0, -1), { against: 'hybrid', ...options });
-  expect(tests).toHaveLength(1);
+  expect(tests.map(({ cost }) => cost)).toEqual(['share', 'time']);
   expect(tests[0]!.cases).toBe(3);
   expect(tests[0]!.p).toBe(2 / 8);
   expect(tests[0]!.verdict).toBe('not told apart');
+});
+
+function comparison(cells: readonly Cell<ArmResult>[]) {
+  return fidelityReport(cells, { against: 'hybrid', ...options });
+}
+
+test('times of an earlier run stand in for those of a busy machine', async () => {
+  const quiet = [
+    ...curve('none', { 0: 1 }, 3),
+    ...curve('hybrid', { 0.05: 0.5, 0.25: 0.1 }, 3),
+    ...curve('question', { 0.05: 0.6, 0.25: 0.2 }, 3),
+  ];
+  const busy = quiet.map((cell, i) => ({
+    ...cell,
+    result: { ...cell.result, ttftMs: 40 + 60 * i, fullMs: 200 },
+  }));
+  const [extra] = arm(
+    'prefix',
+    'boundary',
+    0.25,
+    { kl: 0.2, ttftMs: 50 },
+    { kl: 0.2 },
+    { kl: 0.2 },
+  );
+  const lines = ['{"about":{}}', ...quiet.map((cell) => JSON.stringify(cell)), '{"case":"0","ar'];
+  const told = await withTimesOf(memoryLog(lines), [...busy, extra!]);
+  expect(comparison(told).tests.filter(({ other }) => other === 'question')).toEqual(
+    comparison(quiet).tests.map((test) => ({ ...test, adjusted: expect.anything() })),
+  );
+  // What the log does not know has no time, and is compared by its share only.
+  const unknown = comparison(told).tests.filter(({ other }) => other === 'boundary');
+  expect(unknown.map(({ cost }) => cost)).toEqual(['share']);
+  expect(printReport(comparison(told))).toMatch(/^prefix +boundary .* - +- +50$/mu);
+  expect(frontPlot(comparison(told), 'time')).not.toContain('boundary, ratio');
+});
+
+test('a policy may have ratios of its own', () => {
+  const arms = armsOf(['text'], ['none', 'hybrid', 'boundary:0.1:0.3'], [0.05, 0.2]);
+  expect(arms.map(({ policy, ratio }) => `${policy} ${ratio}`)).toEqual([
+    'none 0',
+    'none 0',
+    'hybrid 0.05',
+    'hybrid 0.2',
+    'boundary 0.1',
+    'boundary 0.3',
+  ]);
+  expect(() => armsOf(['text'], ['boundary:much'], [])).toThrow(InvalidArgumentError);
+  expect(() => armsOf(['text'], ['nobody:0.1'], [])).toThrow('There is no policy "nobody"');
 });
 
 test('what was not run cannot be compared with, cells of another bench are refused', () => {

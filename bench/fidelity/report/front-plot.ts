@@ -1,9 +1,7 @@
 import { type PlotSeries, svgPlot } from '../../../lib/evaluate/index.js';
 import type { FidelityReport } from '../report.js';
+import type { Cost } from './area-tests.js';
 import type { ArmSummary } from './summary.js';
-
-/** What KL is drawn against: the share of layer-tokens recomputed, or of a full prefill's time. */
-export type FrontCost = 'share' | 'time';
 
 const labels = {
   share: 'layer-tokens of the passages recomputed, probes included',
@@ -14,7 +12,7 @@ const labels = {
  * The Pareto front as SVG: a line for each warm-up and policy. The full prefill, to which KL is measured, is left out;
  * the floor is a line across.
  */
-export function frontPlot({ all }: FidelityReport, cost: FrontCost, title?: string): string {
+export function frontPlot({ all }: FidelityReport, cost: Cost, title?: string): string {
   const drawn = all.filter(({ arm }) => arm.policy !== 'full' && arm.policy !== 'floor');
   const floor = all.find(({ arm }) => arm.policy === 'floor');
   // What differs by orders of magnitude is seen on a logarithmic axis only, which has no zero.
@@ -32,7 +30,7 @@ export function frontPlot({ all }: FidelityReport, cost: FrontCost, title?: stri
   });
 }
 
-function seriesOf(summaries: readonly ArmSummary[], cost: FrontCost): PlotSeries[] {
+function seriesOf(summaries: readonly ArmSummary[], cost: Cost): PlotSeries[] {
   const lines = new Map<string, ArmSummary[]>();
   for (const summary of summaries) {
     const name = `${summary.arm.warmup}, ${summary.arm.policy}`;
@@ -46,6 +44,7 @@ function seriesOf(summaries: readonly ArmSummary[], cost: FrontCost): PlotSeries
         x: cost === 'share' ? share : timeShare,
         y: kl,
         label: `ratio ${arm.ratio}`,
-      })),
+      }))
+      .filter(({ x }) => Number.isFinite(x)),
   }));
 }

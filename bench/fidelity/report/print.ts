@@ -1,6 +1,6 @@
 import { formatNumber, formatTable, type TableColumn } from '../../../lib/evaluate/index.js';
 import type { FidelityReport } from '../report.js';
-import { type AreaTest, timeRange } from './area-tests.js';
+import { type AreaTest, type Cost, costRange } from './area-tests.js';
 import type { SortReadable } from './sort.js';
 import type { ArmSummary } from './summary.js';
 
@@ -52,6 +52,11 @@ const testColumns: readonly TableColumn[] = [
   { name: 'verdict', align: 'left' },
 ];
 
+const costNames: Readonly<Record<Cost, string>> = {
+  share: "of the passages' layer-tokens, probes included",
+  time: "of a full prefill's time",
+};
+
 /** Tables with a line above each that says what it shows. */
 export function printReport(
   report: FidelityReport,
@@ -78,12 +83,15 @@ export function printReport(
   add(answerTitle(report), columns, rows);
   // Where there is a table, its title says so.
   if (report.sort && rows.length === 0) parts.push(`${sortLine(report.sort)}\n`);
-  const { from, to } = timeRange;
-  add(
-    `${report.tests[0]?.policy ?? ''} against others under the same warm-up: mean KL between ${from * 100}% and ${to * 100}% of a full prefill's time. Below zero it is better.`,
-    testColumns,
-    report.tests.map(testRow),
-  );
+  const { from, to } = costRange;
+  for (const cost of ['share', 'time'] as const) {
+    const tests = report.tests.filter((test) => test.cost === cost);
+    add(
+      `${tests[0]?.policy ?? ''} against others under the same warm-up: mean KL between ${from * 100}% and ${to * 100}% ${costNames[cost]}. Below zero it is better.`,
+      testColumns,
+      tests.map(testRow),
+    );
+  }
   return parts.join('\n');
 }
 
