@@ -88,6 +88,8 @@ const state = (): unknown =>
     return [name, statSync(path).mtimeMs, readFileSync(path, 'hex')];
   });
 
+const lexical = ([file]: [string, number, string]): boolean => /^[0-9a-f]+\.msgpack$/.test(file);
+
 test('ask embeds the passages once; explain, ingest and the next ask use their vectors', async () => {
   expect(retrievalOf(await run(ask, bert))).toBe('hybrid');
   expect(indexes()).toHaveLength(3);
@@ -125,7 +127,6 @@ test('damaged vectors are made anew, and the lexical index is left alone', async
   expect(retrievalOf(await run(ask, bert))).toBe('hybrid');
   const after = state() as [string, number, string][];
   expect(after.map(([, , content]) => content)).toEqual(before.map(([, , content]) => content));
-  const lexical = ([file]: [string, number, string]): boolean => /^[0-9a-f]+\.msgpack$/.test(file);
   expect(after.filter(lexical)).toEqual(before.filter(lexical));
 });
 
