@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../lib/index.js';
-import { numberOf } from './fidelity/set-up.js';
+import { numberOf } from './fidelity/number-of.js';
 import { benchWith, emptyOutcome, isWanted } from './harness.js';
 import { type OpenEmbedder, openEmbedder } from './retrieval/embedders.js';
 import { quality } from './retrieval/quality.js';

@@ -8,7 +8,7 @@ import {
   topKSelector,
 } from '../lib/index.js';
 import { atLeast, atMost, benchWith, emptyOutcome, isWanted, round } from './harness.js';
-import { numberOf } from './fidelity/set-up.js';
+import { numberOf } from './fidelity/number-of.js';
 import { agreement } from './selection/engine/agreement.js';
 import { answersBySelector } from './selection/engine/answers.js';
 import { cacheTrace, type TraceQuestion } from './selection/engine/cache-trace.js';
