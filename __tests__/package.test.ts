@@ -21,6 +21,7 @@ const entries = [
   'chunkweave/fs',
   'chunkweave/evaluate',
   'chunkweave/hnswlib',
+  'chunkweave/langchain',
   'chunkweave/opentelemetry',
   'chunkweave/pgvector',
   'chunkweave/prometheus',

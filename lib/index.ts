@@ -435,6 +435,7 @@ export {
   type KvType,
   type ModelInfo,
 } from './engine/model-info.js';
+export { jsonSchemaGrammar } from './engine/json-schema-grammar.js';
 export type { LayerPass } from './engine/pass.js';
 export type { Sampler, SamplingOptions } from './engine/sampling.js';
 export type { EncodeOptions, TokenizedText, Tokenizer } from './engine/tokenizer.js';
