@@ -12,7 +12,7 @@ import type { Terminal } from './report/terminal.js';
 import { type FolderVectors, restoreVectors, saveVectors } from './saved-vectors.js';
 
 /** What did best on the tuning half of the retrieval bench's questions, and better than either side alone on the other. */
-const fusion = {
+export const fusion = {
   fusion: { kind: 'weighted', normalise: 'min-max' },
   weights: { lexical: 0.6, dense: 0.4 },
 } as const;
