@@ -16,6 +16,7 @@ const run = (file: string, args: readonly string[], cwd: string) =>
 
 const entries = [
   'chunkweave',
+  'chunkweave/ai-sdk',
   'chunkweave/ggml',
   'chunkweave/models',
   'chunkweave/fs',

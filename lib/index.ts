@@ -440,6 +440,19 @@ export type { Sampler, SamplingOptions } from './engine/sampling.js';
 export type { EncodeOptions, TokenizedText, Tokenizer } from './engine/tokenizer.js';
 export type { GenerateRequest, GenerateResult, LanguageModel } from './language-model.js';
 export { engineLanguageModel } from './engine-language-model.js';
+export {
+  generateChat,
+  type GenerateChatOptions,
+  type GeneratedChat,
+} from './engine/generate-chat.js';
+export { type JsonGrammar, jsonSchemaGrammar } from './grammar/json-schema-grammar.js';
+export type { JsonSchema } from './grammar/json-schema-rules.js';
+export {
+  readToolCall,
+  toolCallGrammar,
+  type ToolShape,
+  type WrittenToolCall,
+} from './grammar/tool-call-grammar.js';
 
 export * from './errors.js';
 export { PolicyError } from './reuse/policy-error.js';
