@@ -22,6 +22,7 @@ const entries = [
   'chunkweave/fs',
   'chunkweave/evaluate',
   'chunkweave/hnswlib',
+  'chunkweave/openai',
   'chunkweave/opentelemetry',
   'chunkweave/pgvector',
   'chunkweave/prometheus',

@@ -454,5 +454,26 @@ export {
   type WrittenToolCall,
 } from './grammar/tool-call-grammar.js';
 
+export { CacheLedger, type LedgerReport, type TokenPrices } from './remote/cache-ledger.js';
+export { readUsage, type RemoteUsage } from './remote/cached-usage.js';
+export { type GroupedRequest, groupPrefixes, type PrefixGroups } from './remote/group-prefixes.js';
+export {
+  layoutMessages,
+  layoutTokens,
+  type MessagePart,
+  type MessagesPrompt,
+  type RemoteMessage,
+  type RemotePassage,
+  type RemotePromptOptions,
+  type TokensPrompt,
+} from './remote/layout-prompt.js';
+export {
+  type PassageOrder,
+  type PlacedPassage,
+  PrefixHistory,
+  type PrefixHistoryOptions,
+} from './remote/prefix-history.js';
+export { cacheFields, type RemoteServer } from './remote/remote-server.js';
+
 export * from './errors.js';
 export { PolicyError } from './reuse/policy-error.js';
