@@ -1,5 +1,4 @@
-import { InvalidArgumentError } from '../../lib/errors.js';
-import { RemoteError } from '../../lib/errors.js';
+import { InvalidArgumentError, RemoteError } from '../../lib/errors.js';
 import { readUsage, type RemoteUsage } from '../../lib/remote/cached-usage.js';
 import type { RemoteMessage } from '../../lib/remote/layout-prompt.js';
 import { cacheFields } from '../../lib/remote/remote-server.js';
@@ -34,6 +33,9 @@ export interface Completion {
   /** The first token's alternatives, most likely first; natural logarithms. */
   readonly firstToken?: readonly { readonly text: string; readonly logprob: number }[];
 }
+
+/** Most characters of an answer in one piece. */
+const mostUnits = 1 << 26;
 
 /** What has come of an answer. */
 interface Received {
@@ -92,7 +94,13 @@ export async function complete(
   try {
     const decoder = new TextDecoder();
     let json = '';
-    for await (const piece of response.body) json += decoder.decode(piece, { stream: true });
+    for await (const piece of response.body) {
+      json += decoder.decode(piece, { stream: true });
+      if (json.length > mostUnits) {
+        const message = `The server's answer has more than ${mostUnits} characters. Check baseUrl and what runs there.`;
+        throw new RemoteError({ reason: 'malformed', message });
+      }
+    }
     const received: Received = { finish: undefined, usage: undefined, firstToken: undefined };
     const body = objectOf(json);
     const text = take(body, received);

@@ -22,7 +22,8 @@ export interface PrefixGroups {
  * prefix identification in BatchLLM, Zheng et al. 2024, arXiv 2412.03594): the passage that saves most when it stands first in
  * all requests that have it does, then the same within and without that group. Greedy; never worse than the order given.
  *
- * @throws InvalidArgumentError for a request with two passages of one id, or a length that is no number of at least 0.
+ * @throws InvalidArgumentError for a request with two passages of one id, a length that is no number of at least 0, or more
+ * than 1,000 passages.
  */
 export function groupPrefixes(batch: readonly (readonly PlacedPassage[])[]): PrefixGroups {
   // Checks each request.

@@ -22,6 +22,9 @@ export interface PrefixHistoryOptions {
   readonly window?: number;
 }
 
+/** Paths are followed by recursion. */
+const mostPassages = 1000;
+
 interface Node {
   readonly children: Map<string, Node>;
   /** Prompts of the window that pass here. */
@@ -56,9 +59,15 @@ export class PrefixHistory {
    * others, those of more prompts first. No other order of the set shares a longer beginning with the history. The order in
    * which the passages are given means nothing.
    *
-   * @throws InvalidArgumentError for two passages with one id, or a length that is no number of at least 0.
+   * @throws InvalidArgumentError for two passages with one id, a length that is no number of at least 0, or more than 1,000
+   * passages.
    */
   order(passages: readonly PlacedPassage[]): PassageOrder {
+    if (passages.length > mostPassages) {
+      throw new InvalidArgumentError(
+        `A prompt of ${passages.length} passages is not ordered; ${mostPassages} are the most. Retrieve fewer, or let a selector choose.`,
+      );
+    }
     const numbers = new Map<string, number>();
     for (const [i, { id, length }] of passages.entries()) {
       if (numbers.has(id)) throw new InvalidArgumentError(`The passage "${id}" is given twice.`);
@@ -69,7 +78,8 @@ export class PrefixHistory {
     }
     const lengthOf = (id: string) => (passages[numbers.get(id) as number] as PlacedPassage).length;
     const path = longestPath(this.#root, new Set(numbers.keys()), lengthOf).ids;
-    const rest = [...numbers.keys()].filter((id) => !path.includes(id));
+    const taken = new Set(path);
+    const rest = [...numbers.keys()].filter((id) => !taken.has(id));
     rest.sort((a, b) => (this.#uses.get(b) ?? 0) - (this.#uses.get(a) ?? 0) || (a < b ? -1 : 1));
     return {
       order: [...path, ...rest].map((id) => numbers.get(id) as number),

@@ -171,7 +171,17 @@ test('requests with a common beginning follow each other', () => {
   expect(computedLength).toBe(7);
 });
 
-test('refuses equal ids, lengths that are none, and a window that is none', () => {
+const many = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({ id: `${i}`, length: 1 }));
+
+test('as many passages as a prompt may have are ordered', () => {
+  const history = new PrefixHistory();
+  const most = many(1000);
+  history.record(history.order(most).order.map((i) => most[i]?.id as string));
+  expect(history.order(most.toReversed()).shared).toBe(1000);
+});
+
+test('refuses equal ids, too many passages, lengths that are none, and a window that is none', () => {
   const twice = placed(['a', 'a']);
   for (const wrong of [
     () => new PrefixHistory().order(twice),
@@ -179,6 +189,8 @@ test('refuses equal ids, lengths that are none, and a window that is none', () =
     () => new PrefixHistory().order([{ id: 'a', length: NaN }]),
     () => groupPrefixes([[{ id: 'a', length: -1 }]]),
     () => new PrefixHistory({ window: 0 }),
+    () => new PrefixHistory().order(many(1001)),
+    () => groupPrefixes([many(10_000)]),
   ]) {
     expect(wrong).toThrow(InvalidArgumentError);
   }
