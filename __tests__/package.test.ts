@@ -16,12 +16,14 @@ const run = (file: string, args: readonly string[], cwd: string) =>
 
 const entries = [
   'chunkweave',
+  'chunkweave/ai-sdk',
   'chunkweave/ggml',
   'chunkweave/models',
   'chunkweave/fs',
   'chunkweave/evaluate',
   'chunkweave/hnswlib',
   'chunkweave/langchain',
+  'chunkweave/openai',
   'chunkweave/opentelemetry',
   'chunkweave/pgvector',
   'chunkweave/prometheus',

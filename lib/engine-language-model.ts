@@ -1,7 +1,8 @@
-import { decodeAll, topTokens } from './engine/decode.js';
+import { topTokens } from './engine/decode.js';
 import type { KvEngine } from './engine/engine.js';
+import { generateChat } from './engine/generate-chat.js';
 import type { SamplingOptions } from './engine/sampling.js';
-import { ContextOverflowError, InvalidArgumentError } from './errors.js';
+import { InvalidArgumentError } from './errors.js';
 import type { GenerateRequest, GenerateResult, LanguageModel } from './language-model.js';
 
 /**
@@ -17,43 +18,24 @@ async function generate(engine: KvEngine, request: GenerateRequest): Promise<Gen
   if (!Number.isInteger(topLogprobs) || topLogprobs < 0) {
     throw new InvalidArgumentError(`topLogprobs must be a whole number, not ${topLogprobs}.`);
   }
-  if (!Number.isInteger(maxTokens) || maxTokens < 1) {
-    throw new InvalidArgumentError(`maxTokens must be at least 1, not ${maxTokens}.`);
-  }
-  const { tokenizer, model } = engine;
-  const frame = await engine.chat.frame(system === undefined ? {} : { system });
-  const { ids } = await tokenizer.encode(prompt, signal ? { signal } : {});
-  const tokens = new Int32Array(frame.head.length + ids.length + frame.tail.length);
-  tokens.set(frame.head);
-  tokens.set(ids, frame.head.length);
-  tokens.set(frame.tail, frame.head.length + ids.length);
-  if (tokens.length > model.contextLength) {
-    throw new ContextOverflowError(
-      tokens.length,
-      model.contextLength,
-      'Use a shorter prompt or a model with a longer context.',
-    );
-  }
-  const cells = Math.min(tokens.length + maxTokens, model.contextLength);
-  await using arena = await engine.createArena({ cells });
-  using sequence = arena.createSequence();
-  const { logits } = await sequence.append(tokens, signal ? { signal } : {});
-  const row = logits?.values ?? new Float32Array();
-  const result = await decodeAll({
-    engine,
-    sequence,
-    logits: row,
+  const steps = generateChat(engine, {
+    ...(system !== undefined && { system }),
+    prompt,
     maxTokens,
     sampling: samplingOf(request),
     ...(stop && { stop }),
     ...(signal && { signal }),
   });
+  const { tokenizer } = engine;
+  let step = await steps.next();
+  while (!step.done) step = await steps.next();
+  const result = step.value;
   return {
     text: result.text,
     finishReason: result.finishReason === 'length' ? 'length' : 'stop',
-    usage: { promptTokens: tokens.length, generatedTokens: result.tokens.length },
+    usage: { promptTokens: result.promptTokens, generatedTokens: result.generatedTokens },
     ...(topLogprobs > 0 && {
-      firstToken: topTokens(row, topLogprobs).map(({ token, logprob }) => ({
+      firstToken: topTokens(result.firstLogits, topLogprobs).map(({ token, logprob }) => ({
         text: tokenizer.isSpecial(token) ? tokenizer.name(token) : tokenizer.decode([token]),
         logprob,
       })),

@@ -227,3 +227,41 @@ export class VectorIndexError extends ChunkweaveError {
     this.reason = options.reason ?? 'failed';
   }
 }
+
+/** A model behind an API did not answer, or not in a way that can be used. */
+export class RemoteError extends ChunkweaveError {
+  /**
+   * `refused`: the request is wrong, or not allowed. `busy`: too many requests. `failed`: the server's own failure.
+   * `unreachable`: no connection. `late`: no answer in time. `truncated`: the answer broke off. `malformed`: it is none.
+   */
+  readonly reason:
+    | 'refused'
+    | 'busy'
+    | 'failed'
+    | 'unreachable'
+    | 'late'
+    | 'truncated'
+    | 'malformed';
+  /** HTTP status, where it was not 2xx. */
+  readonly status?: number;
+  /** Milliseconds that the server asks to wait. */
+  readonly retryAfterMs?: number;
+
+  constructor(problem: {
+    readonly reason: RemoteError['reason'];
+    readonly message: string;
+    readonly status?: number;
+    readonly retryAfterMs?: number;
+    readonly cause?: unknown;
+  }) {
+    super('REMOTE', problem.message, { cause: problem.cause });
+    this.reason = problem.reason;
+    if (problem.status !== undefined) this.status = problem.status;
+    if (problem.retryAfterMs !== undefined) this.retryAfterMs = problem.retryAfterMs;
+  }
+
+  /** The same request may succeed later. */
+  get mayPass(): boolean {
+    return ['busy', 'failed', 'unreachable', 'late'].includes(this.reason);
+  }
+}

@@ -435,12 +435,46 @@ export {
   type KvType,
   type ModelInfo,
 } from './engine/model-info.js';
-export { jsonSchemaGrammar } from './engine/json-schema-grammar.js';
 export type { LayerPass } from './engine/pass.js';
 export type { Sampler, SamplingOptions } from './engine/sampling.js';
 export type { EncodeOptions, TokenizedText, Tokenizer } from './engine/tokenizer.js';
 export type { GenerateRequest, GenerateResult, LanguageModel } from './language-model.js';
 export { engineLanguageModel } from './engine-language-model.js';
+export {
+  generateChat,
+  type GenerateChatOptions,
+  type GeneratedChat,
+} from './engine/generate-chat.js';
+export { type JsonGrammar, jsonSchemaGrammar } from './grammar/json-schema-grammar.js';
+export { strictJsonGrammar } from './grammar/strict-json-grammar.js';
+export type { JsonSchema } from './grammar/json-schema-rules.js';
+export {
+  readToolCall,
+  toolCallGrammar,
+  type ToolShape,
+  type WrittenToolCall,
+} from './grammar/tool-call-grammar.js';
+
+export { CacheLedger, type LedgerReport, type TokenPrices } from './remote/cache-ledger.js';
+export { readUsage, type RemoteUsage } from './remote/cached-usage.js';
+export { type GroupedRequest, groupPrefixes, type PrefixGroups } from './remote/group-prefixes.js';
+export {
+  layoutMessages,
+  layoutTokens,
+  type MessagePart,
+  type MessagesPrompt,
+  type RemoteMessage,
+  type RemotePassage,
+  type RemotePromptOptions,
+  type TokensPrompt,
+} from './remote/layout-prompt.js';
+export {
+  type PassageOrder,
+  type PlacedPassage,
+  PrefixHistory,
+  type PrefixHistoryOptions,
+} from './remote/prefix-history.js';
+export { cacheFields, type RemoteServer } from './remote/remote-server.js';
 
 export * from './errors.js';
 export { PolicyError } from './reuse/policy-error.js';

@@ -9,7 +9,7 @@ import {
 } from '@langchain/core/language_models/structured_output';
 import type { Runnable } from '@langchain/core/runnables';
 import { toJsonSchema } from '@langchain/core/utils/json_schema';
-import { jsonSchemaGrammar } from '../../../lib/engine/json-schema-grammar.js';
+import { strictJsonGrammar } from '../../../lib/grammar/strict-json-grammar.js';
 import { InvalidArgumentError } from '../../../lib/errors.js';
 
 /**
@@ -29,7 +29,7 @@ export function structuredOutput<Output extends Record<string, unknown>>(
       `ChatChunkweave calls no functions. Leave out method: 'functionCalling'; answers keep to the schema by a grammar.`,
     );
   }
-  const grammar = jsonSchemaGrammar(toJsonSchema(schema as Parameters<typeof toJsonSchema>[0]));
+  const grammar = strictJsonGrammar(toJsonSchema(schema as Parameters<typeof toJsonSchema>[0]));
   const bound = model.withConfig({ grammar } as Parameters<BaseChatModel['withConfig']>[0]);
   const parser = createContentParser<Output>(schema as Record<string, unknown>);
   return assembleStructuredOutputPipeline<Output>(

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { checkGrammar } from '../../../adapters/ggml/gbnf.js';
-import { jsonSchemaGrammar } from '../../../lib/index.js';
+import { strictJsonGrammar } from '../../../lib/index.js';
 
 const object = (properties: object, required = Object.keys(properties)) => ({
   type: 'object',
@@ -11,7 +11,7 @@ const object = (properties: object, required = Object.keys(properties)) => ({
 
 test('a schema of few values becomes their texts', () => {
   const schema = object({ verdict: { enum: ['yes', 'no'] }, sure: { const: true } });
-  expect(jsonSchemaGrammar(schema)).toBe(
+  expect(strictJsonGrammar(schema)).toBe(
     String.raw`root ::= "{\"verdict\":\"yes\",\"sure\":true}" | "{\"verdict\":\"no\",\"sure\":true}"`,
   );
 });
@@ -48,16 +48,16 @@ test.each<[string, object]>([
   ],
   ['anything', {}],
 ])('%s gives a grammar that the engine takes', (_, schema) => {
-  expect(() => checkGrammar(jsonSchemaGrammar(schema))).not.toThrow();
+  expect(() => checkGrammar(strictJsonGrammar(schema))).not.toThrow();
 });
 
 test('bounds of integers are counted out, those of all safe integers are none', () => {
-  expect(jsonSchemaGrammar({ type: 'integer', minimum: 1, exclusiveMaximum: 4 })).toBe(
+  expect(strictJsonGrammar({ type: 'integer', minimum: 1, exclusiveMaximum: 4 })).toBe(
     'root ::= "1" | "2" | "3"',
   );
   const all = { minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER };
-  expect(jsonSchemaGrammar({ type: 'integer', ...all })).toBe(
-    jsonSchemaGrammar({ type: 'integer' }),
+  expect(strictJsonGrammar({ type: 'integer', ...all })).toBe(
+    strictJsonGrammar({ type: 'integer' }),
   );
 });
 
@@ -71,7 +71,7 @@ test.each<[object, RegExp]>([
   [object({ a: {} }, ['b']), /requires "b"/],
   [{ not: {} }, /has "not"/],
 ])('%j is refused with its place', (schema, problem) => {
-  expect(() => jsonSchemaGrammar(schema)).toThrow(
+  expect(() => strictJsonGrammar(schema)).toThrow(
     expect.objectContaining({ code: 'SAMPLING', message: expect.stringMatching(problem) }),
   );
 });

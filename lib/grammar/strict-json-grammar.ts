@@ -13,7 +13,7 @@ type Schema = Readonly<Record<string, unknown>>;
  *
  * @throws SamplingError that names the place and the keyword for whatever else restricts a value: it is never ignored.
  */
-export function jsonSchemaGrammar(schema: object): string {
+export function strictJsonGrammar(schema: object): string {
   return new GrammarWriter(schema as Schema).write();
 }
 

@@ -1,0 +1,48 @@
+import { InvalidArgumentError } from '../errors.js';
+import type { JsonGrammar } from './json-schema-grammar.js';
+import { type JsonSchema, JsonSchemaRules, literal } from './json-schema-rules.js';
+
+export interface ToolShape {
+  readonly name: string;
+  readonly inputSchema: JsonSchema;
+}
+
+/** A tool call as the grammar has it. */
+export interface WrittenToolCall {
+  readonly tool: string;
+  /** JSON. */
+  readonly input: string;
+}
+
+/**
+ * A grammar of answers that are one tool call, `{"tool": "name", "input": {…}}`; where `text` is true, or any text that does
+ * not begin with a brace or a space. The first character tells which, so no text is ever taken for a call.
+ *
+ * @throws InvalidArgumentError without tools, SamplingError for an input schema that cannot be put as a grammar.
+ */
+export function toolCallGrammar(
+  tools: readonly ToolShape[],
+  { text }: { readonly text: boolean },
+): JsonGrammar {
+  if (tools.length === 0) throw new InvalidArgumentError('Give at least one tool.');
+  const rules = new JsonSchemaRules();
+  const calls = tools.map(
+    ({ name, inputSchema }) =>
+      `"{\\"tool\\": " ${literal(JSON.stringify(name))} ", \\"input\\": " ${rules.add(inputSchema)} "}"`,
+  );
+  const free = text ? ['[^{ \\t\\r\\n] .*'] : [];
+  return { grammar: rules.grammar([...calls, ...free].join(' | ')), notes: rules.notes };
+}
+
+/** The call that an answer of {@link toolCallGrammar} makes; undefined for text, or a call that was cut short. */
+export function readToolCall(answer: string): WrittenToolCall | undefined {
+  if (!answer.startsWith('{')) return undefined;
+  try {
+    const { tool, input } = JSON.parse(answer) as { tool?: unknown; input?: unknown };
+    return typeof tool === 'string' && input !== undefined
+      ? { tool, input: JSON.stringify(input) }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
