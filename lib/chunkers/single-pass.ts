@@ -1,6 +1,6 @@
 import type { Chunk, TokenizedDocument } from '../document.js';
 import { encodeDocument, type EncodedDocumentChunk } from '../encode/encode-document.js';
-import { type Segment, type SegmentOptions, segmentsOf } from '../encode/segments.js';
+import type { Segment } from '../encode/segments.js';
 import type { KvArena, KvSequence, Span } from '../engine/arena.js';
 import type { KvEngine } from '../engine/engine.js';
 import { InvalidArgumentError } from '../errors.js';
@@ -8,6 +8,7 @@ import { runAtOnce, runSteps } from '../pace.js';
 import { buildChunks } from './build-chunks.js';
 import type { ChunkOptions, Chunker } from './chunker.js';
 import { checkTokens, checkedLimits, nameOf } from './limits.js';
+import { mergeUnits } from './merge-units.js';
 import { type BoundaryCache, KeptRanges, memoryBoundaryCache } from './model/boundary-cache.js';
 import { lossMinima, rangesAtMinima, sentenceLosses } from './model/loss-minima.js';
 import { checkedTarget, type OnChunkingNotice } from './model/notice.js';
@@ -36,10 +37,11 @@ export interface SinglePassChunkerOptions {
   /** By how many nats a token the loss of a sentence must be below that of a neighbour; default 0. */
   readonly threshold?: number;
   /**
-   * How a document is divided. Default: segments of 896 to 1,152 tokens with an overlap of 128, so that at most a seventh is
-   * computed twice, and an edit computes one segment again, or two.
+   * How a document is divided: by its content, into segments of at most `maxTokens`, default 1,792, two thirds of it on
+   * average; each is computed with the `overlap` tokens before it, default 128. Since two neighbours never fit into one, at
+   * most `2 * overlap / maxTokens` of a document is computed twice.
    */
-  readonly segments?: SegmentOptions;
+  readonly segments?: { readonly maxTokens?: number; readonly overlap?: number };
   /** What else the pass is to give, to {@link onEncoded}; default keys and values, where that is there. */
   readonly outputs?: {
     readonly kv?: boolean;
@@ -62,9 +64,6 @@ export interface EncodedPassage extends EncodedDocumentChunk {
   readonly documentId: string;
 }
 
-/** An overlap of at most a seventh of what follows it. */
-const defaultSegments = { maxTokens: 1152, minTokens: 896, overlap: 128 };
-
 /**
  * Cuts a document and encodes its chunks in one pass of the model: the losses of a segment's tokens say where it is cut
  * (Meta-Chunking's rule, see {@link perplexityChunker}), then the chunks' keys and values are cut out of the same pass,
@@ -82,11 +81,16 @@ const defaultSegments = { maxTokens: 1152, minTokens: 896, overlap: 128 };
 export function singlePassChunker(options: SinglePassChunkerOptions): Chunker {
   const { maxTokens } = checkedLimits({ maxTokens: options.maxTokens ?? 300 });
   const { targetTokens = Math.floor((2 * maxTokens) / 3), threshold = 0 } = options;
-  const { segments = defaultSegments, cache = memoryBoundaryCache(), onEncoded } = options;
+  const { cache = memoryBoundaryCache(), onEncoded } = options;
+  const segments = { maxTokens: 1792, overlap: 128, ...options.segments };
   const { outputs = { kv: onEncoded !== undefined } } = options;
   checkedTarget('singlePassChunker', targetTokens, maxTokens);
-  // Checks the options.
-  segmentsOf(new Int32Array(), [], segments);
+  for (const [name, value] of Object.entries(segments)) {
+    if (Number.isSafeInteger(value) && value >= (name === 'overlap' ? 0 : 1)) continue;
+    throw new InvalidArgumentError(
+      `singlePassChunker: ${name} of segments is ${value}; give a whole number${name === 'overlap' ? '' : ' of at least 1'}.`,
+    );
+  }
   if (!Number.isFinite(threshold) || threshold < 0) {
     throw new InvalidArgumentError(
       `singlePassChunker: threshold is ${threshold}; give nats of at least 0.`,
@@ -104,11 +108,8 @@ export function singlePassChunker(options: SinglePassChunkerOptions): Chunker {
 
 type Plan = SinglePassChunkerOptions &
   Required<
-    Pick<
-      SinglePassChunkerOptions,
-      'maxTokens' | 'targetTokens' | 'threshold' | 'segments' | 'cache' | 'outputs'
-    >
-  >;
+    Pick<SinglePassChunkerOptions, 'maxTokens' | 'targetTokens' | 'threshold' | 'cache' | 'outputs'>
+  > & { readonly segments: { readonly maxTokens: number; readonly overlap: number } };
 
 async function chunk(
   document: TokenizedDocument,
@@ -122,17 +123,38 @@ async function chunk(
     start: units.starts[i] as number,
     end: units.starts[i + 1] as number,
   }));
-  const segments = segmentsOf(document.tokens.ids, sentences, plan.segments);
+  const firsts = await runSteps(
+    mergeUnits(document, units, plan.segments.maxTokens),
+    signal ? { signal } : {},
+  );
+  const segments = segmentsAt(firsts, units, plan.segments.overlap);
   const spans: number[] = [];
   await using prefix = new Prefix(plan, segments);
-  for (const [number, segment] of segments.entries()) {
+  for (const [done, segment] of segments.entries()) {
     signal?.throwIfAborted();
-    const work = { document, units, sentences, plan, segment, number, signal };
+    const work = { document, units, sentences, plan, segment, signal };
     const before = spans.length / 2;
     for (const { start, end } of await cutSegment(work, prefix, before)) spans.push(start, end);
-    onProgress?.((number + 1) / segments.length);
+    onProgress?.((done + 1) / segments.length);
   }
   return runSteps(buildChunks(document, spans, units.outline), stage(options, 0.9, 1));
+}
+
+/**
+ * Segments that begin with these sentences. The ends of sections and paragraphs, and hashes of the text, decide which
+ * those are and not how far they are from the beginning, so that an edit moves them in its neighbourhood only.
+ */
+function segmentsAt(firsts: Int32Array, { starts, size }: Units, overlap: number): Segment[] {
+  return Array.from(firsts, (first, i) => {
+    const end = firsts[i + 1] ?? size;
+    return {
+      chunks: { start: first, end },
+      tokens: {
+        start: Math.max(0, (starts[first] as number) - overlap),
+        end: starts[end] as number,
+      },
+    };
+  });
 }
 
 interface Work {
@@ -141,7 +163,6 @@ interface Work {
   readonly sentences: readonly Span[];
   readonly plan: Plan;
   readonly segment: Segment;
-  readonly number: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -220,7 +241,7 @@ function joinedIn(
 }
 
 async function encodeSegment(
-  { document, units, sentences, plan, segment, number, signal }: Work,
+  { document, units, sentences, plan, segment, signal }: Work,
   prefix: KvSequence,
   rangesOf: (losses: Float32Array) => readonly UnitRange[],
 ): Promise<readonly EncodedDocumentChunk[]> {
@@ -230,8 +251,7 @@ async function encodeSegment(
     prefix,
     tokens: document.tokens.ids,
     spans: sentences,
-    segments: plan.segments,
-    only: [number],
+    segments: [segment],
     kv,
     statistics,
     ...(pooled !== undefined && { pooled }),

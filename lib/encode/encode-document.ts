@@ -14,8 +14,8 @@ export interface EncodeDocumentOptions {
   readonly tokens: Int32Array;
   /** Tokens of each chunk, in order. Default: the document in parts, for its losses alone. */
   readonly spans?: readonly Span[];
-  /** How the document is divided. */
-  readonly segments?: SegmentOptions;
+  /** How the document is divided, or the segments themselves, in order. */
+  readonly segments?: SegmentOptions | readonly Segment[];
   /** Numbers of the segments to compute; default all. */
   readonly only?: readonly number[];
   /** Keys and values of each chunk; default true. */
@@ -91,7 +91,8 @@ export async function* encodeDocument(
 ): AsyncGenerator<EncodedSegment, void> {
   const { tokens, only, signal, onProgress } = options;
   const spans = options.spans ?? parts(tokens.length);
-  const all = segmentsOf(tokens, spans, options.segments);
+  const { segments = {} } = options;
+  const all = 'length' in segments ? segments : segmentsOf(tokens, spans, segments);
   const wanted = only ?? all.map((_, number) => number);
   let total = 0;
   for (const number of wanted) total += lengthOf(all[number]?.tokens);

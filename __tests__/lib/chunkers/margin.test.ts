@@ -62,7 +62,7 @@ for (const stable of [true, false]) {
 }
 
 describe('margin over an engine that talks nonsense', () => {
-  const engine = new FakeEngine();
+  const engine = new FakeEngine({ layers: 1, width: 8, headDim: 4 });
   chunkerConformance({
     test,
     chunker: () => marginChunker({ model: engineLanguageModel(engine), maxTokens: 60 }),

@@ -43,7 +43,7 @@ for (const boundary of ['after', 'overlap'] as const) {
 }
 
 describe('perplexity over an engine', () => {
-  const engine = new FakeEngine();
+  const engine = new FakeEngine({ layers: 1, width: 8, headDim: 4 });
   chunkerConformance({
     test,
     chunker: () =>

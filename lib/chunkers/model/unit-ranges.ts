@@ -71,8 +71,11 @@ export function spansOfRanges(
     const start = contentStart(document, starts[from] as number, starts[to] as number);
     const end = contentEnd(document, start, starts[to] as number);
     const [lastStart = -1, lastEnd = -1] = spans.slice(-2);
-    // Where sentences are shared, a range may have nothing but blanks of its own.
-    if (end > start && start > lastStart && end > lastEnd) spans.push(start, end);
+    // Where sentences are shared, a range may have nothing of its own,
+    if (end <= start || end <= lastEnd) continue;
+    // or hold all of the one before it.
+    if (start <= lastStart) spans.length -= 2;
+    spans.push(start, end);
   }
   return spans;
 }
