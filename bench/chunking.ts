@@ -1,4 +1,6 @@
 import { writeFile } from 'node:fs/promises';
+import { loadEngine } from '../adapters/ggml/index.js';
+import { resolveModel } from '../adapters/models/index.js';
 import {
   bootstrapMean,
   editStability,
@@ -9,13 +11,14 @@ import {
 import {
   bm25Retriever,
   type Document,
+  type KvEngine,
   type Retriever,
   type TokenizedDocument,
 } from '../lib/index.js';
 import { Cl100kTokenizer } from './chunking/cl100k.js';
 import { readCorpus, readQuestions, type ReferencedQuestion } from './chunking/data.js';
 import { intentSpeed } from './chunking/intent-speed.js';
-import { type ChunkerKind, chunkerKinds } from './chunking/kinds.js';
+import { type ChunkerKind, chunkerKinds, modelChunkerKinds } from './chunking/kinds.js';
 import {
   omegaAsPublished,
   publishedCorpora,
@@ -25,6 +28,7 @@ import {
 import { budgets, difference, omegaOf, type QuestionScores, scoresOf } from './chunking/quality.js';
 import { reportPage, type ReportRow } from './chunking/report-page.js';
 import { memory, speed } from './chunking/speed.js';
+import { textLosses } from './chunking/text-losses.js';
 import { tune, type Tuned } from './chunking/tune.js';
 import { BenchUsageError } from './command-line.js';
 import {
@@ -54,20 +58,20 @@ export const chunking = benchWith(
       type: 'string',
       value: 'A,B',
       default: Object.keys(chunkerKinds).join(','),
-      help: 'chunkers to compare',
+      help: 'chunkers to compare; perplexity runs --model',
     },
     sizes: { type: 'string', value: 'N,M', default: '200,400', help: 'mean tokens of chunks' },
     half: { type: 'string', default: 'all', help: 'all, search or held-out questions' },
     html: { type: 'string', value: 'FILE', help: 'write a report with the text cut side by side' },
   },
   async (options, own) => {
-    const outcome = emptyOutcome('none');
+    const model = options.model ?? 'smollm2-135m-instruct';
     if (own.corpus === undefined) throw new BenchUsageError('Give --corpus DIR.');
     const documents = await readCorpus(own.corpus);
     const names = own.chunkers.split(',');
-    const unknown = names.find((name) => !Object.hasOwn(chunkerKinds, name));
+    const unknown = names.find((name) => !isKnown(name));
     if (unknown !== undefined) {
-      const known = Object.keys(chunkerKinds).join(', ');
+      const known = Object.keys({ ...chunkerKinds, ...modelChunkerKinds }).join(', ');
       throw new BenchUsageError(`--chunkers has "${unknown}"; known are ${known}.`);
     }
     const sizes = own.sizes.split(',').map(Number);
@@ -79,6 +83,14 @@ export const chunking = benchWith(
       throw new BenchUsageError(`--half is "${half}"; give all, search or held-out.`);
     }
     const tokenizer = new Cl100kTokenizer();
+    const needsModel = names.some((name) => Object.hasOwn(modelChunkerKinds, name));
+    const outcome = emptyOutcome(needsModel ? model : 'none');
+    await using engine = needsModel ? await engineOf(model, options) : undefined;
+    const losses = engine && textLosses(engine, (ids) => tokenizer.decode(ids));
+    const kindOf = (name: string): ChunkerKind =>
+      losses && Object.hasOwn(modelChunkerKinds, name)
+        ? (modelChunkerKinds[name]?.(losses) as ChunkerKind)
+        : (chunkerKinds[name] as ChunkerKind);
     const tokenized: TokenizedDocument[] = [];
     for (const document of documents) {
       tokenized.push({ ...document, tokens: await tokenizer.encode(document.text) });
@@ -100,7 +112,7 @@ export const chunking = benchWith(
       for (const size of sizes) {
         const tuned = new Map<string, Tuned>();
         for (const name of names) {
-          const found = await tune(chunkerKinds[name] as ChunkerKind, tokenized, size);
+          const found = await tune(kindOf(name), tokenized, size);
           tuned.set(name, found);
           const { variation } = sizeDistribution(found.chunks.map((chunk) => chunk.tokens.length));
           outcome.figures[`${name}.${size}.meanTokens`] = round(found.meanTokens);
@@ -125,6 +137,14 @@ export const chunking = benchWith(
     return outcome;
   },
 );
+
+const isKnown = (name: string) =>
+  Object.hasOwn(chunkerKinds, name) || Object.hasOwn(modelChunkerKinds, name);
+
+async function engineOf(model: string, { device, threads }: BenchOptions): Promise<KvEngine> {
+  const { path } = await resolveModel(model);
+  return loadEngine({ model: path, device, ...(threads && { threads }) });
+}
 
 /** The measure held against published values of it, where the data are those that were published. */
 function published(

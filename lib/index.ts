@@ -62,6 +62,19 @@ export {
 export { semanticChunker, type SemanticChunkerOptions } from './chunkers/semantic.js';
 export { clusterChunker, type ClusterChunkerOptions } from './chunkers/cluster.js';
 export { intentChunker, type IntentChunkerOptions } from './chunkers/intent.js';
+export { perplexityChunker, type PerplexityChunkerOptions } from './chunkers/perplexity.js';
+export {
+  type EncodedPassage,
+  singlePassChunker,
+  type SinglePassChunkerOptions,
+} from './chunkers/single-pass.js';
+export { marginChunker, type MarginChunkerOptions } from './chunkers/margin.js';
+export type { ModelCallOptions } from './chunkers/model/ask.js';
+export { type BoundaryCache, memoryBoundaryCache } from './chunkers/model/boundary-cache.js';
+export type { LossThreshold } from './chunkers/model/loss-minima.js';
+export type { ChunkingNotice, OnChunkingNotice } from './chunkers/model/notice.js';
+export type { TokenLosses } from './chunkers/model/token-losses.js';
+export { engineLosses, type EngineLossesOptions } from './chunkers/model/engine-losses.js';
 export type { IntentSource } from './chunkers/intent/intents.js';
 export { headingIntents } from './chunkers/intent/heading-intents.js';
 export { modelIntents, type ModelIntentsOptions } from './chunkers/intent/model-intents.js';

@@ -16,6 +16,10 @@ export class Cl100kTokenizer implements Pick<Tokenizer, 'encode' | 'fingerprint'
     return this.#encoder.encode(text, [], []).length;
   }
 
+  decode(ids: Int32Array): string {
+    return this.#encoder.decode([...ids]);
+  }
+
   async encode(text: string): Promise<TokenizedText> {
     const ids = this.#ids(text);
     const starts = new Int32Array(ids.length + 1);

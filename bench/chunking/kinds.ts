@@ -2,8 +2,10 @@ import {
   type Chunker,
   contentDefinedChunker,
   fixedChunker,
+  perplexityChunker,
   recursiveChunker,
   sentenceChunker,
+  type TokenLosses,
 } from '../../lib/index.js';
 
 /** Makes a chunker whose chunks have this many tokens at most. */
@@ -15,4 +17,10 @@ export const chunkerKinds: Readonly<Record<string, ChunkerKind>> = {
   recursive: (maxTokens) => recursiveChunker({ maxTokens }),
   sentence: (maxTokens) => sentenceChunker({ maxTokens }),
   'content-defined': (maxTokens) => contentDefinedChunker({ maxTokens }),
+};
+
+/** Those that need a language model, by name. */
+export const modelChunkerKinds: Readonly<Record<string, (losses: TokenLosses) => ChunkerKind>> = {
+  perplexity: (losses) => (maxTokens) =>
+    perplexityChunker({ losses, maxTokens, targetTokens: Math.floor((2 * maxTokens) / 3) }),
 };

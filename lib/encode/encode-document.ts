@@ -2,7 +2,7 @@ import type { KvSequence, Span } from '../engine/arena.js';
 import type { ChunkKv } from '../engine/chunk-kv.js';
 import type { ForwardOutputs, ForwardResult } from '../engine/forward.js';
 import type { ModelInfo } from '../engine/model-info.js';
-import { ComputeError } from '../errors.js';
+import { ComputeError, InvalidArgumentError } from '../errors.js';
 import { type EncodingStatistics, statisticsOf } from './statistics.js';
 import { type Segment, type SegmentOptions, segmentsOf } from './segments.js';
 
@@ -14,8 +14,8 @@ export interface EncodeDocumentOptions {
   readonly tokens: Int32Array;
   /** Tokens of each chunk, in order. Default: the document in parts, for its losses alone. */
   readonly spans?: readonly Span[];
-  /** How the document is divided. */
-  readonly segments?: SegmentOptions;
+  /** How the document is divided, or the segments themselves, in order. */
+  readonly segments?: SegmentOptions | readonly Segment[];
   /** Numbers of the segments to compute; default all. */
   readonly only?: readonly number[];
   /** Keys and values of each chunk; default true. */
@@ -26,9 +26,22 @@ export interface EncodeDocumentOptions {
   readonly statistics?: boolean;
   /** Layer whose residual stream is averaged over each chunk; default none. */
   readonly pooled?: number;
+  /**
+   * Makes chunks of several `spans` each, such as sentences, when a segment's pass is done and its losses are known, and
+   * before anything is cut out of it. Default: every span is a chunk.
+   */
+  readonly join?: (segment: Segment, losses: Float32Array) => readonly JoinedSpans[];
   readonly signal?: AbortSignal;
   /** Tokens computed so far, of how many, overlaps included. */
   readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** Spans of a segment that are one chunk. */
+export interface JoinedSpans {
+  /** Numbers of the spans, `[start, end)`; those of one segment in order, none twice. */
+  readonly spans: Span;
+  /** What of their tokens is cut out, for example without blanks around it. */
+  readonly tokens: Span;
 }
 
 /** What one segment's computation gave. */
@@ -46,15 +59,18 @@ export interface EncodedSegment {
 }
 
 export interface EncodedDocumentChunk {
-  /** Its number in `spans`. */
+  /** Its number in `spans`; of a joined chunk, that of its first span. */
   readonly number: number;
+  /** Tokens of the document that it holds. */
+  readonly tokens: Span;
   /** Tokens of the document that it saw, beside the prefix. */
   readonly warmup: Span;
-  /** Numbers of the chunks that it saw whole or in part. */
+  /** Numbers of the spans that it saw whole or in part. */
   readonly saw: Span;
   readonly kv?: ChunkKv;
+  /** Where spans are joined, an overlap counts as one earlier chunk, by the number of its first span. */
   readonly statistics?: EncodingStatistics;
-  /** `[width]`. */
+  /** `[width]`; of a joined chunk, the mean over all tokens of its spans. */
   readonly pooled?: Float32Array;
   /** Its share of the segment's milliseconds, the overlap's included. */
   readonly computeMs: number;
@@ -75,7 +91,8 @@ export async function* encodeDocument(
 ): AsyncGenerator<EncodedSegment, void> {
   const { tokens, only, signal, onProgress } = options;
   const spans = options.spans ?? parts(tokens.length);
-  const all = segmentsOf(tokens, spans, options.segments);
+  const { segments = {} } = options;
+  const all = 'length' in segments ? segments : segmentsOf(tokens, spans, segments);
   const wanted = only ?? all.map((_, number) => number);
   let total = 0;
   for (const number of wanted) total += lengthOf(all[number]?.tokens);
@@ -104,17 +121,19 @@ async function encodeSegment(
       ...outputsOf(options, segment),
       ...(signal && { signal }),
     });
+    const losses = result.losses && ownLosses(result.losses, segment, spans);
+    const joined = joinedSpans(options, segment, losses);
     const kvs: (ChunkKv | undefined)[] = [];
-    for (let chunk = segment.chunks.start; chunk < segment.chunks.end; chunk++) {
-      const span = moved(spans[chunk] as Span, prefix.length - segment.tokens.start);
+    for (const { tokens: own } of joined) {
+      const span = moved(own, prefix.length - segment.tokens.start);
       kvs.push(wantsKv ? await sequence.capture(span, signal ? { signal } : {}) : undefined);
     }
     const computeMs = performance.now() - start;
     return {
       number,
       segment,
-      chunks: chunksOf(options, segment, result, kvs, computeMs),
-      ...(result.losses && { losses: ownLosses(result.losses, segment, spans) }),
+      chunks: chunksOf(options, segment, result, joined, kvs, computeMs),
+      ...(losses && { losses }),
       computeMs,
     };
   } finally {
@@ -122,15 +141,46 @@ async function encodeSegment(
   }
 }
 
+function joinedSpans(
+  { spans = [], join }: EncodeDocumentOptions,
+  segment: Segment,
+  losses: Float32Array | undefined,
+): readonly JoinedSpans[] {
+  if (!join) {
+    const { start, end } = segment.chunks;
+    return spans.slice(start, end).map((tokens, i) => ({
+      spans: { start: start + i, end: start + i + 1 },
+      tokens,
+    }));
+  }
+  if (!losses) throw new ComputeError('The engine gave no losses.');
+  const joined = join(segment, losses);
+  let last = segment.chunks.start;
+  for (const { spans: numbers, tokens } of joined) {
+    const first = spans[numbers.start]?.start ?? Infinity;
+    const end = spans[numbers.end - 1]?.end ?? -Infinity;
+    const isInOrder = numbers.start >= last && numbers.end <= segment.chunks.end;
+    const isInside = tokens.start >= first && tokens.end <= end && tokens.start < tokens.end;
+    if (!isInOrder || numbers.end <= numbers.start || !isInside) {
+      throw new InvalidArgumentError(
+        `encodeDocument: join gave spans ${numbers.start} to ${numbers.end} and tokens ${tokens.start} to ${tokens.end}; ` +
+          'it must give spans of the segment, in order, and tokens within them.',
+      );
+    }
+    last = numbers.end;
+  }
+  return joined;
+}
+
 /** What is asked of the pass. Chunks that the overlap shows only in part are spans of their own. */
 function outputsOf(
-  { model, prefix, spans = [], losses, statistics, pooled }: EncodeDocumentOptions,
+  { model, prefix, spans = [], losses, join, statistics, pooled }: EncodeDocumentOptions,
   segment: Segment,
 ): ForwardOutputs {
   const { start } = segment.tokens;
   return {
     logits: 'none',
-    ...(losses && { losses }),
+    ...((losses || join) && { losses: true }),
     ...(statistics && {
       attention: {
         layers: model.probeLayers,
@@ -151,9 +201,10 @@ function outputsOf(
 }
 
 function chunksOf(
-  { model, spans = [], statistics }: EncodeDocumentOptions,
+  { model, spans = [], join, statistics }: EncodeDocumentOptions,
   segment: Segment,
   result: ForwardResult,
+  joined: readonly JoinedSpans[],
   kvs: readonly (ChunkKv | undefined)[],
   computeMs: number,
 ): EncodedDocumentChunk[] {
@@ -161,33 +212,92 @@ function chunksOf(
   const first = seen[0]?.chunk ?? segment.chunks.start;
   const attention = result.attention?.[0];
   if (statistics && !attention?.bySpan) throw new ComputeError('The engine gave no attention.');
+  const columns = seen.map(({ chunk, span }) => ({ chunk, tokens: lengthOf(span) }));
+  const masses =
+    attention?.bySpan &&
+    (join
+      ? joinColumns(attention.bySpan, columns, segment, joined)
+      : { bySpan: attention.bySpan, seen: columns });
   let own = 0;
-  for (const span of spans.slice(segment.chunks.start, segment.chunks.end)) own += lengthOf(span);
-  return kvs.map((kv, i) => {
-    const chunk = segment.chunks.start + i;
-    const span = spans[chunk] as Span;
-    const pooled = result.hidden?.values.slice(i * model.width, (i + 1) * model.width);
+  for (const { tokens } of joined) own += lengthOf(tokens);
+  return joined.map(({ spans: numbers, tokens }, i) => {
+    const kv = kvs[i];
+    const pooled =
+      result.hidden && pooledOf(result.hidden.values, model.width, spans, segment, numbers);
     return {
-      number: chunk,
-      warmup: { start: segment.tokens.start, end: span.start },
-      saw: { start: first, end: chunk },
+      number: numbers.start,
+      tokens,
+      warmup: { start: segment.tokens.start, end: tokens.start },
+      saw: { start: first, end: numbers.start },
       ...(kv && { kv }),
-      ...(attention?.bySpan && {
-        statistics: statisticsOf({
-          bySpan: attention.bySpan,
-          layers: attention.layers,
-          rows: moved(span, -segment.tokens.start),
-          seen: seen.map(({ chunk: other, span: part }) => ({
-            chunk: other,
-            tokens: lengthOf(part),
-          })),
-          chunk,
+      ...(attention &&
+        masses && {
+          statistics: statisticsOf({
+            ...masses,
+            layers: attention.layers,
+            rows: moved(tokens, -segment.tokens.start),
+            chunk: numbers.start,
+          }),
         }),
-      }),
       ...(pooled && { pooled }),
-      computeMs: (computeMs * lengthOf(span)) / own,
+      computeMs: (computeMs * lengthOf(tokens)) / own,
     };
   });
+}
+
+interface Columns {
+  /** `[layers][rows][seen]`. */
+  readonly bySpan: Float32Array;
+  readonly seen: readonly { readonly chunk: number; readonly tokens: number }[];
+}
+
+/** Masses on joined chunks, from those on their spans; the overlap's are one. */
+function joinColumns(
+  bySpan: Float32Array,
+  seen: Columns['seen'],
+  segment: Segment,
+  joined: readonly JoinedSpans[],
+): Columns {
+  const first = seen[0]?.chunk ?? segment.chunks.start;
+  const groups = joined.map(({ spans }) => spans);
+  if (first < segment.chunks.start) groups.unshift({ start: first, end: segment.chunks.start });
+  const rows = bySpan.length / seen.length;
+  const masses = new Float32Array(rows * groups.length);
+  for (let row = 0; row < rows; row++) {
+    for (const [column, { start, end }] of groups.entries()) {
+      let mass = 0;
+      for (let i = start; i < end; i++) mass += bySpan[row * seen.length + i - first] as number;
+      masses[row * groups.length + column] = mass;
+    }
+  }
+  return {
+    bySpan: masses,
+    seen: groups.map(({ start, end }) => {
+      let tokens = 0;
+      for (let i = start; i < end; i++) tokens += seen[i - first]?.tokens ?? 0;
+      return { chunk: start, tokens };
+    }),
+  };
+}
+
+/** Mean over the tokens of spans, from the means over each. */
+function pooledOf(
+  values: Float32Array,
+  width: number,
+  spans: readonly Span[],
+  segment: Segment,
+  { start, end }: Span,
+): Float32Array {
+  const at = (start - segment.chunks.start) * width;
+  if (end === start + 1) return values.slice(at, at + width);
+  const mean = new Float64Array(width);
+  const all = (spans[end - 1]?.end ?? 0) - (spans[start]?.start ?? 0);
+  for (let i = start; i < end; i++) {
+    const share = lengthOf(spans[i]) / all;
+    const row = (i - segment.chunks.start) * width;
+    for (let k = 0; k < width; k++) (mean[k] as number) += share * (values[row + k] as number);
+  }
+  return Float32Array.from(mean);
 }
 
 /** The chunks that a segment's tokens hold, whole or in part, the overlap's included. */

@@ -17,10 +17,3 @@ export function memoryEnrichmentCache(
     },
   };
 }
-
-/** SHA-256 over everything that an answer depends on, each part by itself. */
-export async function enrichmentKey(parts: readonly (string | number)[]): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify(parts));
-  const hash = await globalThis.crypto.subtle.digest('SHA-256', bytes);
-  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('');
-}

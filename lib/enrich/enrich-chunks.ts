@@ -3,7 +3,8 @@ import { InvalidArgumentError } from '../errors.js';
 import type { LanguageModel } from '../language-model.js';
 import { assertCount } from '../retrieve/ranking.js';
 import { inParallel } from '../store/in-parallel.js';
-import { type EnrichmentCache, enrichmentKey } from './cache.js';
+import { keyOfParts } from '../key-of-parts.js';
+import type { EnrichmentCache } from './cache.js';
 import {
   type ChunkEnrichment,
   type EnrichmentField,
@@ -110,7 +111,7 @@ async function enrich(
 ): Promise<{ readonly enrichment: ChunkEnrichment } | { readonly cause: unknown }> {
   const { model, modelFingerprint = model.name, cache, attempts, signal } = options;
   const request = enrichmentRequest(passage, fields);
-  const key = await enrichmentKey([
+  const key = await keyOfParts([
     promptVersion,
     modelFingerprint,
     attempts,
