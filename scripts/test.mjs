@@ -5,11 +5,29 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Runs the tests: those of pure code side by side, then those that start processes, servers and the native engine, which
- * has threads of its own, one after another. With arguments, just what they say.
+ * Runs the tests: those that compute on one thread side by side, then those that start processes and servers or run models on
+ * the native engine, which has threads of its own, one after another. With arguments, just what they say.
  */
 const jest = fileURLToPath(new URL('../node_modules/jest/bin/jest.js', import.meta.url));
-const pure = ['__tests__/lib/', '__tests__/bench/'];
+const adapters = [
+  'ai-sdk',
+  'fs/documents',
+  'hnswlib',
+  'langchain',
+  'models',
+  'openai',
+  'opentelemetry',
+  'pgvector',
+  'prometheus',
+  'record',
+  'transformers',
+  'tree-sitter',
+];
+const pure = [
+  '__tests__/lib/',
+  '__tests__/bench/',
+  ...adapters.map((name) => `__tests__/adapters/${name}/`),
+];
 
 function run(args, env = {}) {
   const command = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest];
