@@ -35,7 +35,7 @@ export interface EmbedOptions {
 const batch = 32;
 
 /**
- * What finds passages of a folder: BM25, joined with the vectors of an embedder by reciprocal rank once every passage has
+ * What finds passages of a folder: BM25, joined with the vectors of an embedder by their scores once every passage has
  * one. Until then BM25 alone is asked: passages without a vector would be found less often only because of that.
  */
 export class FolderIndex {
