@@ -53,12 +53,8 @@ s3Test(
     const { store: theirs, prefix } = openStore(s3.server, { tenant: 'theirs', finite: false });
     const { store: mine } = openStore(s3.server, { prefix, tenant: 'mine', finite: false });
     const soak = process.env['CHUNKWEAVE_SOAK'] !== undefined;
-    const { own, least, seen } = await probeTimes(mine, theirs, soak ? 1000 : 60);
-    // It would be seen: what is there does take longer to read. A few probes are too few to tell.
-    if (soak) {
-      expect(own.get).toBeGreaterThan(3);
-      expect(own.info).toBeGreaterThan(3);
-    }
+    // What is there takes a server about as long to answer as that there is nothing, so of that nothing is expected.
+    const { least, seen } = await probeTimes(mine, theirs, soak ? 1000 : 60);
     // A delay stands in for a difference.
     for (const share of Object.values(least)) expect(share).toBeLessThan(soak ? 0.5 : 3);
     expect(seen).toEqual([]);
