@@ -38,19 +38,30 @@ const maxPauseMs = 2000;
  */
 export async function makeClient({ url, timeoutMs }: OwnClientOptions): Promise<OwnClient> {
   const { createClient } = await loadRedis();
-  return createClient({
+  const client = createClient({
     url,
     // Replies look the same in all versions of client and server.
     RESP: 2,
     disableOfflineQueue: true,
     commandsQueueMaxLength: 10_000,
-    pingInterval: pingMs,
     socket: {
       connectTimeout: Math.ceil(timeoutMs),
       socketTimeout: Math.ceil(3 * pingMs + timeoutMs),
       // Not all at the same moment, when many lost their connection at once.
       reconnectStrategy: (retries) =>
         Math.min(maxPauseMs, 50 * 2 ** Math.min(retries, 10)) * (0.5 + 0.5 * Math.random()),
+    },
+  });
+  // Not by the client's own timer: one that is destroyed while it connects may go on pinging, and the process with it.
+  const pings = setInterval(() => {
+    if (client.isReady) client.sendCommand(['PING']).catch(() => {});
+  }, pingMs);
+  pings.unref();
+  const destroy = client.destroy.bind(client);
+  return Object.assign(client, {
+    destroy: () => {
+      clearInterval(pings);
+      destroy();
     },
   });
 }
