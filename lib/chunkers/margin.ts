@@ -2,21 +2,15 @@ import type { Chunk, TokenizedDocument } from '../document.js';
 import { segmentsOf } from '../encode/segments.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { LanguageModel } from '../language-model.js';
-import { part, runSteps, type Steps } from '../pace.js';
-import { buildChunks } from './build-chunks.js';
+import { runSteps } from '../pace.js';
 import type { ChunkOptions, Chunker } from './chunker.js';
 import { checkTokens, checkedLimits, nameOf } from './limits.js';
 import { ask, type ModelCallOptions, checkAsk } from './model/ask.js';
 import { type BoundaryCache, KeptRanges, memoryBoundaryCache } from './model/boundary-cache.js';
 import { marginOf, marginPromptVersion, marginQuestion } from './model/margin-question.js';
+import { chunksOfRanges } from './model/chunks-of-ranges.js';
 import { checkedTarget, type OnChunkingNotice } from './model/notice.js';
-import {
-  fitRanges,
-  joinRanges,
-  sentenceTokens,
-  spansOfRanges,
-  type UnitRange,
-} from './model/unit-ranges.js';
+import { joinRanges, sentenceTokens, type UnitRange } from './model/unit-ranges.js';
 import { stage } from './stage.js';
 import { type Units, unitsOf } from './units.js';
 
@@ -128,7 +122,7 @@ async function chunk(
     onProgress?.(end / units.size);
     if (isBroken) break;
   }
-  return runSteps(build(document, units, ranges, plan), stage(options, 0.9, 1));
+  return runSteps(chunksOfRanges(document, units, ranges, plan.maxTokens), stage(options, 0.9, 1));
 }
 
 function partsOf({ tokens }: TokenizedDocument, units: Units, stable: boolean): UnitRange[] {
@@ -221,15 +215,4 @@ function thresholdOf(threshold: 'moving' | number, margins: readonly number[]): 
 
 function moved({ from, to }: UnitRange, by: number): UnitRange {
   return { from: from + by, to: to + by };
-}
-
-function* build(
-  document: TokenizedDocument,
-  units: Units,
-  ranges: readonly UnitRange[],
-  { maxTokens }: Plan,
-): Steps<Chunk[]> {
-  const fitting = yield* part(fitRanges(document, units, ranges, maxTokens), 0, 0.2);
-  const spans = spansOfRanges(document, units, fitting);
-  return yield* part(buildChunks(document, spans, units.outline), 0.2, 1);
 }

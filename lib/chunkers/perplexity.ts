@@ -1,7 +1,6 @@
 import type { Chunk, TokenizedDocument } from '../document.js';
 import { InvalidArgumentError } from '../errors.js';
-import { part, runSteps, type Steps } from '../pace.js';
-import { buildChunks } from './build-chunks.js';
+import { runSteps } from '../pace.js';
 import type { ChunkOptions, Chunker } from './chunker.js';
 import { checkTokens, checkedLimits, nameOf } from './limits.js';
 import { type BoundaryCache, KeptRanges, memoryBoundaryCache } from './model/boundary-cache.js';
@@ -11,15 +10,10 @@ import {
   rangesAtMinima,
   sentenceLosses,
 } from './model/loss-minima.js';
+import { chunksOfRanges } from './model/chunks-of-ranges.js';
 import { checkedTarget, type OnChunkingNotice } from './model/notice.js';
 import type { TokenLosses } from './model/token-losses.js';
-import {
-  fitRanges,
-  joinRanges,
-  sentenceTokens,
-  spansOfRanges,
-  type UnitRange,
-} from './model/unit-ranges.js';
+import { joinRanges, sentenceTokens, type UnitRange } from './model/unit-ranges.js';
 import { stage } from './stage.js';
 import { type Units, unitsOf } from './units.js';
 
@@ -95,7 +89,7 @@ async function chunk(
   const longest = Math.min(plan.maxTokens, sentenceTokens);
   const units = await runSteps(unitsOf(document, longest, plan.maxTokens), stage(options, 0, 0.1));
   const ranges = await rangesOf(document, units, plan, stage(options, 0.1, 0.9));
-  return runSteps(build(document, units, ranges, plan), stage(options, 0.9, 1));
+  return runSteps(chunksOfRanges(document, units, ranges, plan.maxTokens), stage(options, 0.9, 1));
 }
 
 async function rangesOf(
@@ -146,15 +140,4 @@ async function rangesOf(
     });
     return whole;
   }
-}
-
-function* build(
-  document: TokenizedDocument,
-  units: Units,
-  ranges: readonly UnitRange[],
-  { maxTokens }: Plan,
-): Steps<Chunk[]> {
-  const fitting = yield* part(fitRanges(document, units, ranges, maxTokens), 0, 0.2);
-  const spans = spansOfRanges(document, units, fitting);
-  return yield* part(buildChunks(document, spans, units.outline), 0.2, 1);
 }
