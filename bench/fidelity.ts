@@ -86,6 +86,7 @@ export const fidelity = benchWith(
           // Logs of before it was asked go on.
           ...(sortPairs > 0 && { sortPairs }),
           ...(layout !== 'sequence' && { layout }),
+          ...(own.sections !== 'joined' && { sections: own.sections }),
         },
         cases,
         idOf,

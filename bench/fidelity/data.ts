@@ -23,17 +23,28 @@ export type Gold =
   /** A passage of the case's own documents that holds one of the answers. */
   | { readonly kind: 'answer' };
 
+export interface ReadOptions {
+  /**
+   * What is one document where the data has sections of pages: each section (`apart`, the default) or a page, that is all
+   * sections whose links are the same up to the `#`, in the order of the file (`joined`).
+   */
+  readonly sections?: 'apart' | 'joined';
+}
+
 /**
  * Reads questions: a JSON file of `[{ ctxs: [{ title, text }], question, answers }]`; a folder with `questions.json` of
  * `[{ question, corpus, references: [{ content, start_index, end_index }] }]` beside `CORPUS.md`; or one with `docs.json` of
  * `[{ chunk_link, chunk_heading, text }]` and `docs_questions.json` of `[{ id, question, correct_chunks, correct_answer }]`.
  * @throws InvalidArgumentError for any other
  */
-export async function readCases(path: string): Promise<QuestionCase[]> {
+export async function readCases(
+  path: string,
+  { sections = 'apart' }: ReadOptions = {},
+): Promise<QuestionCase[]> {
   if ((await stat(path)).isFile()) return fromContexts(await readJson(path), path);
   const corpora = await readJson(join(path, 'questions.json')).catch(() => undefined);
   if (corpora !== undefined) return fromCorpora(corpora, path);
-  return fromSections(path);
+  return fromSections(path, sections);
 }
 
 function fromContexts(data: unknown, path: string): QuestionCase[] {
@@ -81,29 +92,40 @@ async function fromCorpora(data: unknown, folder: string): Promise<QuestionCase[
   return cases;
 }
 
-async function fromSections(folder: string): Promise<QuestionCase[]> {
+async function fromSections(folder: string, as: 'apart' | 'joined'): Promise<QuestionCase[]> {
   const sections = listOf(await readJson(join(folder, 'docs.json')), `${folder}/docs.json`);
-  const documents = new Map<string, Document>();
+  const idOf = (link: string): string => (as === 'apart' ? link : (link.split('#')[0] as string));
+  const texts = new Map<string, string[]>();
+  // Sections without text cannot be found.
+  const found = new Set<string>();
   for (const [i, section] of sections.entries()) {
     const at = `${folder}/docs.json, entry ${i}`;
-    const id = textOf(section, 'chunk_link', at);
-    if (textOf(section, 'text', at).trim() !== '') {
-      documents.set(id, { id, text: textOf(section, 'text', at) });
-    }
+    const link = textOf(section, 'chunk_link', at);
+    const text = textOf(section, 'text', at);
+    if (text.trim() === '') continue;
+    found.add(link);
+    const id = idOf(link);
+    // A link that comes twice is one section, the last that has it, and a page has each of its sections.
+    texts.set(id, as === 'apart' ? [text] : [...(texts.get(id) ?? []), text]);
   }
+  const documents = [...texts].map(([id, parts]) => ({ id, text: parts.join('\n\n') }));
   const path = join(folder, 'docs_questions.json');
   return listOf(await readJson(path), path).map((entry, i) => ({
     id: textOf(entry, 'id', `${path}, entry ${i}`),
     question: textOf(entry, 'question', `${path}, entry ${i}`),
     answers: [textOf(entry, 'correct_answer', `${path}, entry ${i}`)],
     corpus: 'docs',
-    documents: [...documents.values()],
+    documents,
     gold: {
       kind: 'documents',
-      // Sections without text cannot be found.
-      ids: listOf(entry['correct_chunks'] ?? [], `${path}, entry ${i}`, 'any')
-        .map(String)
-        .filter((id) => documents.has(id)),
+      ids: [
+        ...new Set(
+          listOf(entry['correct_chunks'] ?? [], `${path}, entry ${i}`, 'any')
+            .map(String)
+            .filter((link) => found.has(link))
+            .map(idOf),
+        ),
+      ],
     },
   }));
 }

@@ -18,6 +18,11 @@ import { type FidelityCase, fidelityCases, type PromptSettings } from './prompts
 /** Options of every bench that asks questions of a data set. */
 export const promptOptions = {
   data: { type: 'string', value: 'PATH', help: 'questions: see bench/fidelity/data.ts' },
+  sections: {
+    type: 'string',
+    default: 'joined',
+    help: 'of data that has sections of pages: joined (a page is a document) or apart',
+  },
   limit: { type: 'string', value: 'N', default: '20', help: 'questions' },
   seed: {
     type: 'string',
@@ -69,6 +74,7 @@ export async function setUpFidelity(
     throw new InvalidArgumentError('Give --data: a file or folder of questions.');
   }
   const settings = settingsOf(own);
+  const questions = await readCases(own.data, { sections: sectionsOf(own.sections) });
   const model = options.model ?? 'smollm2-135m-instruct';
   const { path } = await resolveModel(model);
   const threads = options.threads ?? defaultThreads();
@@ -84,7 +90,7 @@ export async function setUpFidelity(
   try {
     const layout = await createPromptLayout(engine);
     const plain = await createPromptLayout(engine, { question: (text) => text });
-    const cases = await fidelityCases(engine, layout, await readCases(own.data), {
+    const cases = await fidelityCases(engine, layout, questions, {
       ...settings,
       ...(sortPairs > 0 && { sort: { pairs: sortPairs, layout: plain } }),
     });
@@ -117,6 +123,11 @@ export async function setUpFidelity(
     await close();
     throw error;
   }
+}
+
+function sectionsOf(sections: string): 'joined' | 'apart' {
+  if (sections === 'joined' || sections === 'apart') return sections;
+  throw new InvalidArgumentError(`--sections is ${sections}; give joined or apart.`);
 }
 
 function settingsOf(own: OwnValues<typeof promptOptions>): PromptSettings {

@@ -146,6 +146,25 @@ describe('data', () => {
       ]);
       const [section] = await readCases(folder);
       expect(section?.gold).toEqual({ kind: 'documents', ids: ['l'] });
+      await write('docs.json', [
+        { chunk_link: 'page#one', chunk_heading: 'h', text: 'some' },
+        { chunk_link: 'other', chunk_heading: 'h', text: 'else' },
+        { chunk_link: 'page#two', chunk_heading: 'h', text: 'more' },
+      ]);
+      await write('docs_questions.json', [
+        {
+          id: '1',
+          question: 'q',
+          correct_chunks: ['page#two', 'page#one'],
+          correct_answer: 'a',
+        },
+      ]);
+      const [page] = await readCases(folder, { sections: 'joined' });
+      expect(page?.documents).toEqual([
+        { id: 'page', text: 'some\n\nmore' },
+        { id: 'other', text: 'else' },
+      ]);
+      expect(page?.gold).toEqual({ kind: 'documents', ids: ['page'] });
       const reference = { content: 'ome', start_index: 1, end_index: 4 };
       await write('text.md', 'Some text.');
       await write('questions.json', [{ question: 'q', corpus: 'text', references: [reference] }]);
