@@ -24,6 +24,8 @@ export interface EncodedPiece {
   readonly saw: readonly string[];
   /** Tokens that it saw beside the prefix. */
   readonly warmupTokens: number;
+  /** Tokens of the prefix that it did not see; absent: it saw all. */
+  readonly missedPrefix?: number;
   readonly details?: unknown;
   /** Milliseconds that making it took, when it was made. */
   readonly ms: number;
@@ -38,6 +40,8 @@ export interface PieceEncoderOptions {
   readonly store: ChunkStore;
   /** A fixed passage for the warm-up `text`. */
   readonly neutral: Int32Array;
+  /** The same with the first so many tokens of the prefix alone, for warm-ups `X@N`; without it there are none of these. */
+  readonly shortened?: (tokens: number) => Promise<PieceEncoderOptions>;
 }
 
 export const warmupNames = [
@@ -48,11 +52,13 @@ export const warmupNames = [
   'neighbours-N',
   'both-N',
   'X+Y',
+  'X@N',
 ] as const;
 
 /** Encodes passages as warm-ups say, each once. */
 export class PieceEncoder {
   readonly #options: PieceEncoderOptions;
+  readonly #shortened = new Map<number, Promise<PieceEncoder>>();
 
   constructor(options: PieceEncoderOptions) {
     this.#options = options;
@@ -62,10 +68,18 @@ export class PieceEncoder {
    * @param warmup `prefix`: after nothing but the canonical prefix; `text`: after a fixed neutral passage; `preceding-N`:
    * after the N tokens before it in its document; `document`: in segments of its document, as an ingest does;
    * `neighbours-N`: after the N passages of its corpus that are most like it; `both-N`: those, then 256 preceding tokens;
-   * `X+Y`: the mean of what these give.
+   * `X+Y`: the mean of what these give; `X@N`: X behind no more than the first N tokens of the canonical prefix.
    */
   async encode(piece: Piece, warmup: string): Promise<EncodedPiece> {
     if (warmup.includes('+')) return this.#mean(piece, warmup.split('+'));
+    const [, inner, head] = /^(.+)@(\d+)$/.exec(warmup) ?? [];
+    if (inner !== undefined) {
+      // What it saw is named by keys behind the whole prefix, as elsewhere.
+      const key = await this.#options.keys.key(piece.tokens);
+      const encoder = await this.#behind(Number(head));
+      const missedPrefix = this.#options.prefix.length - encoder.#options.prefix.length;
+      return { ...(await encoder.encode(piece, inner)), key, missedPrefix };
+    }
     const [, segment] = /^document(?:-(\d+))?$/.exec(warmup) ?? [];
     if (warmup.startsWith('document')) return this.#fromSegment(piece, Number(segment ?? 2048));
     const { runs, saw } = this.#before(piece, warmup);
@@ -83,6 +97,15 @@ export class PieceEncoder {
     const made = await encodeChunkAfter({ prefix, warmup: before, tokens: piece.tokens });
     await store.put(key, { kv: made.kv, computeMs: made.computeMs, created: Date.now() });
     return { ...context, kv: made.kv, ms: made.computeMs };
+  }
+
+  #behind(tokens: number): Promise<PieceEncoder> {
+    const { shortened } = this.#options;
+    if (!shortened) throw new InvalidArgumentError('There are no warm-ups X@N here.');
+    const known =
+      this.#shortened.get(tokens) ?? shortened(tokens).then((options) => new PieceEncoder(options));
+    this.#shortened.set(tokens, known);
+    return known;
   }
 
   async #mean(piece: Piece, warmups: readonly string[]): Promise<EncodedPiece> {

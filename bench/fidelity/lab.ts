@@ -272,7 +272,7 @@ function targetOf(
       key: piece.key,
       tokens: piece.kv.tokens,
       position,
-      exact: position === prefix.end && piece.warmupTokens === 0,
+      exact: position === prefix.end && piece.warmupTokens === 0 && !piece.missedPrefix,
       cached: true,
       ...(piece.warmupTokens > 0 && {
         context: {

@@ -103,10 +103,23 @@ export async function setUpFidelity(
     });
     const prefix = arena.createSequence();
     await prefix.append(layout.prefix, { logits: 'none' });
-    const { tokenizer } = engine;
-    const keys = await keyScope({ model: engine.model, tokenizer, prefix: layout.prefix });
+    const { model: info, tokenizer } = engine;
     const neutral = layout.passage({ tokens: (await tokenizer.encode(neutralText)).ids });
-    const encoder = new PieceEncoder({ engine, prefix, keys, store, neutral });
+    const encoder = new PieceEncoder({
+      engine,
+      prefix,
+      keys: await keyScope({ model: info, tokenizer, prefix: layout.prefix }),
+      store,
+      neutral,
+      async shortened(count) {
+        assertHead(count, layout.prefix.length);
+        const tokens = layout.prefix.slice(0, count);
+        const head = arena.createSequence();
+        await head.append(tokens, { logits: 'none' });
+        const keys = await keyScope({ model: info, tokenizer, prefix: tokens });
+        return { engine, prefix: head, keys, store, neutral };
+      },
+    });
     return {
       engine,
       arena,
@@ -123,6 +136,13 @@ export async function setUpFidelity(
     await close();
     throw error;
   }
+}
+
+function assertHead(tokens: number, prefix: number): void {
+  if (tokens >= 1 && tokens <= prefix) return;
+  throw new InvalidArgumentError(
+    `--warmup X@${tokens}: the prefix has ${prefix} tokens; give 1 to ${prefix} of them.`,
+  );
 }
 
 function sectionsOf(sections: string): 'joined' | 'apart' {

@@ -47,7 +47,21 @@ export async function fakeLab({
   const { model, tokenizer } = engine;
   const keys = await keyScope({ model, tokenizer, prefix: layout.prefix });
   const neutral = Int32Array.of(40, 41, 42);
-  const encoder = new PieceEncoder({ engine, prefix, keys, store: memoryStore(), neutral });
+  const store = memoryStore();
+  const encoder = new PieceEncoder({
+    engine,
+    prefix,
+    keys,
+    store,
+    neutral,
+    async shortened(count) {
+      const tokens = layout.prefix.slice(0, count);
+      const head = arena.createSequence();
+      await head.append(tokens, { logits: 'none' });
+      const scope = await keyScope({ model, tokenizer, prefix: tokens });
+      return { engine, prefix: head, keys: scope, store, neutral };
+    },
+  });
   const lab = new FidelityLab({ engine, arena, prefix, encoder, freeTokens: 0, layout: places });
   return { engine, layout, arena, prefix, lab, item: cases[0]! };
 }

@@ -32,3 +32,17 @@ test('passages that stand twice are stale the second time, and see the first', a
   expect(some.share).toBeGreaterThan(0.25);
   expect(some.share).toBeLessThan(0.6);
 });
+
+test('passages behind a part of the prefix alone are all stale', async () => {
+  const { lab, item, prefix } = await fakeLab({ layout: 'sequence' });
+  const prepared = await lab.prepare(item);
+  const run = async (warmup: string, policy = 'none') =>
+    (await lab.run(prepared, { warmup, policy, ratio: 1 }, item)).kl;
+  const behindPart = await run('prefix@1');
+  expect(behindPart).toBeGreaterThan(0);
+  expect(behindPart).not.toBe(await run('prefix'));
+  expect(await run(`prefix@${prefix.length}`)).toBe(await run('prefix'));
+  // The first passage is computed again as well.
+  expect(await run('prefix@1', 'full')).toBeLessThan(1e-9);
+  await expect(run('unheard-of@1')).rejects.toThrow('There is no warm-up');
+});
