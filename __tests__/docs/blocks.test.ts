@@ -126,7 +126,8 @@ test('every block that needs nothing else runs', async () => {
   const model = await tinyFile({ architecture: 'llama' });
   await writeTinyBert(join(folder, 'tiny-bert'));
   mkdirSync(join(folder, 'docs'));
-  const text = '# Keys\n\nRotate the signing key each year, with `rotate-keys`. Who may: the owners.\n';
+  const text =
+    '# Keys\n\nRotate the signing key each year, with `rotate-keys`. Who may: the owners.\n';
   writeFileSync(join(folder, 'docs/keys.md'), text);
   writePackage({ model, embedder: join(folder, 'tiny-bert') });
   writeFileSync(join(folder, 'values.mjs'), values);
@@ -184,8 +185,11 @@ function writePackage(stand: { readonly model: string; readonly embedder: string
 function run(args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     const env = { ...process.env, CHUNKWEAVE_CACHE: join(folder, 'cache'), NODE_NO_WARNINGS: '1' };
-    execFile(process.execPath, [...args], { cwd: folder, env, timeout: 60_000 }, (_error, stdout, stderr) =>
-      resolve({ stdout, stderr }),
+    execFile(
+      process.execPath,
+      [...args],
+      { cwd: folder, env, timeout: 60_000 },
+      (_error, stdout, stderr) => resolve({ stdout, stderr }),
     );
   });
 }
