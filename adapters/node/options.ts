@@ -70,6 +70,7 @@ export type OpenWeaveOptions = Omit<WeaveOptions, 'engine' | 'retriever' | 'stor
   SearchChoice &
   KvChoice;
 
+/** What happens while a weave is opened. */
 export type OpenProgress =
   /** Of a model, as a share in [0, 1]. */
   | {

@@ -156,6 +156,7 @@ export interface IngestOptions {
   readonly budget?: KvBudget;
 }
 
+/** See {@link IngestOptions}. */
 export interface WarmOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: IngestProgress) => void;

@@ -2,6 +2,19 @@ import { expect, test } from '@jest/globals';
 import { commands, runProgram } from '../../../adapters/cli/program.js';
 import { Terminal } from '../../../adapters/cli/report/terminal.js';
 
+/** Runs the program in this process, as on a terminal. */
+async function run(...args: string[]) {
+  const out = { stdout: '', stderr: '' };
+  const output = (name: 'stdout' | 'stderr') => ({
+    write: (text: string) => void (out[name] += text),
+    isTTY: true,
+    columns: 80,
+  });
+  const { signal } = new AbortController();
+  const io = { stdout: output('stdout'), stderr: output('stderr'), env: {}, cwd: '/', signal };
+  return { code: await runProgram(args, io), ...out };
+}
+
 test.each(commands.map((command) => [command.name, command] as const))(
   'the help of %s says a word on every flag, and on none that it has not',
   (_name, { help, flags }) => {
@@ -15,17 +28,6 @@ test.each(commands.map((command) => [command.name, command] as const))(
 );
 
 test('what is asked for goes to stdout, what is not understood to stderr with code 2', async () => {
-  const run = async (...args: string[]) => {
-    const out = { stdout: '', stderr: '' };
-    const output = (name: 'stdout' | 'stderr') => ({
-      write: (text: string) => void (out[name] += text),
-      isTTY: true,
-      columns: 80,
-    });
-    const { signal } = new AbortController();
-    const io = { stdout: output('stdout'), stderr: output('stderr'), env: {}, cwd: '/', signal };
-    return { code: await runProgram(args, io), ...out };
-  };
   const overview = await run('--help');
   expect(overview).toMatchObject({ code: 0, stderr: '' });
   for (const { name } of commands) {

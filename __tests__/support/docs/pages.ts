@@ -44,8 +44,9 @@ export function blocksOf({ path, text }: Page): Block[] {
   });
 }
 
+const blank = (code: string): string => code.replaceAll(/[^\n]/g, ' ');
+
 /** The page without what stands in fences and in code spans, its lines where they were. */
 export function withoutCode(text: string): string {
-  const blank = (code: string): string => code.replaceAll(/[^\n]/g, ' ');
   return text.replaceAll(fence, blank).replaceAll(/(`+)(?!`)[\s\S]*?(?<!`)\1(?!`)/g, blank);
 }
