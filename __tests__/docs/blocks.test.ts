@@ -177,6 +177,16 @@ function writePackage(stand: { readonly model: string; readonly embedder: string
      export const loadEmbedder = (options) => embedder({ ...options, model: ${JSON.stringify(stand.embedder)}, device: 'cpu', threads: 1 });`,
   );
   writeFileSync(
+    join(home, 'entry-node.js'),
+    `export * from '${root}/dist/adapters/node/index.js';
+     import { openWeave as open } from '${root}/dist/adapters/node/index.js';
+     export const openWeave = (options = {}) => open({
+       ...options,
+       ...(!options.engine && { model: ${JSON.stringify(stand.model)}, device: 'cpu', threads: 1 }),
+       ...(typeof options.embedder === 'string' && { embedder: ${JSON.stringify(stand.embedder)} }),
+     });`,
+  );
+  writeFileSync(
     join(home, 'package.json'),
     JSON.stringify({ name: 'chunkweave', type: 'module', exports: targets }),
   );
