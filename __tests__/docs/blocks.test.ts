@@ -198,7 +198,7 @@ function run(args: readonly string[]): Promise<{ stdout: string; stderr: string 
     execFile(
       process.execPath,
       [...args],
-      { cwd: folder, env, timeout: 60_000 },
+      { cwd: folder, env, timeout: 150_000 },
       (_error, stdout, stderr) => resolve({ stdout, stderr }),
     );
   });
