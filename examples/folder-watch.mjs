@@ -44,8 +44,8 @@ const changes = watch(folder, { recursive: true, signal: stop.signal });
 await update();
 console.log('watching');
 try {
-  // More than one change may have happened; an update sees all of them.
-  for await (const _change of changes) await update();
+  // Which file it was does not matter: an update sees all that changed.
+  for await (const { eventType } of changes) if (eventType) await update();
 } catch (error) {
   if (error.name !== 'AbortError') throw error;
 }

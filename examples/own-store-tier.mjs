@@ -5,15 +5,19 @@
 import { createWeave, memoryStore, StoreMeter, tieredStore } from 'chunkweave';
 import { FakeEngine } from 'chunkweave/testing';
 
+const infoOf = (key, { kv: { data, ...kv }, ...notes }) => ({
+  key,
+  ...kv,
+  ...notes,
+  bytes: data.byteLength,
+  codec: 'f16',
+  lastUsed: notes.created,
+  hits: 0,
+});
+
 function mapStore(records = new Map()) {
   const meter = new StoreMeter('map');
   const bytes = () => [...records.values()].reduce((sum, { kv }) => sum + kv.data.byteLength, 0);
-  const infoOf = (key, { kv: { data, ...kv }, ...notes }) => ({
-    key,
-    ...kv,
-    ...notes,
-    ...{ bytes: data.byteLength, codec: 'f16', lastUsed: notes.created, hits: 0 },
-  });
   return {
     async get(key) {
       const record = records.get(key);
