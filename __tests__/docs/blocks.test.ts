@@ -112,7 +112,7 @@ process.stdout.write = ((write) => (text, ...rest) => (text.startsWith?.('{"bloc
 for (const file of process.argv.slice(2)) {
   Object.assign(globalThis, await makeGiven());
   process.chdir(mkdtempSync(import.meta.dirname + '/run-'));
-  cpSync(import.meta.dirname + '/docs', 'docs', { recursive: true });
+  cpSync(import.meta.dirname + '/files', '.', { recursive: true });
   const start = performance.now();
   let problem;
   try { await import(import.meta.dirname + '/' + file); } catch (error) { problem = error.stack ?? String(error); }
@@ -125,10 +125,15 @@ process.exit(0);
 test('every block that needs nothing else runs', async () => {
   const model = await tinyFile({ architecture: 'llama' });
   await writeTinyBert(join(folder, 'tiny-bert'));
-  mkdirSync(join(folder, 'docs'));
+  // What blocks read: documents, and tables of them and of questions.
+  mkdirSync(join(folder, 'files/docs'), { recursive: true });
   const text =
     '# Keys\n\nRotate the signing key each year, with `rotate-keys`. Who may: the owners.\n';
-  writeFileSync(join(folder, 'docs/keys.md'), text);
+  writeFileSync(join(folder, 'files/docs/keys.md'), text);
+  const ticket = { key: 'T-1', summary: 'Keys', body: text, status: 'open', author: { name: 'A' } };
+  writeFileSync(join(folder, 'files/tickets.jsonl'), `${JSON.stringify(ticket)}\n`);
+  const asked = { question: 'When is the key rotated?', answers: ['each year'], passages: [text] };
+  writeFileSync(join(folder, 'files/questions.jsonl'), `${JSON.stringify(asked)}\n`);
   writePackage({ model, embedder: join(folder, 'tiny-bert') });
   writeFileSync(join(folder, 'values.mjs'), values);
   writeFileSync(join(folder, 'runner.mjs'), runner);
