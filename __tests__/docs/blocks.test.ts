@@ -33,12 +33,15 @@ const entries = Object.entries(exports).flatMap(([name, target]) =>
 
 const folder = mkdtempSync(join(tmpdir(), 'chunkweave-docs-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+/** Fails in both ways that a block can, so that a check which sees nothing is seen. */
+const bad = { file: 'bad.mjs', code: 'throw engine.modle;\nexport {};\n' };
 const fileOf = (i: number, { extension }: BlockModule): string => `block-${i}.${extension}`;
 
 beforeAll(() => {
   for (const [i, block] of modules.entries()) {
     writeFileSync(join(folder, fileOf(i, block)), `${block.code}export {};\n`);
   }
+  writeFileSync(join(folder, bad.file), bad.code);
   // Packages are found as from the root, but for this one.
   mkdirSync(join(folder, 'node_modules'));
   for (const name of readdirSync(join(root, 'node_modules'))) {
@@ -76,8 +79,14 @@ test('every block of the pages has the types that the package has', async () => 
     /^block-(\d+)\.\w+/gm,
     (_file, i: string) => modules[Number(i)]?.name ?? '',
   );
-  expect(problems).toBe('');
+  const [seen, ...others] = problems.trim().split('\n').toSorted(badFirst);
+  expect(others).toEqual([]);
+  expect(seen).toMatch(/^bad\.mjs\(1,14\): error TS2551/);
 });
+
+function badFirst(a: string, b: string): number {
+  return Number(b.startsWith(bad.file)) - Number(a.startsWith(bad.file));
+}
 
 /** Stands for what pages take as given, where they run. */
 const values = `
@@ -115,7 +124,7 @@ for (const file of process.argv.slice(2)) {
   cpSync(import.meta.dirname + '/files', '.', { recursive: true });
   const start = performance.now();
   let problem;
-  try { await import(import.meta.dirname + '/' + file); } catch (error) { problem = error.stack ?? String(error); }
+  try { await import(import.meta.dirname + '/' + file); } catch (error) { problem = error?.stack ?? String(error); }
   const milliseconds = Math.round(performance.now() - start);
   print(JSON.stringify({ block: file, milliseconds, problem }));
 }
@@ -149,11 +158,12 @@ test('every block that needs nothing else runs', async () => {
     }
     files.push(file.replace('.mts', '.run.mjs'));
   }
-  const { stdout, stderr } = await run([join(folder, 'runner.mjs'), ...files]);
-  const outcomes = stdout
+  const { stdout, stderr } = await run([join(folder, 'runner.mjs'), bad.file, ...files]);
+  const [seen, ...outcomes] = stdout
     .split('\n')
     .filter((line) => line.startsWith('{"block"'))
     .map((line) => JSON.parse(line) as { readonly block: string; readonly problem?: string });
+  expect(seen).toMatchObject({ block: bad.file, problem: 'undefined' });
   const failed = outcomes.flatMap(({ block, problem }) => {
     const at = modules[Number(/\d+/.exec(block)?.[0])]?.name;
     return problem === undefined ? [] : [`${at}: ${problem}`];
