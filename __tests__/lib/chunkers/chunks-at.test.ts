@@ -25,8 +25,7 @@ test('whatever the text and the places, the contract of chunkers holds', async (
     fc.asyncProperty(
       texts,
       fc.array(fc.double({ min: 0, max: 1, noNaN: true })),
-      async (raw, shares) => {
-        const text = raw.toWellFormed();
+      async (text, shares) => {
         const places = shares.map((share) => Math.floor(share * text.length));
         // `chunkDocument` holds them against text and tokens.
         const chunks = await cut(text, places);
