@@ -19,11 +19,12 @@ test('help lists every command, and each command explains itself', async () => {
   expect(code).toBe(0);
   for (const name of ['ask', 'explain', 'ingest', 'demo', 'models', 'store', 'devices', 'doctor']) {
     expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
-    const help = await run(name, '--help');
-    expect(help.code).toBe(0);
-    expect(help.stdout).toContain(`chunkweave ${name}`);
-    expect((await run('help', name)).stdout).toBe(help.stdout);
   }
+  // What each says is checked without processes in help.test.ts.
+  const help = await run('ask', '--help');
+  expect(help.code).toBe(0);
+  expect(help.stdout).toContain('chunkweave ask');
+  expect((await run('help', 'ask')).stdout).toBe(help.stdout);
 });
 
 test('no command shows the help and fails; an unknown one names the help', async () => {
