@@ -19,6 +19,7 @@ const entries = [
   'chunkweave/ai-sdk',
   'chunkweave/ggml',
   'chunkweave/models',
+  'chunkweave/node',
   'chunkweave/fs',
   'chunkweave/evaluate',
   'chunkweave/hnswlib',

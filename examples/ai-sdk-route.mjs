@@ -19,7 +19,10 @@ const engine = values.model
   ? await (await import('chunkweave/ggml')).loadEngine({ model: values.model })
   : new (await import('chunkweave/testing')).FakeEngine();
 const weave = await createWeave({ engine });
-await weave.ingest(loadDocuments(new URL('documents', import.meta.url).pathname));
+// Keys and values of passages are made when a question first needs them.
+await weave.ingest(loadDocuments(new URL('documents', import.meta.url).pathname), {
+  budget: { milliseconds: 0 },
+});
 const chunkweave = createChunkweave({ models: { docs: weave } });
 
 const server = createServer(async (request, response) => {

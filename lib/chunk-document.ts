@@ -5,6 +5,7 @@ import type { Tokenizer } from './engine/tokenizer.js';
 import { InvalidArgumentError, TokenizerError } from './errors.js';
 import { runSteps, type Steps } from './pace.js';
 
+/** What a single call may be given. */
 export interface TokenizeDocumentOptions {
   readonly signal?: AbortSignal | undefined;
 }

@@ -44,6 +44,7 @@ export type { PassageLayout, PromptOptions, PromptTokens } from './prompt.js';
 
 export type { Chunk, Document, TokenizedDocument } from './document.js';
 export type { ChunkOptions, Chunker } from './chunkers/chunker.js';
+export { chunksAt } from './chunkers/chunks-at.js';
 export { approximateTokens } from './chunkers/approximate-tokens.js';
 export { fixedChunker, type FixedChunkerOptions } from './chunkers/fixed.js';
 export { sentenceChunker, type SentenceChunkerOptions } from './chunkers/sentence.js';

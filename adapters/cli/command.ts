@@ -1,8 +1,12 @@
+import type { Flags } from './flags.js';
+
 /** One command of the `chunkweave` program. */
 export interface Command {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
+  /** What it understands; its help has a word on each. */
+  readonly flags: Flags;
   /** Full help text, without a trailing newline. */
   readonly help: string;
   /** Runs with the arguments after the command's name; resolves to the exit code. */
@@ -15,7 +19,7 @@ export interface Io {
   readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
-  /** Aborted by Ctrl-C. */
+  /** Aborted by a signal of the system, with a {@link Stopped}. */
   readonly signal: AbortSignal;
 }
 

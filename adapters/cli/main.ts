@@ -1,15 +1,17 @@
 #!/usr/bin/env node
 import { runProgram } from './program.js';
 import { standardOutput } from './standard-output.js';
+import { Stopped } from './stopped.js';
 
 const stop = new AbortController();
-let stops = 0;
-process.on('SIGINT', () => {
-  // The first asks politely: what was computed is still saved. The second leaves.
-  if (++stops > 1) process.exit(130);
-  stop.abort(new Error('stopped by Ctrl-C'));
-});
-process.on('SIGTERM', () => stop.abort(new Error('stopped')));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    const stopped = new Stopped(signal);
+    // The first asks politely: what was computed is still saved. The second leaves.
+    if (stop.signal.aborted) process.exit(stopped.exitCode);
+    stop.abort(stopped);
+  });
+}
 
 async function main(): Promise<void> {
   const stderr = standardOutput(process.stderr);

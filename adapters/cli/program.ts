@@ -10,9 +10,10 @@ import { ingest } from './commands/ingest.js';
 import { models } from './commands/models.js';
 import { store } from './commands/store.js';
 import { packageVersion } from './package.js';
+import { Stopped } from './stopped.js';
 import { UsageError } from './usage-error.js';
 
-const commands: readonly Command[] = [
+export const commands: readonly Command[] = [
   ask,
   explain,
   ingest,
@@ -24,10 +25,12 @@ const commands: readonly Command[] = [
   doctor,
 ];
 
-/** Exit code of a program that was stopped by Ctrl-C. */
+/** Exit code of a program that was stopped by something else than a signal of the system. */
 const INTERRUPTED = 130;
 
-/** Runs the program; resolves to its exit code: 0 done, 1 failed, 2 not understood, 130 stopped. */
+/**
+ * Runs the program; resolves to its exit code: 0 done, 1 failed, 2 not understood, 130 stopped by Ctrl-C, 143 by SIGTERM.
+ */
 export async function runProgram(args: readonly string[], io: Io): Promise<number> {
   const [name = '', ...rest] = args;
   try {
@@ -57,7 +60,8 @@ export async function runProgram(args: readonly string[], io: Io): Promise<numbe
 function report(error: unknown, { stderr, signal, env }: Io): number {
   if (signal.aborted) {
     stderr.write('\nStopped.\n');
-    return INTERRUPTED;
+    const { reason } = signal as { reason: unknown };
+    return reason instanceof Stopped ? reason.exitCode : INTERRUPTED;
   }
   if (ChunkweaveError.isInstance(error)) {
     stderr.write(`${error.message}\n`);
@@ -78,5 +82,16 @@ function overview(): string {
 
 ${lines.join('\n')}
 
-chunkweave COMMAND --help says more. CHUNKWEAVE_CACHE names the folder for models, indexes and chunk KV.`;
+  --help, -h     this, or with a command all that it understands
+  --version, -v  the version
+
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 not understood, 130 stopped by Ctrl-C,
+143 by SIGTERM.
+
+CHUNKWEAVE_CACHE     folder for models, indexes and chunk KV (default: the cache folder of the system)
+CHUNKWEAVE_MODEL     model where --model names none
+CHUNKWEAVE_EMBEDDER  embedder where --embedder names none
+CHUNKWEAVE_KV_BYTES  most bytes of chunk KV on disk (default 4 GiB)
+NO_COLOR             no colours
+DEBUG                where an error came from, with its message`;
 }

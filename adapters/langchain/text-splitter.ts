@@ -18,6 +18,7 @@ export interface ChunkweaveTextSplitterFields {
   readonly tokenizer?: Tokenizer;
 }
 
+/** What a single call of a splitter may be given. */
 export interface SplitOptions {
   readonly signal?: AbortSignal;
 }

@@ -39,6 +39,7 @@ export interface WeaveChainInput {
   readonly chat_history?: readonly BaseMessage[];
 }
 
+/** What a chain gives: the question, the documents that were found, and the answer. */
 export interface WeaveChainOutput {
   readonly input: string;
   readonly context: Document[];

@@ -1,3 +1,5 @@
+/** Model files: aliases, sources, and the cache that they are kept in. */
+
 export { defaultEmbedder, defaultModel, modelAliases } from './aliases.js';
 export { cacheFolder, modelFolder } from './cache-folder.js';
 export { type ConvertOptions, convertSentenceTransformers } from './convert/index.js';

@@ -28,6 +28,7 @@ export interface RemoteWeaveOptions extends OpenAiOptions {
   readonly prices?: TokenPrices;
 }
 
+/** What a single question may change: how many passages, which, and how the answer is sampled. */
 export interface RemoteAskOptions extends CompletionOptions {
   readonly topK?: number;
   readonly filter?: SearchOptions['filter'];

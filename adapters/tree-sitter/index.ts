@@ -1,1 +1,3 @@
+/** Syntax trees of tree-sitter, for chunkers of code, by the optional package `web-tree-sitter`. */
+
 export { treeSitterParser, type TreeSitterParserOptions } from './parser.js';

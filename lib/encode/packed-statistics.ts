@@ -14,6 +14,7 @@ export interface PackedStatistics {
   readonly byLayer?: Uint8Array;
 }
 
+/** Attention statistics in the form that stores keep with a record: per-token numbers as halves. */
 export function packStatistics(statistics: EncodingStatistics): PackedStatistics {
   const { layers, inter, intra, interByToken, byLayer } = statistics;
   return {

@@ -31,6 +31,7 @@ export interface LayerStatistics {
   readonly intra: Float32Array;
 }
 
+/** How much of the attention of a chunk went to an earlier one, which has so many tokens. */
 export interface InterAttention {
   readonly chunk: number;
   readonly tokens: number;

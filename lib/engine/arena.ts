@@ -118,6 +118,7 @@ export interface KvSequence extends Disposable {
   dispose(): void;
 }
 
+/** Where appended tokens stand (default: after the last), and what is wanted of them. */
 export interface AppendOptions extends ForwardOutputs, RunOptions {
   readonly positions?: Int32Array;
 }

@@ -15,6 +15,7 @@ export interface ChatFrameOptions {
   readonly history?: readonly ChatTurn[];
 }
 
+/** One message of a conversation. */
 export interface ChatTurn {
   readonly role: 'user' | 'assistant';
   readonly content: string;

@@ -31,6 +31,7 @@ export interface Tokenizer {
   isSpecial(token: number): boolean;
 }
 
+/** See {@link Tokenizer.encode}. */
 export interface EncodeOptions {
   readonly special?: boolean;
   readonly signal?: AbortSignal;

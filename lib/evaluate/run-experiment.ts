@@ -29,6 +29,7 @@ export interface Experiment<Case, Prepared, Result extends Json> {
   readonly release?: (prepared: Prepared) => Promise<void>;
 }
 
+/** Where results are kept, and who hears of them. */
 export interface RunExperimentOptions {
   readonly log: ResultLog;
   readonly signal?: AbortSignal;
@@ -45,18 +46,21 @@ export interface ExperimentProgress {
   readonly leftMs?: number;
 }
 
+/** The result of one arm on one case. */
 export interface Cell<Result> {
   readonly case: string;
   readonly arm: Json;
   readonly result: Result;
 }
 
+/** An arm that failed on a case, and with what message. */
 export interface FailedCell {
   readonly case: string;
   readonly arm: Json;
   readonly problem: string;
 }
 
+/** Every cell that was run, now or before, and those that failed. */
 export interface ExperimentResults<Result> {
   readonly cells: readonly Cell<Result>[];
   readonly failed: readonly FailedCell[];

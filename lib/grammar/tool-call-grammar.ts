@@ -2,6 +2,7 @@ import { InvalidArgumentError } from '../errors.js';
 import type { JsonGrammar } from './json-schema-grammar.js';
 import { type JsonSchema, JsonSchemaRules, literal } from './json-schema-rules.js';
 
+/** A tool and the JSON schema of its arguments. */
 export interface ToolShape {
   readonly name: string;
   readonly inputSchema: JsonSchema;

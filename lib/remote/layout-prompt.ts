@@ -4,6 +4,7 @@ import { InvalidArgumentError } from '../errors.js';
 import type { PlacedPassage, PrefixHistory } from './prefix-history.js';
 import type { RemoteServer } from './remote-server.js';
 
+/** A passage under an id: equal ids are taken for equal texts. */
 export interface RemotePassage {
   readonly id: string;
   readonly text: string;
@@ -29,6 +30,7 @@ export interface MessagePart {
   readonly cache_control?: { readonly type: 'ephemeral' };
 }
 
+/** A chat message in the form of OpenAI's API. */
 export interface RemoteMessage {
   readonly role: 'system' | 'user';
   readonly content: string | readonly MessagePart[];
@@ -41,11 +43,13 @@ interface Laid {
   readonly shared: number;
 }
 
+/** A prompt as chat messages, for the server to tokenise. */
 export interface MessagesPrompt extends Laid {
   readonly form: 'messages';
   readonly messages: readonly RemoteMessage[];
 }
 
+/** A prompt as token ids. */
 export interface TokensPrompt extends Laid {
   readonly form: 'tokens';
   readonly tokens: Int32Array;

@@ -15,6 +15,7 @@ export interface CrossEncoderOptions {
   readonly batchSize?: number;
 }
 
+/** What a cross-encoder reads at once. */
 export interface QuestionPassage {
   readonly question: string;
   readonly passage: string;

@@ -27,6 +27,7 @@ export type MetadataFilter =
 
 export type FilterValue = string | number | boolean | null;
 
+/** Ends of a range of numbers or of texts; at least one of them. */
 export interface FilterBounds {
   readonly above?: number | string;
   readonly atLeast?: number | string;

@@ -57,6 +57,7 @@ export interface SavableVectorIndex extends VectorIndex {
   toBytes(options?: VectorCallOptions): AsyncIterable<Uint8Array>;
 }
 
+/** What a single call of an index may be given. */
 export interface VectorCallOptions {
   readonly signal?: AbortSignal | undefined;
 }

@@ -112,6 +112,7 @@ export async function accessName({
   return hex(await digest(parts)).slice(0, 32);
 }
 
+/** What all keys of a weave have in common, digested once: see {@link KeyScopeParts}. */
 export async function keyScope(parts: KeyScopeParts): Promise<KeyScope> {
   const { model, tokenizer, prefix, tenant = publicTenant, label = noLabel } = parts;
   const scope = await digest([
@@ -133,6 +134,7 @@ export async function keyScope(parts: KeyScopeParts): Promise<KeyScope> {
 
 const keyPattern = /^[0-9a-f]{64}(?:\.[0-9a-f]{32})?$/;
 
+/** Whether it is the key of a chunk or of a variant. */
 export function isKey(key: unknown): key is string {
   return typeof key === 'string' && key.length <= 97 && keyPattern.test(key);
 }

@@ -62,6 +62,7 @@ export interface RecordUse {
   readonly fixOverhead?: number;
 }
 
+/** What a single call of a store may be given. */
 export interface StoreCallOptions {
   readonly signal?: AbortSignal;
 }
@@ -101,6 +102,7 @@ export interface LeaseOptions extends StoreCallOptions {
   readonly ttlMs: number;
 }
 
+/** The right to compute a record, until it is released or runs out. */
 export interface Lease extends AsyncDisposable {
   release(): Promise<void>;
 }

@@ -45,6 +45,7 @@ export interface StoreStats {
   readonly name: string;
 }
 
+/** Half, nine tenths and 99 hundredths of the values are at most so much. */
 export interface Percentiles {
   readonly p50: number;
   readonly p90: number;

@@ -9,6 +9,7 @@ import type {
 } from './chunk-store.js';
 import { inParallel } from './in-parallel.js';
 
+/** A variant, and what is known of it. */
 export interface FoundVariant {
   readonly info: RecordInfo;
   readonly record: ChunkRecord;

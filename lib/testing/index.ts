@@ -1,3 +1,5 @@
+/** For tests: a deterministic fake engine, and conformance suites for parts of your own. */
+
 export type { Tolerance } from './conformance/compare.js';
 export { chunkerConformance, type ChunkerConformanceOptions } from './chunker-conformance.js';
 export {

@@ -121,17 +121,17 @@ export interface AskDefaults {
   readonly sampling?: SamplingOptions;
 }
 
-/** Bounds the passages of a prompt. */
+/** Bounds the passages of a prompt, by one of three measures. */
 export type SelectionBudget =
   /** Tokens of the passages as they stand in the prompt. */
-  | { readonly tokens: number }
+  | { readonly tokens: number; readonly milliseconds?: never; readonly share?: never }
   /**
    * Milliseconds to the first token that the passages add, by what was measured here, what of them is cached and where
    * ({@link millisecondsCost}).
    */
-  | { readonly milliseconds: number }
+  | { readonly milliseconds: number; readonly tokens?: never; readonly share?: never }
   /** A share, above 0, of the milliseconds that the best `topK` candidates would take now. */
-  | { readonly share: number };
+  | { readonly share: number; readonly tokens?: never; readonly milliseconds?: never };
 
 export interface AskOptions extends AskDefaults {
   /**
@@ -156,6 +156,7 @@ export interface IngestOptions {
   readonly budget?: KvBudget;
 }
 
+/** See {@link IngestOptions}. */
 export interface WarmOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: IngestProgress) => void;

@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, jest, test } from '@jest/globals';
 import { chunkweave } from '../../support/cli.js';
+import type { ChildProcess } from 'node:child_process';
 import { tinyFile } from '../../support/native.js';
 
 jest.setTimeout(60_000);
@@ -17,11 +19,12 @@ test('help lists every command, and each command explains itself', async () => {
   expect(code).toBe(0);
   for (const name of ['ask', 'explain', 'ingest', 'demo', 'models', 'store', 'devices', 'doctor']) {
     expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
-    const help = await run(name, '--help');
-    expect(help.code).toBe(0);
-    expect(help.stdout).toContain(`chunkweave ${name}`);
-    expect((await run('help', name)).stdout).toBe(help.stdout);
   }
+  // What each says is checked without processes in help.test.ts.
+  const help = await run('ask', '--help');
+  expect(help.code).toBe(0);
+  expect(help.stdout).toContain('chunkweave ask');
+  expect((await run('help', 'ask')).stdout).toBe(help.stdout);
 });
 
 test('no command shows the help and fails; an unknown one names the help', async () => {
@@ -101,4 +104,26 @@ test.each([
   const { code, stderr } = await run(...args);
   expect(stderr).toMatch(message);
   expect(code).not.toBe(0);
+});
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('%s stops what waits for a server, with code %i', async (signal, expected) => {
+  let child: ChildProcess | undefined;
+  // Never answers.
+  const server = createServer(() => child?.kill(signal)).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as { port: number };
+  const { code, stderr } = await chunkweave(['models', 'pull', 'hf:someone/something/model.gguf'], {
+    cache,
+    env: { HF_ENDPOINT: `http://127.0.0.1:${port}` },
+    watch: (_stderr, started) => {
+      child = started;
+    },
+  });
+  server.closeAllConnections();
+  server.close();
+  expect(stderr).toContain('Stopped.');
+  expect(code).toBe(expected);
 });

@@ -1,6 +1,13 @@
 import type { Answer, AnswerEvent, AnswerStream, Comparison, Weave } from '../../../lib/index.js';
 import type { Command, Io } from '../command.js';
-import { embedderFlag, modelFlags, parseFlags, warmupChoice, warmupFlag } from '../flags.js';
+import {
+  embedderFlag,
+  modelFlags,
+  type Flags,
+  parseFlags,
+  warmupChoice,
+  warmupFlag,
+} from '../flags.js';
 import { withFolderWeave } from '../folder-weave.js';
 import { openModels } from '../models.js';
 import { questionArguments } from '../question-arguments.js';
@@ -8,13 +15,23 @@ import { answerToJson, comparisonLine, reuseLine, sourceLines } from '../report/
 import { Terminal } from '../report/terminal.js';
 import { answerReporter, askDefaults, askFlags, describeStore, openStore } from '../session.js';
 
+const flags = {
+  ...modelFlags,
+  ...embedderFlag,
+  ...askFlags,
+  ...warmupFlag,
+  compare: { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const satisfies Flags;
+
 export const ask: Command = {
   name: 'ask',
+  flags,
   summary: 'answer a question about a folder of documents',
   help: `chunkweave ask [DIR] "question" [options]
 
-Finds the passages of DIR that fit the question by its words and by its meaning, weaves the prompt from their cached keys and values,
-recomputes a share of the tokens and streams the answer. Without DIR: the folder that was used last.
+Finds the passages of DIR that fit the question by its words and by its meaning, weaves the prompt from their
+cached keys and values, recomputes a share of the tokens and streams the answer. Without DIR: the folder that was used last.
 
   --compare          answer the same prompt by full prefill as well, and show both
   --top-k N          passages of the prompt, as far as time goes (default 8)
@@ -33,14 +50,7 @@ recomputes a share of the tokens and streams the answer. Without DIR: the folder
   --json             print one JSON object instead of text`,
 
   async run(args, io) {
-    const { values, positionals } = parseFlags(args, {
-      ...modelFlags,
-      ...embedderFlag,
-      ...askFlags,
-      ...warmupFlag,
-      compare: { type: 'boolean' },
-      json: { type: 'boolean' },
-    });
+    const { values, positionals } = parseFlags(args, flags);
     const defaults = askDefaults(values);
     const warmup = warmupChoice(values.warmup);
     const { directory, question } = await questionArguments('ask', positionals, io);

@@ -18,7 +18,7 @@ import { decodeText } from '../../fs/documents/decode.js';
 import { defaultMaxFileBytes } from '../../fs/documents/types.js';
 import { readDocument } from '../../fs/index.js';
 import type { Command, Io } from '../command.js';
-import { modelFlags, parseFlags, wholeNumber } from '../flags.js';
+import { modelFlags, type Flags, parseFlags, wholeNumber } from '../flags.js';
 import { openModels } from '../models.js';
 import { Terminal } from '../report/terminal.js';
 import { UsageError } from '../usage-error.js';
@@ -38,27 +38,34 @@ const chunkers: Readonly<Record<string, (sizes: Sizes) => Chunker>> = {
 };
 const overlapping = new Set(['recursive', 'fixed', 'sentence']);
 
+const flags = {
+  ...modelFlags,
+  chunker: { type: 'string' },
+  size: { type: 'string' },
+  overlap: { type: 'string' },
+  html: { type: 'string' },
+  json: { type: 'boolean' },
+} as const satisfies Flags;
+
 export const chunk: Command = {
   name: 'chunk',
+  flags,
   summary: 'cut one document into passages, and look at them',
-  help: `chunkweave chunk FILE [--chunker NAME] [--size N] [--overlap N] [--html OUT.html] [--json] [--model M]
+  help: `chunkweave chunk FILE [options]
 
 Cuts a document and prints its passages, or with --html writes a page that shows them in colours.
 
   --chunker NAME  ${Object.keys(chunkers).join(', ')}; default recursive
   --size N        most tokens of a passage; default 250
   --overlap N     tokens that a passage may repeat from the one before it; default 0
-  --model M       count the tokens of this model; without it they are estimated`,
+  --html FILE     write a page that shows the passages in colours
+  --json          print the passages as one JSON array
+  --model M       count the tokens of this model; without it they are estimated
+  --device D      what the model is loaded on: auto, cpu, vulkan, cuda or metal (default auto)
+  --threads N     threads on the CPU`,
 
   async run(args, io) {
-    const { values, positionals } = parseFlags(args, {
-      ...modelFlags,
-      chunker: { type: 'string' },
-      size: { type: 'string' },
-      overlap: { type: 'string' },
-      html: { type: 'string' },
-      json: { type: 'boolean' },
-    });
+    const { values, positionals } = parseFlags(args, flags);
     const [path, ...more] = positionals;
     if (path === undefined || more.length > 0) {
       throw new UsageError('Give one FILE. Run: chunkweave chunk --help');

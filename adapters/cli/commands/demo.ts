@@ -2,7 +2,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { emptyIndex, openCollection } from '../collection.js';
 import type { Command, Io } from '../command.js';
-import { embedderFlag, modelFlags, parseFlags, warmupChoice, warmupFlag } from '../flags.js';
+import {
+  embedderFlag,
+  modelFlags,
+  type Flags,
+  parseFlags,
+  warmupChoice,
+  warmupFlag,
+} from '../flags.js';
 import { FolderIndex } from '../folder-index.js';
 import { embedMs } from '../folder-weave.js';
 import { embedAndWarm, indexCollection } from '../ingest-collection.js';
@@ -21,8 +28,16 @@ const questions = [
   'What does the president say about the border bill?',
 ];
 
+const flags = {
+  ...modelFlags,
+  ...embedderFlag,
+  ...askFlags,
+  ...warmupFlag,
+} as const satisfies Flags;
+
 export const demo: Command = {
   name: 'demo',
+  flags,
   summary: 'answer questions about documents that come along, and show what reuse gains',
   help: `chunkweave demo [options]
 
@@ -34,12 +49,7 @@ then ask your own.
   --threads N   as for ask`,
 
   async run(args, io) {
-    const { values } = parseFlags(args, {
-      ...modelFlags,
-      ...embedderFlag,
-      ...askFlags,
-      ...warmupFlag,
-    });
+    const { values } = parseFlags(args, flags);
     const defaults = { maxTokens: 96, ...askDefaults(values) };
     const warmup = warmupChoice(values.warmup);
     const terminal = new Terminal(io);

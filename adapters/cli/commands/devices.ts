@@ -1,17 +1,22 @@
 import type { Command } from '../command.js';
-import { parseFlags } from '../flags.js';
+import { type Flags, parseFlags } from '../flags.js';
 import { formatBytes } from '../report/format.js';
+
+const flags = { json: { type: 'boolean' } } as const satisfies Flags;
 
 export const devices: Command = {
   name: 'devices',
+  flags,
   summary: 'list what a model could run on here',
   help: `chunkweave devices [--json]
 
 Lists the devices of every installed set of native libraries with their memory, and the commands that
-install the others.`,
+install the others.
+
+  --json  print the reports as one JSON array`,
 
   async run(args, { stdout, signal }) {
-    const { values } = parseFlags(args, { json: { type: 'boolean' } });
+    const { values } = parseFlags(args, flags);
     const { listDevices } = await import('../../ggml/devices.js');
     const reports = await listDevices({ signal });
     if (values.json) {

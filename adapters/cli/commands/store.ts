@@ -2,15 +2,24 @@ import { resolve } from 'node:path';
 import type { FolderProgress, FolderStore } from '../../fs/index.js';
 import type { RecordInfo } from '../../../lib/index.js';
 import type { Command, Io } from '../command.js';
-import { parseFlags } from '../flags.js';
+import { type Flags, parseFlags } from '../flags.js';
 import { counted, formatBytes, formatTime } from '../report/format.js';
 import { table } from '../report/table.js';
 import { Terminal } from '../report/terminal.js';
 import { openFolderStore } from '../session.js';
 import { UsageError } from '../usage-error.js';
 
+const flags = {
+  json: { type: 'boolean' },
+  yes: { type: 'boolean' },
+  dir: { type: 'string' },
+  tenant: { type: 'string' },
+  label: { type: 'string' },
+} as const satisfies Flags;
+
 export const store: Command = {
   name: 'store',
+  flags,
   summary: 'look at the chunk KV that is kept on disk, check it, clear it',
   help: `chunkweave store ls [--json]
 chunkweave store stats [--json]
@@ -29,13 +38,7 @@ needed.
 --tenant NAME, --label NAME.`,
 
   async run(args, io) {
-    const { values, positionals } = parseFlags(args, {
-      json: { type: 'boolean' },
-      yes: { type: 'boolean' },
-      dir: { type: 'string' },
-      tenant: { type: 'string' },
-      label: { type: 'string' },
-    });
+    const { values, positionals } = parseFlags(args, flags);
     const [name = '', folder, ...rest] = positionals;
     const action = actions[name];
     if (!action) {

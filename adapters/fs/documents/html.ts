@@ -3,6 +3,7 @@ import { InvalidArgumentError } from '../../../lib/errors.js';
 import { runSteps, type Steps } from '../../../lib/pace.js';
 import { MarkdownWriter } from './markdown-writer.js';
 
+/** What a reader of a page sees, and its title. */
 export interface ExtractedHtml {
   readonly text: string;
   readonly title?: string;

@@ -42,6 +42,7 @@ export async function* loadDocuments(
   }
 }
 
+/** Documents of a folder, and what of its files is not among them. */
 export interface LoadedDocuments {
   readonly documents: Document[];
   readonly skipped: SkippedFile[];

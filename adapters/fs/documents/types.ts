@@ -31,11 +31,13 @@ export interface SkippedFile {
   readonly detail: string;
 }
 
+/** A file that was read only in part, and why, in one sentence for people. */
 export interface DocumentWarning {
   readonly path: string;
   readonly detail: string;
 }
 
+/** How many files of a folder were looked at, and how many bytes they have. */
 export interface LoadProgress {
   readonly filesDone: number;
   readonly filesTotal: number;
@@ -61,10 +63,12 @@ export interface ReadOptions {
   readonly onWarning?: ((warning: DocumentWarning) => void) | undefined;
 }
 
+/** Which files of a folder become documents, and who hears of the rest. */
 export interface LoadOptions extends FindOptions, ReadOptions {
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
 
+/** Extensions of the files that folders are searched for. */
 export const defaultExtensions: readonly string[] = [
   '.md',
   '.markdown',
@@ -76,4 +80,5 @@ export const defaultExtensions: readonly string[] = [
   '.xhtml',
 ];
 
+/** Size of the largest file that is read, in bytes. */
 export const defaultMaxFileBytes = 64 * 1024 * 1024;

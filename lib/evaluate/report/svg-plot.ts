@@ -20,6 +20,7 @@ export interface PlotSeries {
   readonly line?: boolean;
 }
 
+/** A horizontal line with a name, for what does not depend on x. */
 export interface PlotLevel {
   readonly name: string;
   readonly y: number;

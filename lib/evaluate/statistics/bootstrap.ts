@@ -11,6 +11,7 @@ export interface BootstrapOptions {
   readonly seed?: number;
 }
 
+/** A value and the ends of its confidence interval. */
 export interface Interval {
   readonly value: number;
   readonly low: number;

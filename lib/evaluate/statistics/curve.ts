@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../../errors.js';
 
+/** A point of a curve. */
 export interface Point {
   readonly x: number;
   readonly y: number;

@@ -7,6 +7,10 @@ export function mean(values: ArrayLike<number>): number {
   return sum / values.length;
 }
 
+/**
+ * The middle of values, between the two middle ones where their number is even.
+ * @throws InvalidArgumentError
+ */
 export function median(values: ArrayLike<number>): number {
   return quantile(values, 0.5);
 }

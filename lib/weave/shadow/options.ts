@@ -38,6 +38,7 @@ export interface ShadowResult {
   readonly tripped: boolean;
 }
 
+/** Means over so many checks: of the KL divergence, and of how often the most likely token was the same. */
 export interface ShadowMeans {
   readonly results: number;
   readonly kl: number;
