@@ -81,7 +81,11 @@ async function fromCorpora(data: unknown, folder: string): Promise<QuestionCase[
   return cases;
 }
 
-async function fromSections(folder: string): Promise<QuestionCase[]> {
+/**
+ * The sections of a folder's `docs.json` that have text.
+ * @throws InvalidArgumentError for another form
+ */
+export async function readSections(folder: string): Promise<Document[]> {
   const sections = listOf(await readJson(join(folder, 'docs.json')), `${folder}/docs.json`);
   const documents = new Map<string, Document>();
   for (const [i, section] of sections.entries()) {
@@ -91,6 +95,11 @@ async function fromSections(folder: string): Promise<QuestionCase[]> {
       documents.set(id, { id, text: textOf(section, 'text', at) });
     }
   }
+  return [...documents.values()];
+}
+
+async function fromSections(folder: string): Promise<QuestionCase[]> {
+  const documents = new Map((await readSections(folder)).map((one) => [one.id, one]));
   const path = join(folder, 'docs_questions.json');
   return listOf(await readJson(path), path).map((entry, i) => ({
     id: textOf(entry, 'id', `${path}, entry ${i}`),
