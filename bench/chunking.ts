@@ -216,11 +216,6 @@ function note(
   { log }: BenchOptions,
 ): void {
   for (const { chosen, size, retriever, search, heldOut } of confirmed) {
-    const said = (gains: readonly Interval[]): string =>
-      gains
-        .map(({ value, low, high }) => [value, low, high].map((x) => (100 * x).toFixed(1)))
-        .map(([value, low, high]) => `${value} [${low}, ${high}]`)
-        .join(' and ');
     log(
       `${retriever}, ${size} tokens: chosen ${chosen}, ahead by ${said(search)}; held out ${said(heldOut)}`,
     );
@@ -233,6 +228,12 @@ function note(
     }
   }
 }
+
+const said = (gains: readonly Interval[]): string =>
+  gains
+    .map(({ value, low, high }) => [value, low, high].map((x) => (100 * x).toFixed(1)))
+    .map(([value, low, high]) => `${value} [${low}, ${high}]`)
+    .join(' and ');
 
 const above = (value: number) => ({ value: round(value), goal: '> 0', met: value > 0 });
 

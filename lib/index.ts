@@ -51,6 +51,7 @@ export {
   contentDefinedChunker,
   type ContentDefinedChunkerOptions,
 } from './chunkers/content-defined.js';
+export { outlinedChunker, type OutlinedChunkerOptions } from './chunkers/outlined.js';
 export { markdownChunker, type MarkdownChunkerOptions } from './chunkers/markdown.js';
 export { htmlChunker, type HtmlChunkerOptions } from './chunkers/html.js';
 export {

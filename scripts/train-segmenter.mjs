@@ -2,7 +2,7 @@
  * Trains the segmenter of `trainedChunker`: whether two neighbouring sentences stand in one paragraph, from their vectors.
  * Run after `npm run build`:
  *
- *     node scripts/train-segmenter.mjs --data DIR [--docs DIR] [--embedder MODEL] [--write [FILE]]
+ *     node scripts/train-segmenter.mjs --data DIR [--docs DIR] [--embedder MODEL] [--write]
  *
  * DIR holds `cookbook` and `musique` in the forms of the benches' data. Prints how well pairs of documents that were not
  * trained on are told apart, by the network and by cosine, and with --write saves the weights to
@@ -25,10 +25,10 @@ const { values } = parseArgs({
     docs: { type: 'string', default: 'docs' },
     embedder: { type: 'string', default: 'all-minilm-l6-v2' },
     threads: { type: 'string', default: '1' },
-    hidden: { type: 'string', default: '48' },
-    epochs: { type: 'string', default: '12' },
-    decay: { type: 'string', default: '0.1' },
-    dropout: { type: 'string', default: '0.3' },
+    hidden: { type: 'string', default: '64' },
+    epochs: { type: 'string', default: '20' },
+    decay: { type: 'string', default: '3' },
+    dropout: { type: 'string', default: '0.5' },
     loose: { type: 'boolean', default: true },
     write: { type: 'boolean', default: false },
   },

@@ -46,8 +46,6 @@ export function confirm(
       .filter(({ size, retriever }) => size === base.size && retriever === base.retriever)
       .filter(({ name }) => name !== baseline)
       .map((arm) => ({ arm, search: gains(arm, halves.search) }));
-    const meanGain = ({ search }: { search: readonly Interval[] }): number =>
-      mean(search.map(({ value }) => value));
     const [best] = others.sort((a, b) => meanGain(b) - meanGain(a));
     if (!best) continue;
     found.push({
@@ -60,3 +58,6 @@ export function confirm(
   }
   return found;
 }
+
+const meanGain = ({ search }: { readonly search: readonly Interval[] }): number =>
+  mean(search.map(({ value }) => value));

@@ -7,6 +7,7 @@ import {
   htmlChunker,
   intentChunker,
   markdownChunker,
+  outlinedChunker,
   perplexityChunker,
   recursiveChunker,
   semanticChunker,
@@ -30,6 +31,9 @@ export const chunkerKinds: Readonly<Record<string, ChunkerKind>> = {
 export const toldChunkerKinds: Readonly<Record<string, ChunkerKind>> = {
   markdown: (maxTokens) => markdownChunker({ maxTokens }),
   html: (maxTokens) => htmlChunker({ maxTokens }),
+  outlined: (maxTokens) => outlinedChunker({ maxTokens }),
+  'outlined-overlap': (maxTokens) =>
+    outlinedChunker({ maxTokens, overlapTokens: Math.floor(maxTokens / 4) }),
   'recursive-overlap': (maxTokens) =>
     recursiveChunker({ maxTokens, overlapTokens: Math.floor(maxTokens / 4) }),
 };
