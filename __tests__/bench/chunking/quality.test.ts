@@ -106,6 +106,29 @@ test('sections are read, and any part of a right one counts', async () => {
   }
 });
 
+/** Knows paragraphs by the number of their first sentence. */
+const knowing = (maxTokens: number): Chunker => ({
+  name: `knowing(${maxTokens})`,
+  chunk: async ({ id, text, tokens }) => {
+    const begins = [...text.matchAll(/ ?Sentence 0/g)].map(({ index }) =>
+      tokens.starts.indexOf(index),
+    );
+    return begins.map((begin, i) => {
+      const end = begins[i + 1] ?? tokens.ids.length;
+      const [from, to] = [tokens.starts[begin] as number, tokens.starts[end] as number];
+      return {
+        id: `${id}${i}`,
+        documentId: id,
+        start: from,
+        end: to,
+        text: text.slice(from, to),
+        tokens: tokens.ids.slice(begin, end),
+        tokenStart: begin,
+      };
+    });
+  },
+});
+
 test('who knows the paragraphs finds them all, fixed sizes few, and chance fewer than all', async () => {
   const paragraphs = Array.from({ length: 30 }, (_, i) =>
     Array.from({ length: 1 + ((i * 7) % 5) }, (_, j) => `Sentence ${j} is of paragraph ${i}.`).join(
@@ -116,28 +139,6 @@ test('who knows the paragraphs finds them all, fixed sizes few, and chance fewer
   if (!unmarked) throw new Error('there are paragraphs');
   expect(unmarked.document.text).not.toContain('\n');
   expect(unmarked.reference.borders).toHaveLength(29);
-  // Knows by the number of a sentence.
-  const knowing = (maxTokens: number): Chunker => ({
-    name: `knowing(${maxTokens})`,
-    chunk: async ({ id, text, tokens }) => {
-      const begins = [...text.matchAll(/ ?Sentence 0/g)].map(({ index }) =>
-        tokens.starts.indexOf(index),
-      );
-      return begins.map((begin, i) => {
-        const end = begins[i + 1] ?? tokens.ids.length;
-        const [from, to] = [tokens.starts[begin] as number, tokens.starts[end] as number];
-        return {
-          id: `${id}${i}`,
-          documentId: id,
-          start: from,
-          end: to,
-          text: text.slice(from, to),
-          tokens: tokens.ids.slice(begin, end),
-          tokenStart: begin,
-        };
-      });
-    },
-  });
   expect(await bordersOf(knowing, unmarked)).toEqual({ f1: 1, pk: 0, windowDiff: 0 });
   const chance = chanceOf(unmarked);
   expect(chance.f1).toBeGreaterThan(0.1);

@@ -1,6 +1,16 @@
 import { expect, test } from '@jest/globals';
 import { signalView } from '../../../../lib/evaluate/index.js';
 
+const chunk = (start: number, end: number) => ({
+  id: `${start}`,
+  documentId: 'd',
+  start,
+  end,
+  text: '',
+  tokens: new Int32Array(0),
+  tokenStart: 0,
+});
+
 test('signals are plotted along the text, with the borders of chunkers below', () => {
   const signal = {
     name: 'loss <nats>',
@@ -13,15 +23,6 @@ test('signals are plotted along the text, with the borders of chunkers below', (
       { at: 100, value: 99 },
     ],
   };
-  const chunk = (start: number, end: number) => ({
-    id: `${start}`,
-    documentId: 'd',
-    start,
-    end,
-    text: '',
-    tokens: new Int32Array(0),
-    tokenStart: 0,
-  });
   const svg = signalView(100, [signal], [{ name: 'mine', chunks: [chunk(0, 50), chunk(50, 100)] }]);
   expect(svg).toContain('loss &lt;nats&gt;: 1.00 to 3.00');
   // From the lowest at the bottom to the highest at the top; broken where there is no value.
