@@ -69,7 +69,7 @@ export function trainedChunker(options: TrainedChunkerOptions): Chunker {
   return {
     name: nameOf('trained', [
       maxTokens,
-      typeof cut === 'number' ? `below ${cut}` : `mean ${cut.meanTokens}`,
+      typeof cut === 'number' ? `below ${cut}` : `mean ${Number(cut.meanTokens.toPrecision(6))}`,
       typeof cut !== 'number' && cut.evenness !== undefined && `evenness ${cut.evenness}`,
     ]),
     chunk: async (document, chunkOptions = {}) => {

@@ -34,7 +34,7 @@ for (const [name, chunker] of Object.entries(makers)) {
       tokenizer: wordTokenizer,
       maxTokens: 40,
       longLine: 10_000,
-      randomDocuments: soak ? 20_000 : 60,
+      randomDocuments: soak ? 20_000 : 40,
     });
   });
 }
