@@ -63,6 +63,8 @@ test('headings of wikis and of Markdown have their depth', async () => {
     'Pumps > Care > Oil',
     'Pumps > Use',
   ]);
+  const windows = (await headingsOf(text.replaceAll('\n', '\r\n'))).map(String);
+  expect([...new Set(windows)]).toEqual(['Pumps', 'Pumps,Care', 'Pumps,Care,Oil', 'Pumps,Use']);
   const markdown = (await headingsOf(`# Pumps\n\n${prose}\n\n## Care\n\n${prose}`)).map(String);
   expect([...new Set(markdown)]).toEqual(['Pumps', 'Pumps,Care']);
 });

@@ -14,7 +14,7 @@ const LEVELS = PARAGRAPH + 1;
 const longestTitle = 100;
 
 /** A whole line of `= Title =` to `====== Title ======`, the signs also apart, as WikiText has them. */
-const wikiHeading = /^[ \t]*(=(?: ?=){0,5})[ \t]+([^\n]*?[^\n= \t])[ \t]+\1[ \t]*$/;
+const wikiHeading = /^[ \t]*(=(?: ?=){0,5})[ \t]+([^\n]*?[^\n= \t])[ \t]+\1[ \t]*\r?$/;
 
 /** Ends of sentences, and of lines that go on. */
 const endsText = /[.!?:;,。！？：；，]$/;
