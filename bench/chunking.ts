@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { loadEngine } from '../adapters/ggml/index.js';
+import { loadEmbedder, loadEngine } from '../adapters/ggml/index.js';
 import { resolveModel } from '../adapters/models/index.js';
 import {
   bootstrapMean,
@@ -8,25 +8,31 @@ import {
   type Interval,
   sizeDistribution,
 } from '../lib/evaluate/index.js';
-import {
-  bm25Retriever,
-  type Document,
-  type KvEngine,
-  type Retriever,
-  type TokenizedDocument,
-} from '../lib/index.js';
+import type { Document, Embedder, KvEngine, TokenizedDocument } from '../lib/index.js';
+import { HashingEmbedder } from '../lib/testing/index.js';
+import { bordersOf, type BorderScores, chanceOf, unmark } from './chunking/boundaries.js';
 import { Cl100kTokenizer } from './chunking/cl100k.js';
+import { type Confirmation, confirm, type ScoredArm } from './chunking/confirm.js';
 import { readCorpus, readQuestions, type ReferencedQuestion } from './chunking/data.js';
 import { intentSpeed } from './chunking/intent-speed.js';
-import { type ChunkerKind, chunkerKinds, modelChunkerKinds } from './chunking/kinds.js';
+import { keepVectors, vectorsPath } from './chunking/kept-vectors.js';
+import {
+  type ChunkerKind,
+  chunkerKinds,
+  embedderChunkerKinds,
+  modelChunkerKinds,
+  toldChunkerKinds,
+} from './chunking/kinds.js';
 import {
   omegaAsPublished,
   publishedCorpora,
   publishedOmegas,
   publishedQuestions,
 } from './chunking/published.js';
-import { budgets, difference, omegaOf, type QuestionScores, scoresOf } from './chunking/quality.js';
+import { budgets, difference, omegaOf, scoresOf } from './chunking/quality.js';
 import { reportPage, type ReportRow } from './chunking/report-page.js';
+import { retrieverKinds, retrieverNames } from './chunking/retrievers.js';
+import { signalsOf } from './chunking/signals.js';
 import { memory, speed } from './chunking/speed.js';
 import { textLosses } from './chunking/text-losses.js';
 import { tune, type Tuned } from './chunking/tune.js';
@@ -44,36 +50,55 @@ import {
 
 /** Others are held against it. */
 const baseline = 'recursive';
-/** Retrievers that every chunking is searched with, by name. */
-const retrievers: Readonly<Record<string, () => Retriever>> = { bm25: () => bm25Retriever() };
 /** UTF-16 units of a document that edits are tried on: each edit cuts it anew. */
 const editedUnits = 100_000;
+/** Documents that edits are tried on. */
+const editedDocuments = 5;
 
 /** How chunkers compare at equal size: what they let a retriever find, how they stand edits, and how fast they are. */
 export const chunking = benchWith(
   {
-    corpus: { type: 'string', value: 'DIR', help: 'folder of .md and .txt files' },
+    corpus: {
+      type: 'string',
+      value: 'DIR',
+      help: 'folder of .md and .txt files, or with docs.json',
+    },
     questions: { type: 'string', value: 'FILE', help: 'questions with references into them' },
+    texts: { type: 'string', value: 'A,B', help: 'names of texts to take; default all' },
     chunkers: {
       type: 'string',
       value: 'A,B',
       default: Object.keys(chunkerKinds).join(','),
-      help: 'chunkers to compare; perplexity runs --model',
+      help: 'chunkers to compare; perplexity runs --model, semantic, cluster, intent and trained --embedder',
     },
     sizes: { type: 'string', value: 'N,M', default: '200,400', help: 'mean tokens of chunks' },
+    retrievers: { type: 'string', value: 'A,B', default: 'bm25', help: retrieverNames.join(', ') },
+    embedder: {
+      type: 'string',
+      value: 'MODEL',
+      default: 'all-minilm-l6-v2',
+      help: 'of dense search and of chunkers: a model, or hashing',
+    },
+    vectors: {
+      type: 'string',
+      value: 'FILE',
+      help: 'where vectors are kept for later runs; default in the cache folder',
+    },
     half: { type: 'string', default: 'all', help: 'all, search or held-out questions' },
     html: { type: 'string', value: 'FILE', help: 'write a report with the text cut side by side' },
   },
   async (options, own) => {
     const model = options.model ?? 'smollm2-135m-instruct';
     if (own.corpus === undefined) throw new BenchUsageError('Give --corpus DIR.');
-    const documents = await readCorpus(own.corpus);
     const names = own.chunkers.split(',');
-    const unknown = names.find((name) => !isKnown(name));
-    if (unknown !== undefined) {
-      const known = Object.keys({ ...chunkerKinds, ...modelChunkerKinds }).join(', ');
-      throw new BenchUsageError(`--chunkers has "${unknown}"; known are ${known}.`);
-    }
+    assertKnown('chunkers', names, [
+      ...Object.keys(chunkerKinds),
+      ...Object.keys(toldChunkerKinds),
+      ...Object.keys(embedderChunkerKinds),
+      ...Object.keys(modelChunkerKinds),
+    ]);
+    const searched = own.retrievers.split(',');
+    assertKnown('retrievers', searched, retrieverNames);
     const sizes = own.sizes.split(',').map(Number);
     if (!sizes.every((size) => Number.isSafeInteger(size) && size >= 8)) {
       throw new BenchUsageError(`--sizes is "${own.sizes}"; give whole numbers of at least 8.`);
@@ -82,29 +107,47 @@ export const chunking = benchWith(
     if (half !== 'all' && half !== 'search' && half !== 'held-out') {
       throw new BenchUsageError(`--half is "${half}"; give all, search or held-out.`);
     }
+    const all = await readCorpus(own.corpus);
+    const wanted = own.texts?.split(',');
+    if (wanted) {
+      assertKnown(
+        'texts',
+        wanted,
+        all.map(({ id }) => id),
+      );
+    }
+    const documents = all.filter(({ id }) => !wanted || wanted.includes(id));
     const tokenizer = new Cl100kTokenizer();
     const needsModel = names.some((name) => Object.hasOwn(modelChunkerKinds, name));
     const outcome = emptyOutcome(needsModel ? model : 'none');
     await using engine = needsModel ? await engineOf(model, options) : undefined;
     const losses = engine && textLosses(engine, (ids) => tokenizer.decode(ids));
+    const needsEmbedder =
+      searched.some((name) => name !== 'bm25') ||
+      names.some((name) => Object.hasOwn(embedderChunkerKinds, name));
+    await using opened = needsEmbedder ? await embedderOf(own.embedder, options) : undefined;
+    const embedder = opened && keepVectors(opened, own.vectors ?? vectorsPath(opened));
     const kindOf = (name: string): ChunkerKind =>
-      losses && Object.hasOwn(modelChunkerKinds, name)
-        ? (modelChunkerKinds[name]?.(losses) as ChunkerKind)
-        : (chunkerKinds[name] as ChunkerKind);
+      (losses && modelChunkerKinds[name]?.(losses)) ??
+      (embedder && embedderChunkerKinds[name]?.(embedder)) ??
+      toldChunkerKinds[name] ??
+      (chunkerKinds[name] as ChunkerKind);
     const tokenized: TokenizedDocument[] = [];
     for (const document of documents) {
       tokenized.push({ ...document, tokens: await tokenizer.encode(document.text) });
     }
+    const isAsked = ({ question, references }: ReferencedQuestion): boolean =>
+      (half === 'all' || halfOf(question) === half) &&
+      (!wanted || references.every(({ documentId }) => wanted.includes(documentId)));
     const questions = own.questions
-      ? (await readQuestions(own.questions, documents)).filter(
-          ({ question }) => half === 'all' || halfOf(question) === half,
-        )
+      ? (await readQuestions(own.questions, all)).filter(isAsked)
       : [];
 
     if (isWanted('published', options, outcome)) {
       published(tokenized, questions, tokenizer, outcome);
     }
     const rows: ReportRow[] = [];
+    const arms: ScoredArm[] = [];
     const cuts: Tuned[] = [];
     const wantsQuality = isWanted('quality', options, outcome);
     const wantsStability = isWanted('stability', options, outcome);
@@ -120,30 +163,109 @@ export const chunking = benchWith(
         }
         if (size === sizes[0]) cuts.push(...tuned.values());
         if (wantsQuality) {
-          rows.push(...(await quality(size, tuned, questions, options, outcome)));
+          const found = await quality(size, tuned, questions, searched, embedder, options, outcome);
+          rows.push(...found.rows);
+          arms.push(...found.arms);
         }
         if (wantsStability) {
           await stability(size, tuned, documents, tokenizer, options, outcome);
         }
       }
     }
+    const confirmed = half === 'all' ? confirm(arms, baseline, questions) : [];
+    note(confirmed, outcome, options);
+    if (isWanted('boundaries', options, outcome)) {
+      await boundaries(names, kindOf, documents, tokenizer, options, outcome);
+    }
     if (isWanted('speed', options, outcome)) await speed(documents, options, outcome);
     if (isWanted('intent', options, outcome)) await intentSpeed(options, outcome);
     if (isWanted('memory', options, outcome)) await memory(documents, outcome);
     if (own.html !== undefined) {
-      await writeFile(own.html, reportPage(documents, cuts, rows, outcome));
+      const signals = await signalsOf(tokenized, { losses, embedder });
+      await writeFile(own.html, reportPage({ documents, cuts, rows, confirmed, signals }, outcome));
       options.log(`wrote ${own.html}`);
     }
     return outcome;
   },
 );
 
-const isKnown = (name: string) =>
-  Object.hasOwn(chunkerKinds, name) || Object.hasOwn(modelChunkerKinds, name);
+function assertKnown(option: string, given: readonly string[], known: readonly string[]): void {
+  const unknown = given.find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new BenchUsageError(`--${option} has "${unknown}"; known are ${known.join(', ')}.`);
+}
 
 async function engineOf(model: string, { device, threads }: BenchOptions): Promise<KvEngine> {
   const { path } = await resolveModel(model);
   return loadEngine({ model: path, device, ...(threads && { threads }) });
+}
+
+async function embedderOf(
+  model: string,
+  { threads }: BenchOptions,
+): Promise<Embedder & AsyncDisposable> {
+  if (model !== 'hashing') return loadEmbedder({ model, ...(threads && { threads }) });
+  const hashing = new HashingEmbedder({ dimensions: 384 });
+  return Object.assign(hashing, { [Symbol.asyncDispose]: async () => {} });
+}
+
+/** What was chosen on one half of the questions, on the other. */
+function note(
+  confirmed: readonly Confirmation[],
+  { figures, goals }: BenchOutcome,
+  { log }: BenchOptions,
+): void {
+  for (const { chosen, size, retriever, search, heldOut } of confirmed) {
+    log(
+      `${retriever}, ${size} tokens: chosen ${chosen}, ahead by ${said(search)}; held out ${said(heldOut)}`,
+    );
+    for (const [i, budget] of budgets.entries()) {
+      const { value, low, high } = heldOut[i] as Interval;
+      const name = `confirmed.${size}.${retriever}.${chosen}.recall${budget}.over-${baseline}`;
+      figures[name] = round(value);
+      figures[`${name}.high`] = round(high);
+      goals[`${name}.low`] = above(low);
+    }
+  }
+}
+
+const said = (gains: readonly Interval[]): string =>
+  gains
+    .map(({ value, low, high }) => [value, low, high].map((x) => (100 * x).toFixed(1)))
+    .map(([value, low, high]) => `${value} [${low}, ${high}]`)
+    .join(' and ');
+
+const above = (value: number) => ({ value: round(value), goal: '> 0', met: value > 0 });
+
+/** How well chunkers find paragraphs whose marks were taken away, beside chance. */
+async function boundaries(
+  names: readonly string[],
+  kindOf: (name: string) => ChunkerKind,
+  documents: readonly Document[],
+  tokenizer: Cl100kTokenizer,
+  { log }: BenchOptions,
+  { figures, skipped }: BenchOutcome,
+): Promise<void> {
+  for (const document of documents) {
+    const unmarked = await unmark(document, tokenizer);
+    if (!unmarked) {
+      skipped.push(`boundaries of ${document.id}: too few paragraphs`);
+      continue;
+    }
+    const say = (name: string, { f1, pk, windowDiff }: BorderScores): void => {
+      const at = `borders.${document.id}.${name}`;
+      figures[`${at}.f1`] = round(f1);
+      figures[`${at}.pk`] = round(pk);
+      figures[`${at}.windowDiff`] = round(windowDiff);
+      log(
+        `${at}: F1 ${(100 * f1).toFixed(1)}, Pk ${(100 * pk).toFixed(1)}, WindowDiff ${(100 * windowDiff).toFixed(1)}`,
+      );
+    };
+    figures[`borders.${document.id}.paragraphs`] = unmarked.reference.borders.length + 1;
+    figures[`borders.${document.id}.sentences`] = unmarked.reference.size;
+    say('chance', chanceOf(unmarked));
+    for (const name of names) say(name, await bordersOf(kindOf(name), unmarked));
+  }
 }
 
 /** The measure held against published values of it, where the data are those that were published. */
@@ -177,27 +299,33 @@ async function quality(
   size: number,
   tuned: ReadonlyMap<string, Tuned>,
   questions: readonly ReferencedQuestion[],
+  searched: readonly string[],
+  embedder: Embedder | undefined,
   options: BenchOptions,
   { figures, skipped }: BenchOutcome,
-): Promise<ReportRow[]> {
+): Promise<{ rows: ReportRow[]; arms: ScoredArm[] }> {
+  const rows: ReportRow[] = [];
+  const arms: ScoredArm[] = [];
   if (questions.length === 0) {
     skipped.push('quality: no --questions');
-    return [];
+    return { rows, arms };
   }
-  const rows: ReportRow[] = [];
   const note = (name: string, { value, low, high }: Interval) => {
     figures[name] = round(value);
     figures[`${name}.low`] = round(low);
     figures[`${name}.high`] = round(high);
   };
-  for (const [retriever, make] of Object.entries(retrievers)) {
-    const scores = new Map<string, QuestionScores>();
+  for (const [retriever, make] of retrieverKinds(embedder)) {
+    if (!searched.includes(retriever)) continue;
+    const found: ScoredArm[] = [];
     for (const [name, { chunks }] of tuned) {
-      scores.set(name, await scoresOf(chunks, questions, make()));
+      const scores = await scoresOf(chunks, questions, make());
+      found.push({ name, retriever, size, scores });
     }
-    const base = scores.get(baseline);
-    for (const [name, { chunks, meanTokens }] of tuned) {
-      const own = scores.get(name) as QuestionScores;
+    arms.push(...found);
+    const base = found.find(({ name }) => name === baseline)?.scores;
+    for (const { name, scores: own } of found) {
+      const { chunks, meanTokens } = tuned.get(name) as Tuned;
       const at = `${name}.${size}.${retriever}`;
       const omega = omegaOf(chunks, questions);
       figures[`${name}.${size}.precisionOmega`] = round(omega);
@@ -214,10 +342,12 @@ async function quality(
       note(`${at}.precision5`, bootstrapMean(own.precisionOfFew));
       note(`${at}.iou5`, bootstrapMean(own.iouOfFew));
       rows.push({ name, retriever, size, meanTokens, omega, recalls, apart });
-      options.log(`${at}: ${budgets.map((b, i) => `${b}: ${percent(recalls[i])}`).join(', ')}`);
+      options.log(
+        `${at}: ${budgets.map((b, i) => `${b}: ${percent(recalls[i])}${gapOf(apart[i])}`).join(', ')}`,
+      );
     }
   }
-  return rows;
+  return { rows, arms };
 }
 
 async function stability(
@@ -230,7 +360,7 @@ async function stability(
 ): Promise<void> {
   for (const [name, { chunker }] of tuned) {
     let least = 1;
-    for (const { id, text } of documents) {
+    for (const { id, text } of documents.filter(isEditable).slice(0, editedDocuments)) {
       const chunkIds = async (edited: string) => {
         const tokens = await tokenizer.encode(edited);
         return (await chunker.chunk({ id, text: edited, tokens })).map((chunk) => chunk.id);
@@ -251,3 +381,11 @@ async function stability(
 
 const percent = (interval: Interval | undefined) =>
   interval ? `${(100 * interval.value).toFixed(1)}%` : '-';
+
+const gapOf = (gap: Interval | undefined) =>
+  gap
+    ? ` (${(100 * gap.value).toFixed(1)} [${(100 * gap.low).toFixed(1)}, ${(100 * gap.high).toFixed(1)}])`
+    : '';
+
+/** Enough text for edits at 20 places. */
+const isEditable = ({ text }: Document): boolean => text.length >= 10_000;

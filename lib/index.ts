@@ -52,6 +52,7 @@ export {
   contentDefinedChunker,
   type ContentDefinedChunkerOptions,
 } from './chunkers/content-defined.js';
+export { outlinedChunker, type OutlinedChunkerOptions } from './chunkers/outlined.js';
 export { markdownChunker, type MarkdownChunkerOptions } from './chunkers/markdown.js';
 export { htmlChunker, type HtmlChunkerOptions } from './chunkers/html.js';
 export {
@@ -62,6 +63,8 @@ export {
 } from './chunkers/code.js';
 export { semanticChunker, type SemanticChunkerOptions } from './chunkers/semantic.js';
 export { clusterChunker, type ClusterChunkerOptions } from './chunkers/cluster.js';
+export { trainedChunker, type TrainedChunkerOptions, type TrainedCut } from './chunkers/trained.js';
+export type { SegmenterWeights } from './chunkers/segmenter/weights.js';
 export { intentChunker, type IntentChunkerOptions } from './chunkers/intent.js';
 export { perplexityChunker, type PerplexityChunkerOptions } from './chunkers/perplexity.js';
 export {

@@ -4,7 +4,7 @@ import {
   mean,
   precisionOmega,
   retrievalScores,
-  withinBudget,
+  type TextSpan,
 } from '../../lib/evaluate/index.js';
 import type { Chunk, Retriever } from '../../lib/index.js';
 import type { ReferencedQuestion } from './data.js';
@@ -37,18 +37,45 @@ export async function scoresOf(
     precisionOfFew: column(),
     iouOfFew: column(),
   };
-  for (const [i, { question, references }] of questions.entries()) {
+  for (const [i, { question, references, by }] of questions.entries()) {
     const ranked = (await retriever.search(question, { k: asked })).map(({ chunk }) => chunk);
+    const recallOf = (hits: readonly Chunk[]): number =>
+      by === 'spans'
+        ? retrievalScores(hits, references).recall
+        : shareOfDocuments(hits, references);
     for (const budget of budgets) {
-      const fitting = withinBudget(ranked, budget, ({ tokens }) => tokens.length);
-      scores.recall[budget][i] = retrievalScores(fitting, references).recall;
+      scores.recall[budget][i] = recallOf(fittingTogether(ranked, budget));
     }
-    const { recall, precision, iou } = retrievalScores(ranked.slice(0, few), references);
-    scores.recallOfFew[i] = recall;
+    const { precision, iou } = retrievalScores(ranked.slice(0, few), references);
+    scores.recallOfFew[i] = recallOf(ranked.slice(0, few));
     scores.precisionOfFew[i] = precision;
     scores.iouOfFew[i] = iou;
   }
   return scores;
+}
+
+/**
+ * The first of `ranked` that fit a budget together; it ends before the first that does not. What overlaps counts once, as
+ * in a prompt for which hits are joined.
+ */
+export function fittingTogether(ranked: readonly Chunk[], budget: number): Chunk[] {
+  const held = new Map<string, Set<number>>();
+  const fitting: Chunk[] = [];
+  for (const chunk of ranked) {
+    const tokens = held.get(chunk.documentId) ?? new Set();
+    held.set(chunk.documentId, tokens);
+    for (let i = 0; i < chunk.tokens.length; i++) tokens.add(chunk.tokenStart + i);
+    let spent = 0;
+    for (const { size } of held.values()) spent += size;
+    if (spent > budget) break;
+    fitting.push(chunk);
+  }
+  return fitting;
+}
+
+function shareOfDocuments(hits: readonly Chunk[], references: readonly TextSpan[]): number {
+  const found = new Set(hits.map(({ documentId }) => documentId));
+  return mean(references.map(({ documentId }) => (found.has(documentId) ? 1 : 0)));
 }
 
 /** Mean over the questions of the precision that a chunking allows. */

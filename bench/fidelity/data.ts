@@ -92,23 +92,39 @@ async function fromCorpora(data: unknown, folder: string): Promise<QuestionCase[
   return cases;
 }
 
-async function fromSections(folder: string, as: 'apart' | 'joined'): Promise<QuestionCase[]> {
+/**
+ * The sections of a folder's `docs.json` that have text, by their links.
+ * @throws InvalidArgumentError for another form
+ */
+export async function readSections(folder: string): Promise<Document[]> {
   const sections = listOf(await readJson(join(folder, 'docs.json')), `${folder}/docs.json`);
-  const idOf = (link: string): string => (as === 'apart' ? link : (link.split('#')[0] as string));
-  const texts = new Map<string, string[]>();
-  // Sections without text cannot be found.
-  const found = new Set<string>();
+  const documents = new Map<string, Document>();
   for (const [i, section] of sections.entries()) {
     const at = `${folder}/docs.json, entry ${i}`;
-    const link = textOf(section, 'chunk_link', at);
-    const text = textOf(section, 'text', at);
-    if (text.trim() === '') continue;
-    found.add(link);
-    const id = idOf(link);
-    // A link that comes twice is one section, the last that has it, and a page has each of its sections.
-    texts.set(id, as === 'apart' ? [text] : [...(texts.get(id) ?? []), text]);
+    const id = textOf(section, 'chunk_link', at);
+    if (textOf(section, 'text', at).trim() !== '') {
+      documents.set(id, { id, text: textOf(section, 'text', at) });
+    }
   }
-  const documents = [...texts].map(([id, parts]) => ({ id, text: parts.join('\n\n') }));
+  return [...documents.values()];
+}
+
+function pagesOf(sections: readonly Document[]): Document[] {
+  const texts = new Map<string, string[]>();
+  for (const { id, text } of sections) {
+    texts.set(pageOf(id), [...(texts.get(pageOf(id)) ?? []), text]);
+  }
+  return [...texts].map(([id, parts]) => ({ id, text: parts.join('\n\n') }));
+}
+
+function pageOf(link: string): string {
+  return link.split('#')[0] as string;
+}
+
+async function fromSections(folder: string, as: 'apart' | 'joined'): Promise<QuestionCase[]> {
+  const sections = await readSections(folder);
+  const found = new Set(sections.map(({ id }) => id));
+  const documents = as === 'apart' ? sections : pagesOf(sections);
   const path = join(folder, 'docs_questions.json');
   return listOf(await readJson(path), path).map((entry, i) => ({
     id: textOf(entry, 'id', `${path}, entry ${i}`),
@@ -118,12 +134,13 @@ async function fromSections(folder: string, as: 'apart' | 'joined'): Promise<Que
     documents,
     gold: {
       kind: 'documents',
+      // Sections without text cannot be found.
       ids: [
         ...new Set(
           listOf(entry['correct_chunks'] ?? [], `${path}, entry ${i}`, 'any')
             .map(String)
             .filter((link) => found.has(link))
-            .map(idOf),
+            .map((link) => (as === 'apart' ? link : pageOf(link))),
         ),
       ],
     },

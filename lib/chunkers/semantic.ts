@@ -5,6 +5,7 @@ import { part, runSteps, type Steps } from '../pace.js';
 import type { Embedder } from '../retrieve/embedder.js';
 import { buildChunks } from './build-chunks.js';
 import type { ChunkOptions, Chunker } from './chunker.js';
+import { cutAtDistances } from './cut-at-distances.js';
 import { dot, embedTexts, textsOf, type Vectors } from './embedded-units.js';
 import { checkTokens, checkedLimits, nameOf } from './limits.js';
 import { spansOfUnits } from './pack.js';
@@ -84,13 +85,7 @@ function* build(
     if ((i & 0xff) === 0) yield (0.4 * i) / units.size;
   }
   const threshold = thresholdOf(distances, document.tokens.ids.length, cut);
-  const borders: number[] = [];
-  let first = 0;
-  for (let unit = 1; unit <= units.size; unit++) {
-    if (unit < units.size && !((distances[unit - 1] as number) > threshold)) continue;
-    borders.push(...fitting(units, distances, first, unit, maxTokens));
-    first = unit;
-  }
+  const borders = cutAtDistances(units, distances, threshold, maxTokens);
   return yield* part(
     buildChunks(document, spansOfUnits(document, units, borders), units.outline),
     0.4,
@@ -109,28 +104,4 @@ function thresholdOf(
   if (cuts <= 0) return Infinity;
   // The largest distance that is not cut at.
   return distances.toSorted().at(-cuts - 1) ?? -Infinity;
-}
-
-/** Units that begin chunks of `[from, to)` that fit, cut at the largest distances. */
-function fitting(
-  { starts }: Units,
-  distances: Float64Array,
-  from: number,
-  to: number,
-  maxTokens: number,
-): number[] {
-  const borders: number[] = [];
-  const runs = [{ from, to }];
-  for (let run = runs.pop(); run; run = runs.pop()) {
-    if ((starts[run.to] as number) - (starts[run.from] as number) <= maxTokens) {
-      borders.push(run.from);
-      continue;
-    }
-    let at = run.from + 1;
-    for (let unit = at; unit < run.to; unit++) {
-      if ((distances[unit - 1] as number) > (distances[at - 1] as number)) at = unit;
-    }
-    runs.push({ from: at, to: run.to }, { from: run.from, to: at });
-  }
-  return borders;
 }

@@ -4,6 +4,7 @@ import { BorderMap, BorderMarker } from './border-map.js';
 import { buildChunks } from './build-chunks.js';
 import type { Limits } from './limits.js';
 import type { Outline } from './outline.js';
+import { addOverlap } from './overlap.js';
 import { AT_SIGN } from './places.js';
 import { SpanCutter } from './span-cutter.js';
 import { TextScanner } from './text-scanner.js';
@@ -22,7 +23,7 @@ export interface Structure {
 export function* cutStructured(
   document: TokenizedDocument,
   { marks, levels, outline }: Structure,
-  { minTokens, maxTokens }: Limits,
+  { minTokens, maxTokens, overlapTokens }: Limits,
   isMarkdown: boolean,
 ): Steps<Chunk[]> {
   const { text, tokens } = document;
@@ -39,6 +40,11 @@ export function* cutStructured(
     mark: (index: number, strength: number) => inner.mark(index, levels + strength),
   };
   yield* part(new TextScanner(text, shifted, separators, isMarkdown).scan(), 0.3, 0.6);
-  const spans = yield* part(new SpanCutter(borders, minTokens, maxTokens).cut(), 0.6, 0.8);
+  const spans = yield* part(
+    new SpanCutter(borders, minTokens, maxTokens - overlapTokens).cut(),
+    0.6,
+    0.8,
+  );
+  addOverlap(document, spans, overlapTokens);
   return yield* part(buildChunks(document, spans, outline), 0.8, 1);
 }

@@ -11,6 +11,7 @@ import {
   fixedChunker,
   htmlChunker,
   markdownChunker,
+  outlinedChunker,
   recursiveChunker,
   sentenceChunker,
 } from '../../../lib/index.js';
@@ -33,10 +34,11 @@ const chunkers: Readonly<Record<string, (sizes: Sizes) => Chunker>> = {
   fixed: fixedChunker,
   sentence: sentenceChunker,
   'content-defined': contentDefinedChunker,
+  outlined: outlinedChunker,
   markdown: markdownChunker,
   html: htmlChunker,
 };
-const overlapping = new Set(['recursive', 'fixed', 'sentence']);
+const overlapping = new Set(['recursive', 'outlined', 'fixed', 'sentence']);
 
 const flags = {
   ...modelFlags,

@@ -17,6 +17,7 @@ export {
   windowDiff,
   type WindowOptions,
 } from './segmentation.js';
+export { signalView, type TextSignal } from './signal-view.js';
 export { type SizeDistribution, sizeDistribution } from './size-distribution.js';
 export { tokenMeasure } from './token-measure.js';
 export { withinBudget } from './within-budget.js';
