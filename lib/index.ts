@@ -21,6 +21,23 @@ export type {
   Usage,
 } from './weave/answer.js';
 export type {
+  Chat,
+  ChatAnswer,
+  ChatAskOptions,
+  ChatExchange,
+  ChatOptions,
+  ChatSource,
+  ChatTurnRecord,
+} from './weave/chat/options.js';
+export {
+  type FollowUpQuery,
+  type FollowUpRequest,
+  lastQuestions,
+  type LastQuestionsOptions,
+  rewrittenQuestion,
+  type RewrittenQuestionOptions,
+} from './weave/chat/follow-up.js';
+export type {
   AskDefaults,
   AskOptions,
   IngestOptions,
