@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { runProgram } from './program.js';
+import { standardInput } from './standard-input.js';
 import { standardOutput } from './standard-output.js';
 
 const stop = new AbortController();
@@ -21,6 +22,7 @@ async function main(): Promise<void> {
       process.exit(1);
     }),
     stderr,
+    stdin: standardInput(process.stdin),
     env: process.env,
     cwd: process.cwd(),
     signal: stop.signal,

@@ -57,7 +57,9 @@ export function assertChatOptions({ layout, keep = 0.5, whenFull, history }: Cha
   for (const { question, answer } of history ?? []) {
     assertQuestion(question);
     if (typeof answer === 'string') continue;
-    throw new InvalidArgumentError('A turn of the history has no answer. Give { question, answer }.');
+    throw new InvalidArgumentError(
+      'A turn of the history has no answer. Give { question, answer }.',
+    );
   }
 }
 
@@ -121,8 +123,7 @@ export class EngineChat implements Chat {
     const { cells } = this.#host.kit;
     const own = this.#standing;
     const lease = own && !own.gone ? cells.acquireFree(own.count) : undefined;
-    const standing =
-      own && lease && new Standing(cells, own.sequence.fork(), [lease], own.count);
+    const standing = own && lease && new Standing(cells, own.sequence.fork(), [lease], own.count);
     const begin = { turns: this.#turns, standing, number: this.#number };
     const fork = new EngineChat(this.#host, { ...this.#options, history: this.#history }, begin);
     this.#host.joined(fork);

@@ -76,7 +76,10 @@ export async function runTurn(run: TurnRun): Promise<RanTurn> {
   const before = withoutForgotten(run, notes);
   const fitted = fitTurn({
     turns: before,
-    found: prepared.hits.map((hit, i) => ({ hit, wanted: prepared.wanted[i] as ChatPassage['wanted'] })),
+    found: prepared.hits.map((hit, i) => ({
+      hit,
+      wanted: prepared.wanted[i] as ChatPassage['wanted'],
+    })),
     borders,
     prefix: kit.layout.prefix.length,
     asked: asked.length,
@@ -111,14 +114,22 @@ export async function runTurn(run: TurnRun): Promise<RanTurn> {
     if (whenNothingFound === 'empty') {
       const empty = emptyAnswer(reuse, notes, times, start);
       const conversationTokens = tokensOf(kit.layout.prefix, run.turns, borders).length;
-      const answer = { ...empty, turn: number, query, sources: [], forgotten: 0, conversationTokens };
+      const answer = {
+        ...empty,
+        turn: number,
+        query,
+        sources: [],
+        forgotten: 0,
+        conversationTokens,
+      };
       return { answer };
     }
   }
 
   const tokens = tokensOf(kit.layout.prefix, [...turns, open], borders);
   const begun = refreshLate ? answerTokens : Math.min(answerTokens, answerBlock);
-  const isSame = turns.length === run.turns.length && before.every((turn, i) => turn === run.turns[i]);
+  const isSame =
+    turns.length === run.turns.length && before.every((turn, i) => turn === run.turns[i]);
   const held = await hold(run, {
     tokens,
     canGoOn: isSame && reuse === 'woven',
@@ -138,14 +149,18 @@ export async function runTurn(run: TurnRun): Promise<RanTurn> {
     const late =
       repaired && refreshLate && new LateRefresh(repaired.target, repaired.plan, refreshLate);
     const sample = repaired ? run.shadow?.sample() : undefined;
-    const result = await generate(run, { sequence: work, logits: made.logits, late }, {
-      maxTokens: answerTokens,
-      reserve: answerRoom(held.turn, begun, signal, times),
-      onFirstToken: () => {
-        times.firstToken = performance.now() - start;
+    const result = await generate(
+      run,
+      { sequence: work, logits: made.logits, late },
+      {
+        maxTokens: answerTokens,
+        reserve: answerRoom(held.turn, begun, signal, times),
+        onFirstToken: () => {
+          times.firstToken = performance.now() - start;
+        },
+        ...(sample && { onLogits: sample.onLogits }),
       },
-      ...(sample && { onLogits: sample.onLogits }),
-    });
+    );
     sample?.finish(question, tokens, result.tokens);
     const said = await saidTokens(kit.engine.tokenizer, result);
     signal.throwIfAborted();
@@ -329,9 +344,10 @@ async function computeNew(
     const lead = joined(pending, leadOf(open, turns.length === 0, borders));
     let origin: ((passage: number) => Origin) | undefined;
     const woven = await weaveTurn(run, sequence, { ...open, lead }, times, (obtained) => {
-      const origins = obtained.map(
-        ({ key, cached: was }): Origin => ({ cached: was, encodedAfter: kit.encodings.madeAs(key) }),
-      );
+      const origins = obtained.map(({ key, cached: was }): Origin => ({
+        cached: was,
+        encodedAfter: kit.encodings.madeAs(key),
+      }));
       origin = (passage) => origins[passage] ?? { cached: false };
       emit({ type: 'loaded', sources: sources(origin) });
     });
