@@ -475,12 +475,16 @@ export {
   type GenerateChatOptions,
   type GeneratedChat,
 } from './engine/generate-chat.js';
-export { type JsonGrammar, jsonSchemaGrammar } from './grammar/json-schema-grammar.js';
-export { strictJsonGrammar } from './grammar/strict-json-grammar.js';
-export type { JsonSchema } from './grammar/json-schema-rules.js';
+export {
+  type JsonGrammar,
+  type JsonGrammarOptions,
+  jsonSchemaGrammar,
+} from './grammar/json-schema-grammar.js';
+export type { JsonSchema } from './grammar/json-schema.js';
 export {
   readToolCall,
   toolCallGrammar,
+  type ToolCallGrammarOptions,
   type ToolShape,
   type WrittenToolCall,
 } from './grammar/tool-call-grammar.js';

@@ -1,7 +1,7 @@
 import type { SamplingOptions } from '../../lib/engine/sampling.js';
 import { InvalidArgumentError } from '../../lib/errors.js';
 import { jsonSchemaGrammar } from '../../lib/grammar/json-schema-grammar.js';
-import type { JsonSchema } from '../../lib/grammar/json-schema-rules.js';
+import type { JsonSchema } from '../../lib/grammar/json-schema.js';
 import { toolCallGrammar } from '../../lib/grammar/tool-call-grammar.js';
 import type { FunctionTool, ModelCall, Warning } from './contract.js';
 import { type Conversation, readConversation } from './conversation.js';
@@ -79,7 +79,9 @@ function formOf(call: ModelCall, takesTools: boolean, warnings: Warning[]): Answ
       warnings.push({ type: 'unsupported', feature: 'tools', details });
     }
     const { schema } = call.responseFormat;
-    const { grammar, notes } = jsonSchemaGrammar(schema as JsonSchema | undefined);
+    const { grammar, notes } = jsonSchemaGrammar(schema as JsonSchema | undefined, {
+      beyond: 'widen',
+    });
     for (const message of notes) warnings.push({ type: 'other', message });
     const wanted =
       schema === undefined

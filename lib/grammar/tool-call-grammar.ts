@@ -1,10 +1,17 @@
 import { InvalidArgumentError } from '../errors.js';
-import type { JsonGrammar } from './json-schema-grammar.js';
-import { type JsonSchema, JsonSchemaRules, literal } from './json-schema-rules.js';
+import { grouped, literal } from './gbnf.js';
+import type { JsonSchema } from './json-schema.js';
+import type { JsonGrammar, JsonGrammarOptions } from './json-schema-grammar.js';
+import { SchemaRules } from './schema-rules.js';
 
 export interface ToolShape {
   readonly name: string;
   readonly inputSchema: JsonSchema;
+}
+
+export interface ToolCallGrammarOptions extends JsonGrammarOptions {
+  /** Whether the answer may be text instead. */
+  readonly text: boolean;
 }
 
 /** A tool call as the grammar has it. */
@@ -18,17 +25,19 @@ export interface WrittenToolCall {
  * A grammar of answers that are one tool call, `{"tool": "name", "input": {…}}`; where `text` is true, or any text that does
  * not begin with a brace or a space. The first character tells which, so no text is ever taken for a call.
  *
+ * Whoever runs a tool checks its input, so by default input schemas are widened.
+ *
  * @throws InvalidArgumentError without tools, SamplingError for an input schema that cannot be put as a grammar.
  */
 export function toolCallGrammar(
   tools: readonly ToolShape[],
-  { text }: { readonly text: boolean },
+  { text, beyond = 'widen' }: ToolCallGrammarOptions,
 ): JsonGrammar {
   if (tools.length === 0) throw new InvalidArgumentError('Give at least one tool.');
-  const rules = new JsonSchemaRules();
+  const rules = new SchemaRules(beyond);
   const calls = tools.map(
     ({ name, inputSchema }) =>
-      `"{\\"tool\\": " ${literal(JSON.stringify(name))} ", \\"input\\": " ${rules.add(inputSchema)} "}"`,
+      `"{\\"tool\\": " ${literal(JSON.stringify(name))} ", \\"input\\": " ${grouped(rules.add(inputSchema))} "}"`,
   );
   const free = text ? ['[^{ \\t\\r\\n] .*'] : [];
   return { grammar: rules.grammar([...calls, ...free].join(' | ')), notes: rules.notes };

@@ -96,10 +96,11 @@ test('a question that cannot be answered is told, and the next ones are answered
 
 test('without any input it ends, and Ctrl-C ends it while it waits for some', async () => {
   expect(await run(undefined)).toMatchObject({ code: 0, out: '' });
-  const onPrompt = (stop: AbortController) => {
-    setTimeout(() => stop.abort(new Error('stopped')), 20);
-  };
-  expect(await run([], [], { isTTY: true, onPrompt })).toMatchObject({ code: 130, out: '' });
+  const stopped = await run([], [], {
+    isTTY: true,
+    onPrompt: (stop) => void setTimeout(() => stop.abort(new Error('stopped')), 20),
+  });
+  expect(stopped).toMatchObject({ code: 130, out: '' });
 });
 
 test('more than a folder is not understood', async () => {

@@ -310,8 +310,7 @@ describe('a turn that fails leaves the chat at its last whole turn', () => {
 
   test('by its follow-up query', async () => {
     const { weave } = await chatWeave();
-    const followUp = () => Promise.reject(new Error('the model is down'));
-    const chat = weave.chat({ followUp });
+    const chat = weave.chat({ followUp: () => Promise.reject(new Error('the model is down')) });
     await chat.ask(question);
     await expect(chat.ask('And then?')).rejects.toThrow('the model is down');
     expect(chat.turns).toHaveLength(1);
