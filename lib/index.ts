@@ -483,9 +483,11 @@ export {
 export type { JsonSchema } from './grammar/json-schema.js';
 export {
   readToolCall,
+  describeTools,
   toolCallGrammar,
   type ToolCallGrammarOptions,
   type ToolShape,
+  writeToolCall,
   type WrittenToolCall,
 } from './grammar/tool-call-grammar.js';
 

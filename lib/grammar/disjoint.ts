@@ -33,8 +33,6 @@ function isToldApart(one: SchemaObject, other: SchemaObject, root: JsonSchema): 
   const [mine, theirs] = [one['properties'], other['properties']];
   if (!isSchema(mine) || !isSchema(theirs)) return false;
   if (typesOf(one)?.join() !== 'object' || typesOf(other)?.join() !== 'object') return false;
-  const needs = ({ required }: SchemaObject, name: string) =>
-    Array.isArray(required) && required.includes(name);
   return Object.keys(mine).some((name) => {
     if (!Object.hasOwn(theirs, name) || !needs(one, name) || !needs(other, name)) return false;
     const pair = [mine[name], theirs[name]].map((each) => resolved(each as JsonSchema, root));
@@ -42,6 +40,10 @@ function isToldApart(one: SchemaObject, other: SchemaObject, root: JsonSchema): 
     if (!a || !b) return false;
     return excludes(pair[0] as SchemaObject, pair[1] as SchemaObject, root);
   });
+}
+
+function needs({ required }: SchemaObject, name: string): boolean {
+  return Array.isArray(required) && required.includes(name);
 }
 
 function valuesOf(schema: SchemaObject): readonly unknown[] | undefined {

@@ -6,6 +6,8 @@ import { SchemaRules } from './schema-rules.js';
 
 export interface ToolShape {
   readonly name: string;
+  /** What it is for, as the model is told. */
+  readonly description?: string | undefined;
   readonly inputSchema: JsonSchema;
 }
 
@@ -41,6 +43,26 @@ export function toolCallGrammar(
   );
   const free = text ? ['[^{ \\t\\r\\n] .*'] : [];
   return { grammar: rules.grammar([...calls, ...free].join(' | ')), notes: rules.notes };
+}
+
+/** What a model is told of tools, and of how {@link toolCallGrammar} has it call them. */
+export function describeTools(
+  tools: readonly ToolShape[],
+  { text }: Pick<ToolCallGrammarOptions, 'text'>,
+): string {
+  const lines = tools.map(
+    ({ name, description = '', inputSchema }) =>
+      `- ${name}: ${description} Input schema: ${JSON.stringify(inputSchema)}`,
+  );
+  const how = text
+    ? 'You can call these tools. To call one, answer with nothing but {"tool": name, "input": input}; else answer with text.'
+    : 'Call one of these tools: answer with nothing but {"tool": name, "input": input}.';
+  return [how, ...lines].join('\n');
+}
+
+/** A call as the model writes it. */
+export function writeToolCall({ tool, input }: WrittenToolCall): string {
+  return `{"tool": ${JSON.stringify(tool)}, "input": ${input}}`;
 }
 
 /** The call that an answer of {@link toolCallGrammar} makes; undefined for text, or a call that was cut short. */

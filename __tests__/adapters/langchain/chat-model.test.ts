@@ -10,7 +10,6 @@ import {
   ToolMessage,
   type UsageMetadata,
 } from '@langchain/core/messages';
-import { tool } from '@langchain/core/tools';
 import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 import {
@@ -256,19 +255,6 @@ test('structured output keeps to the schema, from zod and from a JSON schema', a
     await expect(model.withStructuredOutput(refined).invoke('Fish?')).rejects.toThrow(
       /parse|never/,
     );
-  });
-});
-
-test('tools are refused with what to do instead', async () => {
-  await withModel({}, async (model) => {
-    const nothing = tool(() => '', { name: 'nothing', schema: z.object({}) });
-    expect(() => (model.bindTools as (tools: unknown[]) => void)([nothing])).toThrow(
-      /calls no tools/,
-    );
-    const options = { tool_choice: 'nothing' };
-    await expect(model.invoke('Hello', options)).rejects.toThrow(/calls no tools/);
-    const method = { method: 'functionCalling' } as const;
-    expect(() => model.withStructuredOutput(z.object({}), method)).toThrow(/calls no functions/);
   });
 });
 

@@ -7,6 +7,7 @@ import {
   BaseChatModel,
   type BaseChatModelCallOptions,
   type BaseChatModelParams,
+  type BindToolsInput,
   type LangSmithParams,
 } from '@langchain/core/language_models/chat_models';
 import { AIMessage, AIMessageChunk, type BaseMessage } from '@langchain/core/messages';
@@ -26,6 +27,7 @@ import { assertPeer, ownVersion } from '../peer.js';
 import { responseMetadata, usageMetadata } from './metadata.js';
 import { CallRetriever, PassageCutter, RunningCalls } from './passages.js';
 import { structuredOutput } from './structured-output.js';
+import { CallSplitter, readAnswer, type ToolForm, toolDefinitions, toolForm } from './tools.js';
 import { Weaves } from './weaves.js';
 
 /** Options of a weave that a chat model takes as they are. */
@@ -71,6 +73,8 @@ export interface ChatChunkweaveCallOptions extends BaseChatModelCallOptions {
   readonly maxTokens?: number;
   readonly temperature?: number;
   readonly seed?: number;
+  /** Tools that the answer may call: see {@link ChatChunkweave.bindTools}. */
+  readonly tools?: BindToolsInput[];
   /** `full` computes the prompt from its first token, with nothing reused. */
   readonly reuse?: 'woven' | 'full';
 }
@@ -84,7 +88,7 @@ export interface ChatChunkweaveCallOptions extends BaseChatModelCallOptions {
  * fit, in the order of the messages, unless `topK` or a `selector` picks passages.
  *
  * Calls reject with InvalidArgumentError for messages that cannot be answered, ContextOverflowError for too much text,
- * SamplingError for a grammar that the engine refuses, and the signal's reason. Tools are refused: see {@link bindTools}.
+ * SamplingError for a grammar that the engine refuses, and the signal's reason.
  */
 export class ChatChunkweave
   extends BaseChatModel<ChatChunkweaveCallOptions>
@@ -183,11 +187,19 @@ export class ChatChunkweave
   }
 
   /**
-   * Never returns: the engine's models answer with text.
-   * @throws InvalidArgumentError that says what to do instead.
+   * The model with tools that it may call. A grammar keeps its answer to one call of one of them, or, with the choice
+   * `auto`, to text; the system message tells which there are, so each set of tools has a prefix of its own.
+   *
+   * @throws InvalidArgumentError for a `tool_choice` that is not among the tools, SamplingError for an input schema that no
+   * grammar is made of.
    */
-  override bindTools(): never {
-    throw new InvalidArgumentError(noTools);
+  override bindTools(
+    tools: BindToolsInput[],
+    options: Partial<ChatChunkweaveCallOptions> = {},
+  ): Runnable<BaseLanguageModelInput, AIMessageChunk, ChatChunkweaveCallOptions> {
+    const bound = { ...options, tools: toolDefinitions(tools) };
+    toolForm(bound);
+    return this.withConfig(bound);
   }
 
   // LangChain's own overloads of this method hide what both forms have in common.
@@ -211,11 +223,11 @@ export class ChatChunkweave
         lease.weave.ask(call.read.question, call.ask),
       );
       const message = new AIMessage({
-        content: answer.text,
+        ...readAnswer(answer.text, call.tools),
         response_metadata: { ...this.#metadata(answer, call) },
       });
       Object.assign(message, { usage_metadata: usageMetadata(answer, call.passages) });
-      return { generations: [{ text: answer.text, message }] };
+      return { generations: [{ text: message.text, message }] };
     } finally {
       await lease.release();
     }
@@ -232,15 +244,24 @@ export class ChatChunkweave
       const events = this.#calls.run({ passages: call.passages, text: call.read.text }, () =>
         lease.weave.stream(call.read.question, call.ask),
       );
+      const splitter = new CallSplitter(call.tools);
       for await (const event of events) {
-        if (event.type === 'delta') {
-          const { text } = event;
-          const chunk = generationChunk(new AIMessageChunk({ content: text }));
-          yield chunk;
-          await runManager?.handleLLMNewToken(text, undefined, undefined, undefined, undefined, {
-            chunk,
-          });
-        } else if (event.type === 'answer') {
+        if (event.type === 'delta' || event.type === 'answer') {
+          const pieces =
+            event.type === 'delta'
+              ? splitter.push(event.text)
+              : splitter.end(readAnswer(event.answer.text, call.tools).tool_calls.length > 0);
+          for (const piece of pieces) {
+            const text = typeof piece === 'string' ? piece : '';
+            const calls = typeof piece === 'string' ? {} : { tool_call_chunks: [piece] };
+            const chunk = generationChunk(new AIMessageChunk({ content: text, ...calls }));
+            yield chunk;
+            await runManager?.handleLLMNewToken(text, undefined, undefined, undefined, undefined, {
+              chunk,
+            });
+          }
+        }
+        if (event.type === 'answer') {
           const last = new AIMessageChunk({
             content: '',
             response_metadata: { ...this.#metadata(event.answer, call) },
@@ -274,8 +295,17 @@ export class ChatChunkweave
   ): Promise<PreparedCall> {
     const { signal, reuse } = options;
     signal?.throwIfAborted();
-    refuseTools(options);
-    const read = readMessages(messages);
+    const tools = toolForm(options);
+    if (tools && options.grammar !== undefined) {
+      throw new InvalidArgumentError(
+        'A grammar cannot be used together with tools. Leave one out.',
+      );
+    }
+    const said = readMessages(messages);
+    const { system = this.#fields.system ?? '' } = said;
+    const read = tools
+      ? { ...said, system: [system, tools.instructions].filter(Boolean).join('\n\n') }
+      : said;
     const { topK, selector, order, maxTokens } = this.#fields;
     const choosing = topK !== undefined || (selector !== undefined && selector !== 'top-k');
     const passages = await this.#cutter.cut(read.documents, { choosing, signal });
@@ -283,7 +313,7 @@ export class ChatChunkweave
     const stop = this.#stop(options);
     const ask: AskOptions = {
       whenNothingFound: 'answer',
-      sampling: this.#sampling(options),
+      sampling: this.#sampling(tools ? { ...options, grammar: tools.grammar } : options),
       ...(tokens !== undefined && { maxTokens: tokens }),
       ...(stop && { stop }),
       ...(signal && { signal }),
@@ -292,7 +322,7 @@ export class ChatChunkweave
       ...(!choosing && { topK: passages.length, overflow: 'throw', order: order ?? 'rank' }),
       ...(passages.length === 0 && { topK: 0 }),
     };
-    return { read, passages, ask };
+    return { read, passages, ask, ...(tools && { tools }) };
   }
 
   #weaveOptions(shared: WeaveOptions, system = this.#fields.system ?? ''): WeaveOptions {
@@ -328,9 +358,11 @@ export class ChatChunkweave
     return stop ?? this.#fields.stop;
   }
 
-  #metadata(answer: Answer, { read }: PreparedCall) {
+  #metadata(answer: Answer, { read, tools }: PreparedCall) {
     const titles = new Map(read.documents.map(({ id, title = id }) => [id, title]));
-    return responseMetadata(this.#fields.engine.model, answer, titles);
+    const { engine } = this.#fields;
+    const isCall = readAnswer(answer.text, tools).tool_calls.length > 0;
+    return responseMetadata(engine.model, answer, titles, { isCall, notes: tools?.notes ?? [] });
   }
 }
 
@@ -338,21 +370,7 @@ interface PreparedCall {
   readonly read: ReadMessages;
   readonly passages: readonly Chunk[];
   readonly ask: AskOptions;
-}
-
-const noTools =
-  'ChatChunkweave calls no tools. Let another model call them and give the results to this one as tool messages, or use ' +
-  'withStructuredOutput for answers of a given form.';
-
-function refuseTools(options: object): void {
-  const { tools, tool_choice: choice } = options as {
-    readonly tools?: unknown;
-    readonly tool_choice?: unknown;
-  };
-  const some = Array.isArray(tools) ? tools.length > 0 : tools !== undefined;
-  if (some || (choice !== undefined && choice !== 'none' && choice !== 'auto')) {
-    throw new InvalidArgumentError(noTools);
-  }
+  readonly tools?: ToolForm;
 }
 
 /** Small models keep to what stands last: without the reminder they go on in the passages' style. */

@@ -27,7 +27,7 @@ export function structuredOutput<Output extends Record<string, unknown>>(
   const { method = 'jsonSchema', includeRaw = false, name } = config;
   if (method === 'functionCalling') {
     throw new InvalidArgumentError(
-      `ChatChunkweave calls no functions. Leave out method: 'functionCalling'; answers keep to the schema by a grammar.`,
+      `Structured output needs no function call: answers keep to the schema by a grammar. Leave out method: 'functionCalling'.`,
     );
   }
   const { grammar } = jsonSchemaGrammar(
