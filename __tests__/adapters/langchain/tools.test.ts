@@ -196,8 +196,8 @@ test('a call that is cut short is no call, and nothing of it is lost', async () 
   );
 });
 
-test('testToolMessageHistories: calls and their results stand in the conversation', async () => {
-  const history = (content: ToolMessage['content']) => [
+function weatherAsked(content: ToolMessage['content']): BaseMessage[] {
+  return [
     new HumanMessage('Rain in Bern?'),
     new AIMessage({
       content: '',
@@ -205,15 +205,18 @@ test('testToolMessageHistories: calls and their results stand in the conversatio
     }),
     new ToolMessage({ content, tool_call_id: 'c1' }),
   ];
-  const asText = readMessages(history('It rains.'));
-  const asBlocks = readMessages(history([{ type: 'text', text: 'It rains.' }]));
+}
+
+test('testToolMessageHistories: calls and their results stand in the conversation', async () => {
+  const asText = readMessages(weatherAsked('It rains.'));
+  const asBlocks = readMessages(weatherAsked([{ type: 'text', text: 'It rains.' }]));
   expect(asText).toEqual(asBlocks);
   expect(asText.question).toBe('Rain in Bern?');
   expect(asText.text).toBe(
     'Rain in Bern?\n\nAssistant: {"tool": "weather", "input": {"city":"Bern"}}\nResult of weather: It rains.',
   );
   await withScript(['Yes.'], async (model) => {
-    const message = await model.bindTools([weather]).invoke(history('It rains.'));
+    const message = await model.bindTools([weather]).invoke(weatherAsked('It rains.'));
     expect(message.text).toBe('Yes.');
   });
 });
