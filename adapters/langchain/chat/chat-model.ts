@@ -21,11 +21,13 @@ import type { PromptOptions } from '../../../lib/prompt.js';
 import { memoryStore } from '../../../lib/store/memory-store.js';
 import type { Answer } from '../../../lib/weave/answer.js';
 import type { AskOptions, WeaveOptions } from '../../../lib/weave/options.js';
-import { createWeave } from '../../../lib/weave.js';
+import { KeptChats } from '../../../lib/weave/chat/kept-chats.js';
+import type { Chat } from '../../../lib/weave/chat/options.js';
+import { createWeave, type Weave } from '../../../lib/weave.js';
 import { type ReadMessages, readMessages } from '../messages/read-messages.js';
 import { assertPeer, ownVersion } from '../peer.js';
 import { responseMetadata, usageMetadata } from './metadata.js';
-import { CallRetriever, PassageCutter, RunningCalls } from './passages.js';
+import { type Call, CallRetriever, PassageCutter, RunningCalls } from './passages.js';
 import { structuredOutput } from './structured-output.js';
 import { CallSplitter, readAnswer, type ToolForm, toolDefinitions, toolForm } from './tools.js';
 import { Weaves } from './weaves.js';
@@ -63,6 +65,11 @@ export interface ChatChunkweaveFields extends BaseChatModelParams, WeaveFields {
   readonly stop?: readonly string[];
   /** Short for `sampling.temperature`; default 0. */
   readonly temperature?: number;
+  /**
+   * Conversations for each system message whose turns are kept in the cells, those used last; default 0: earlier turns are
+   * written after the documents of a call, and computed with each question. See docs/langchain.md.
+   */
+  readonly conversations?: number;
   /** System messages whose prefix and cells are kept, those used last; default 2. Each takes `cells`. */
   readonly maxSystems?: number;
 }
@@ -104,6 +111,7 @@ export class ChatChunkweave
   readonly #calls = new RunningCalls();
   readonly #cutter: PassageCutter;
   readonly #weaves: Weaves;
+  readonly #chats = new WeakMap<Weave, KeptChats>();
   readonly #ownStore: AsyncDisposable | undefined;
 
   constructor(fields: ChatChunkweaveFields) {
@@ -111,7 +119,8 @@ export class ChatChunkweave
     super(fields);
     // oxlint-disable-next-line no-underscore-dangle -- LangChain's name.
     this._addVersion('chunkweave', ownVersion);
-    const { engine, store, tenant, label, maxSystems = 2, chunker = recursiveChunker() } = fields;
+    const { engine, store, tenant, label, maxSystems = 2, conversations = 0 } = fields;
+    const { chunker = recursiveChunker() } = fields;
     if (!engine) {
       throw new InvalidArgumentError(
         "ChatChunkweave needs an engine: new ChatChunkweave({ engine: await loadEngine({ model }) }), with loadEngine of 'chunkweave/ggml'.",
@@ -120,6 +129,11 @@ export class ChatChunkweave
     if (!Number.isSafeInteger(maxSystems) || maxSystems < 1) {
       throw new InvalidArgumentError(
         `maxSystems is ${maxSystems}; give a whole number of at least 1.`,
+      );
+    }
+    if (!Number.isSafeInteger(conversations) || conversations < 0) {
+      throw new InvalidArgumentError(
+        `conversations is ${conversations}; give a whole number of at least 0.`,
       );
     }
     const access = {
@@ -217,10 +231,10 @@ export class ChatChunkweave
     options: this['ParsedCallOptions'],
   ): Promise<ChatResult> {
     const call = await this.#prepare(messages, options);
-    const lease = await this.#weaves.lease(call.read.system);
+    const lease = await this.#lease(call);
     try {
-      const answer = await this.#calls.run({ passages: call.passages, text: call.read.text }, () =>
-        lease.weave.ask(call.read.question, call.ask),
+      const answer = await this.#calls.run(lease.call, () =>
+        lease.source.ask(call.read.question, call.ask),
       );
       const message = new AIMessage({
         ...readAnswer(answer.text, call.tools),
@@ -239,10 +253,10 @@ export class ChatChunkweave
     runManager?: CallbackManagerForLLMRun,
   ): AsyncGenerator<ChatGenerationChunk> {
     const call = await this.#prepare(messages, options);
-    const lease = await this.#weaves.lease(call.read.system);
+    const lease = await this.#lease(call);
     try {
-      const events = this.#calls.run({ passages: call.passages, text: call.read.text }, () =>
-        lease.weave.stream(call.read.question, call.ask),
+      const events = this.#calls.run(lease.call, () =>
+        lease.source.stream(call.read.question, call.ask),
       );
       const splitter = new CallSplitter(call.tools);
       for await (const event of events) {
@@ -289,6 +303,32 @@ export class ChatChunkweave
     return this.dispose();
   }
 
+  /** What answers a call: a weave, or the chat that its earlier turns stand in. */
+  async #lease({ read, passages, isWhole }: PreparedCall): Promise<CallLease> {
+    const { weave, release } = await this.#weaves.lease(read.system);
+    const { conversations = 0 } = this.#fields;
+    const { question, exchanges } = read;
+    if (conversations === 0 || !exchanges) {
+      return { source: weave, call: { passages, text: read.text }, release };
+    }
+    const chats = this.#chats.get(weave) ?? new KeptChats(weave, conversations);
+    this.#chats.set(weave, chats);
+    try {
+      const kept = chats.lease(exchanges, { whenFull: isWhole ? 'throw' : 'forget' });
+      return {
+        source: kept.chat,
+        call: { passages, text: read.last, question },
+        release: async () => {
+          await kept.release();
+          await release();
+        },
+      };
+    } catch (error) {
+      await release();
+      throw error;
+    }
+  }
+
   async #prepare(
     messages: readonly BaseMessage[],
     options: this['ParsedCallOptions'],
@@ -322,7 +362,7 @@ export class ChatChunkweave
       ...(!choosing && { topK: passages.length, overflow: 'throw', order: order ?? 'rank' }),
       ...(passages.length === 0 && { topK: 0 }),
     };
-    return { read, passages, ask, ...(tools && { tools }) };
+    return { read, passages, ask, isWhole: !choosing, ...(tools && { tools }) };
   }
 
   #weaveOptions(shared: WeaveOptions, system = this.#fields.system ?? ''): WeaveOptions {
@@ -336,8 +376,9 @@ export class ChatChunkweave
         system,
         instructions,
         ...(separator !== undefined && { separator }),
-        question: () => {
-          const { text, passages } = calls.current;
+        question: (asked) => {
+          const { text, passages, question: current = asked } = calls.current;
+          if (asked !== current) return asked;
           return passages.length > 0 ? question(text) : text;
         },
       },
@@ -366,10 +407,18 @@ export class ChatChunkweave
   }
 }
 
+interface CallLease {
+  readonly source: Pick<Weave, 'ask' | 'stream'> | Pick<Chat, 'ask' | 'stream'>;
+  readonly call: Call;
+  release(): Promise<void>;
+}
+
 interface PreparedCall {
   readonly read: ReadMessages;
   readonly passages: readonly Chunk[];
   readonly ask: AskOptions;
+  /** All documents must be in the prompt. */
+  readonly isWhole: boolean;
   readonly tools?: ToolForm;
 }
 

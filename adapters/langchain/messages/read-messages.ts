@@ -1,6 +1,8 @@
 import { AIMessage, type BaseMessage, ToolMessage } from '@langchain/core/messages';
 import { InvalidArgumentError } from '../../../lib/errors.js';
 import { writeToolCall } from '../../../lib/grammar/tool-call-grammar.js';
+import { exchangesOf } from '../../../lib/weave/chat/kept-chats.js';
+import type { ChatExchange } from '../../../lib/weave/chat/options.js';
 import { type PromptDocument, PromptDocuments, takeMarked, titleOf } from './prompt-document.js';
 
 /** What messages ask for, taken apart as a weave takes it. */
@@ -12,6 +14,10 @@ export interface ReadMessages {
   readonly question: string;
   /** What stands after the documents: earlier turns, the question, what tools said since. */
   readonly text: string;
+  /** The same without the earlier turns. */
+  readonly last: string;
+  /** The earlier turns, where they are questions and answers; undefined where tools spoke, or somebody twice. */
+  readonly exchanges: readonly ChatExchange[] | undefined;
 }
 
 type Role = 'system' | 'user' | 'assistant' | 'tool';
@@ -49,17 +55,29 @@ export function readMessages(messages: readonly BaseMessage[]): ReadMessages {
     .slice(last + 1)
     .filter(hasText)
     .map(written);
+  const asked = [question, ...(since.length > 0 ? [since.join('\n')] : [])];
   const parts = [
     ...(earlier.length > 0 ? [`The conversation so far:\n${earlier.join('\n')}`] : []),
-    question,
-    ...(since.length > 0 ? [since.join('\n')] : []),
+    ...asked,
   ];
   return {
     ...(systems.length > 0 && { system: systems.map(({ text }) => text).join('\n\n') }),
     documents: documents.all,
     question,
     text: parts.join('\n\n'),
+    last: asked.join('\n\n'),
+    exchanges: exchangesBefore(talk.slice(0, last).filter(hasText)),
   };
+}
+
+function exchangesBefore(turns: readonly Turn[]): readonly ChatExchange[] | undefined {
+  if (turns.some(({ role }) => role === 'tool')) return undefined;
+  return exchangesOf(
+    turns.map(({ role, text }) => ({
+      role: role === 'user' ? 'user' : 'assistant',
+      content: text,
+    })),
+  );
 }
 
 const hasText = ({ text }: Turn): boolean => text !== '';

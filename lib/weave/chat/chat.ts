@@ -41,6 +41,8 @@ interface Begin {
   readonly number: number;
 }
 
+const noBorders: Borders = { question: new Int32Array(0), passages: new Int32Array(0) };
+
 /** @throws InvalidArgumentError */
 export function assertChatOptions({ layout, keep = 0.5, whenFull, history }: ChatOptions): void {
   if (layout !== undefined && layout !== 'sequence') {
@@ -113,7 +115,7 @@ export class EngineChat implements Chat {
 
   tokens(): Promise<Int32Array> {
     return this.#host.work([this.#lifetime.signal], async (signal) => {
-      const borders = await this.#prepared(signal);
+      const borders = await this.#prepared(this.turns.length - 1, signal);
       return tokensOf(this.#host.kit.layout.prefix, this.#turns, borders);
     });
   }
@@ -171,7 +173,7 @@ export class EngineChat implements Chat {
     emit: (event: AnswerEvent) => void,
   ): Promise<ChatAnswer> {
     assertQuestion(question);
-    const borders = await this.#prepared(signal);
+    const borders = await this.#prepared(this.turns.length, signal);
     const { kit, shadow } = this.#host;
     const { followUp = lastQuestions(), keep = 0.5, whenFull = 'forget' } = this.#options;
     // Who says how to answer is obeyed.
@@ -207,14 +209,20 @@ export class EngineChat implements Chat {
     return answer;
   }
 
-  /** Tokenises what was said before the chat began. */
-  async #prepared(signal: AbortSignal): Promise<Borders> {
+  /**
+   * Tokenises what was said before the chat began.
+   *
+   * @param count borders that are needed: a conversation of one turn has none, whatever the template takes.
+   */
+  async #prepared(count: number, signal: AbortSignal): Promise<Borders> {
     const { layout, engine } = this.#host.kit;
-    this.#borders ??= bordersOf(layout).catch((error: unknown) => {
-      this.#borders = undefined;
-      throw error;
-    });
-    const borders = await this.#borders;
+    if (count > 0) {
+      this.#borders ??= bordersOf(layout).catch((error: unknown) => {
+        this.#borders = undefined;
+        throw error;
+      });
+    }
+    const borders = (await this.#borders) ?? noBorders;
     if (this.#history.length === 0) return borders;
     const turns: Turn[] = [];
     for (const [i, { question, answer }] of this.#history.entries()) {

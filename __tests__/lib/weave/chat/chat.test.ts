@@ -408,8 +408,11 @@ describe('bad input', () => {
     });
     await using weave = await createWeave({ engine, maxTokens: 4 });
     await weave.ingest(documents, { budget: { milliseconds: 0 } });
-    await expect(weave.chat().ask(question)).rejects.toMatchObject({ code: 'CHAT_TEMPLATE' });
-    expect((await weave.ask(question)).text).not.toBe('');
+    const chat = weave.chat();
+    expect((await chat.ask(question)).text).not.toBe('');
+    await expect(chat.ask(question)).rejects.toMatchObject({ code: 'CHAT_TEMPLATE' });
+    expect((await chat.tokens()).length).toBeGreaterThan(0);
+    expect(chat.turns).toHaveLength(1);
   });
 });
 
