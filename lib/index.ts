@@ -21,6 +21,23 @@ export type {
   Usage,
 } from './weave/answer.js';
 export type {
+  Chat,
+  ChatAnswer,
+  ChatAskOptions,
+  ChatExchange,
+  ChatOptions,
+  ChatSource,
+  ChatTurnRecord,
+} from './weave/chat/options.js';
+export {
+  type FollowUpQuery,
+  type FollowUpRequest,
+  lastQuestions,
+  type LastQuestionsOptions,
+  rewrittenQuestion,
+  type RewrittenQuestionOptions,
+} from './weave/chat/follow-up.js';
+export type {
   AskDefaults,
   AskOptions,
   IngestOptions,
@@ -462,13 +479,19 @@ export {
   type GenerateChatOptions,
   type GeneratedChat,
 } from './engine/generate-chat.js';
-export { type JsonGrammar, jsonSchemaGrammar } from './grammar/json-schema-grammar.js';
-export { strictJsonGrammar } from './grammar/strict-json-grammar.js';
-export type { JsonSchema } from './grammar/json-schema-rules.js';
+export {
+  type JsonGrammar,
+  type JsonGrammarOptions,
+  jsonSchemaGrammar,
+} from './grammar/json-schema-grammar.js';
+export type { JsonSchema } from './grammar/json-schema.js';
 export {
   readToolCall,
+  describeTools,
   toolCallGrammar,
+  type ToolCallGrammarOptions,
   type ToolShape,
+  writeToolCall,
   type WrittenToolCall,
 } from './grammar/tool-call-grammar.js';
 

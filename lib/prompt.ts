@@ -34,6 +34,12 @@ export interface PromptLayout {
   passage(chunk: Pick<Chunk, 'tokens'>): Int32Array;
   /** The question and the end of the frame. */
   question(question: string, options?: { readonly signal?: AbortSignal }): Promise<Int32Array>;
+  /**
+   * What stands between an answer and what follows it in a conversation: the question, or passages, which the
+   * instructions lead as they lead those of the first turn.
+   * @throws ChatTemplateError when the chat template takes no earlier turns.
+   */
+  between(next: 'question' | 'passages'): Promise<Int32Array>;
   /** The question and a separator, where it stands before passages. */
   earlier(question: string, options?: { readonly signal?: AbortSignal }): Promise<Int32Array>;
 }
@@ -57,13 +63,18 @@ export async function createPromptLayout(
   const ids = async (text: string, { signal }: { readonly signal?: AbortSignal } = {}) =>
     text === '' ? new Int32Array(0) : (await tokenizer.encode(text, signal ? { signal } : {})).ids;
   const frame = await engine.chat.frame(system === '' ? {} : { system });
-  const prefix = concat([frame.head, await ids(instructions)]);
+  const lead = await ids(instructions);
+  const prefix = concat([frame.head, lead]);
   const gap = await ids(separator);
   return {
     prefix,
     passage: (chunk) => concat([chunk.tokens, gap]),
     question: async (question, asked) =>
       concat([await ids(frameQuestion(question), asked), frame.tail]),
+    between: async (next) => {
+      const border = await engine.chat.between();
+      return next === 'passages' ? concat([border, lead]) : border;
+    },
     earlier: async (question, asked) => concat([await ids(earlier(question), asked), gap]),
   };
 }

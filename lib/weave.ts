@@ -8,6 +8,8 @@ import type { StoreStats } from './store/store-stats.js';
 import { runAsk } from './weave/ask.js';
 import type { Answer, AnswerEvent, AnswerStream, Source } from './weave/answer.js';
 import { startAnswerStream } from './weave/answer-stream.js';
+import { assertChatOptions, EngineChat } from './weave/chat/chat.js';
+import type { Chat, ChatOptions } from './weave/chat/options.js';
 import type { Forgotten } from './weave/forgetter.js';
 import { type Indexed, indexDocuments } from './weave/index-documents.js';
 import type { WeaveKit } from './weave/kit.js';
@@ -68,6 +70,11 @@ export interface Weave extends AsyncDisposable {
   ask(question: string, options?: AskOptions): Promise<Answer>;
   /** Like {@link ask}, with the text as it comes. Work starts at once. */
   stream(question: string, options?: AskOptions): AnswerStream;
+  /**
+   * A conversation, whose turns and passages stay in the weave's cells. It computes nothing before its first question.
+   * @throws InvalidArgumentError, DisposedError
+   */
+  chat(options?: ChatOptions): Chat;
   /** Answers one prompt twice: woven, then by full prefill. */
   compare(question: string, options?: CompareOptions): Promise<Comparison>;
   /** The prompt that a question gets, without answering it. */
@@ -150,6 +157,7 @@ class EngineWeave implements Weave {
   readonly #lifetime: AbortController;
   readonly #ownStore: AsyncDisposable | undefined;
   readonly #running = new Set<Promise<unknown>>();
+  readonly #chats = new Set<EngineChat>();
   /** Documents change one call after another. */
   #documentsTurn: Promise<unknown> = Promise.resolve();
   #disposing: Promise<void> | undefined;
@@ -225,6 +233,23 @@ class EngineWeave implements Weave {
     return startAnswerStream((emit, left) =>
       this.#work([left, options.signal], (signal) => this.#ask(question, options, signal, emit)),
     );
+  }
+
+  chat(options: ChatOptions = {}): Chat {
+    if (this.#disposing) throw new DisposedError('weave');
+    const merged = { ...this.#defaults, ...options } as ChatOptions;
+    assertChatOptions(merged);
+    const chats = this.#chats;
+    const host = {
+      kit: this.#kit,
+      shadow: this.#shadow,
+      work: this.#work.bind(this),
+      joined: (other: EngineChat) => void chats.add(other),
+      left: (other: EngineChat) => void chats.delete(other),
+    };
+    const chat = new EngineChat(host, merged);
+    chats.add(chat);
+    return chat;
   }
 
   compare(question: string, options: CompareOptions = {}): Promise<Comparison> {
@@ -307,6 +332,7 @@ class EngineWeave implements Weave {
   async #shutDown(): Promise<void> {
     this.#lifetime.abort(new DisposedError('weave'));
     await Promise.allSettled(this.#running);
+    for (const chat of this.#chats) await chat.dispose();
     await this.#shadow?.dispose();
     const { writer, encodings, prefix, arena } = this.#kit;
     await writer.idle();

@@ -1,7 +1,7 @@
-import type { FakeEngine } from '../../lib/testing/index.js';
+import type { KvEngine } from '../../lib/index.js';
 
 /** Keeps every row of logits that an answer's tokens are chosen from. */
-export function watchLogits(engine: FakeEngine): Float32Array[] {
+export function watchLogits(engine: Pick<KvEngine, 'createSampler'>): Float32Array[] {
   const rows: Float32Array[] = [];
   const create = engine.createSampler.bind(engine);
   engine.createSampler = async (options) => {

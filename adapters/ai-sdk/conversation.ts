@@ -1,5 +1,6 @@
 import type { ChatTurn } from '../../lib/engine/chat.js';
 import { InvalidArgumentError } from '../../lib/errors.js';
+import { writeToolCall } from '../../lib/grammar/tool-call-grammar.js';
 import type { Message, Prompt, ToolOutput } from './contract.js';
 
 /** A prompt as the chat format takes it: every turn is text. */
@@ -66,9 +67,7 @@ function textOf(message: Exclude<Message, { role: 'system' }>): string {
         texts.push(textOfFile(part.mediaType, part.data));
         break;
       case 'tool-call':
-        texts.push(
-          `{"tool": ${JSON.stringify(part.toolName)}, "input": ${JSON.stringify(part.input)}}`,
-        );
+        texts.push(writeToolCall({ tool: part.toolName, input: JSON.stringify(part.input) }));
         break;
       case 'tool-result':
         texts.push(`Result of ${part.toolName}: ${textOfOutput(part.output)}`);

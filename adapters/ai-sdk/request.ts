@@ -1,8 +1,8 @@
 import type { SamplingOptions } from '../../lib/engine/sampling.js';
 import { InvalidArgumentError } from '../../lib/errors.js';
 import { jsonSchemaGrammar } from '../../lib/grammar/json-schema-grammar.js';
-import type { JsonSchema } from '../../lib/grammar/json-schema-rules.js';
-import { toolCallGrammar } from '../../lib/grammar/tool-call-grammar.js';
+import type { JsonSchema } from '../../lib/grammar/json-schema.js';
+import { describeTools, toolCallGrammar } from '../../lib/grammar/tool-call-grammar.js';
 import type { FunctionTool, ModelCall, Warning } from './contract.js';
 import { type Conversation, readConversation } from './conversation.js';
 import { type ChunkweaveProviderOptions, readProviderOptions } from './provider-options.js';
@@ -79,7 +79,9 @@ function formOf(call: ModelCall, takesTools: boolean, warnings: Warning[]): Answ
       warnings.push({ type: 'unsupported', feature: 'tools', details });
     }
     const { schema } = call.responseFormat;
-    const { grammar, notes } = jsonSchemaGrammar(schema as JsonSchema | undefined);
+    const { grammar, notes } = jsonSchemaGrammar(schema as JsonSchema | undefined, {
+      beyond: 'widen',
+    });
     for (const message of notes) warnings.push({ type: 'other', message });
     const wanted =
       schema === undefined
@@ -89,13 +91,14 @@ function formOf(call: ModelCall, takesTools: boolean, warnings: Warning[]): Answ
   }
   if (tools.length === 0) return { instructions: [], callsTools: false };
   const text = (call.toolChoice?.type ?? 'auto') === 'auto';
-  const shapes = tools.map(({ name, inputSchema }) => ({
+  const shapes = tools.map(({ name, description, inputSchema }) => ({
     name,
+    description,
     inputSchema: inputSchema as JsonSchema,
   }));
   const { grammar, notes } = toolCallGrammar(shapes, { text });
   for (const message of notes) warnings.push({ type: 'other', message });
-  return { grammar, instructions: [describeTools(tools, text)], callsTools: true };
+  return { grammar, instructions: [describeTools(shapes, { text })], callsTools: true };
 }
 
 function toolsOf(call: ModelCall, takesTools: boolean, warnings: Warning[]): FunctionTool[] {
@@ -121,17 +124,6 @@ function toolsOf(call: ModelCall, takesTools: boolean, warnings: Warning[]): Fun
     throw new InvalidArgumentError(`There is no tool "${toolChoice.toolName}" to choose.`);
   }
   return chosen;
-}
-
-function describeTools(tools: readonly FunctionTool[], text: boolean): string {
-  const lines = tools.map(
-    ({ name, description = '', inputSchema }) =>
-      `- ${name}: ${description} Input schema: ${JSON.stringify(inputSchema)}`,
-  );
-  const how = text
-    ? 'You can call these tools. To call one, answer with nothing but {"tool": name, "input": input}; else answer with text.'
-    : 'Call one of these tools: answer with nothing but {"tool": name, "input": input}.';
-  return [how, ...lines].join('\n');
 }
 
 function defined<T extends object>(values: T): { [Name in keyof T]?: NonNullable<T[Name]> } {

@@ -1,12 +1,20 @@
+import { InvalidArgumentError } from '../../lib/errors.js';
 import type { Weave } from '../../lib/weave.js';
-import type { Answer, Source } from '../../lib/weave/answer.js';
+import type { Answer, AnswerStream, Source } from '../../lib/weave/answer.js';
+import { type ChatLease, exchangesOf, KeptChats } from '../../lib/weave/chat/kept-chats.js';
+import type { Chat, ChatExchange } from '../../lib/weave/chat/options.js';
 import type { FinishReason, JSONObject, SourceContent, Warning } from './contract.js';
 import type { Generation } from './generation.js';
 import { weaveOptions } from './provider-options.js';
 import type { ModelRequest } from './request.js';
 
 /** Says what of a conversation a weave does not take. */
-export function warnForWeave({ conversation, instructions, warnings }: ModelRequest): void {
+export function warnForWeave({
+  conversation,
+  instructions,
+  options,
+  warnings,
+}: ModelRequest): void {
   const add = (feature: string, details: string): void => {
     const warning: Warning = { type: 'unsupported', feature, details };
     warnings.push(warning);
@@ -17,10 +25,15 @@ export function warnForWeave({ conversation, instructions, warnings }: ModelRequ
       'The system message of a weave is set by createWeave({ system }): KV is made after it.',
     );
   }
-  if (conversation.history.length > 0) {
+  if (conversation.history.length > 0 && !exchangesOf(conversation.history)) {
     add(
       'earlier turns',
-      'A weave answers the last message only. Put what it needs to know into the question.',
+      'A weave takes turns that alternate, the first of them the user’s. The last message is answered by itself.',
+    );
+  } else if (conversation.history.length > 0 && (options.layout ?? 'sequence') !== 'sequence') {
+    add(
+      'earlier turns',
+      `Conversations stand in the layout "sequence" only. In the layout "${options.layout}" the last message is answered by itself.`,
     );
   }
   if (instructions.length > 0) {
@@ -32,23 +45,62 @@ export function warnForWeave({ conversation, instructions, warnings }: ModelRequ
   }
 }
 
-/** An answer by a weave: the last message is the question, passages come from cached KV. */
+/** Conversations of a weave whose turns are kept in its cells, for all models over it. */
+const mostKept = 8;
+const chatsOf = new WeakMap<Weave, KeptChats>();
+
+/**
+ * An answer by a weave: the last message is the question, passages come from cached KV, and so do the earlier turns where
+ * this weave answered them.
+ */
 export async function* weaveGeneration(
   weave: Weave,
   request: ModelRequest,
   signal: AbortSignal,
 ): Generation {
+  const chats = chatsOf.get(weave) ?? new KeptChats(weave, mostKept);
+  chatsOf.set(weave, chats);
+  const { layout = 'sequence' } = request.options;
+  const history = layout === 'sequence' ? exchangesOf(request.conversation.history) : undefined;
+  const lease = history && leaseFrom(chats, history);
+  try {
+    yield* answerParts(weaveStream(lease?.chat ?? weave, request, signal));
+  } finally {
+    await lease?.release();
+  }
+}
+
+/** A weave of another layout answers single questions in that, and conversations in a sequence. */
+function leaseFrom(chats: KeptChats, history: readonly ChatExchange[]): ChatLease | undefined {
+  if (history.length > 0) return chats.lease(history, { layout: 'sequence' });
+  try {
+    return chats.lease(history);
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) return undefined;
+    throw error;
+  }
+}
+
+/** Starts the answer to the last message. */
+function weaveStream(
+  source: Pick<Weave, 'stream'> | Pick<Chat, 'stream'>,
+  request: ModelRequest,
+  signal: AbortSignal,
+): AnswerStream {
   const { conversation, maxTokens, stop, sampling, options } = request;
   const chosen = Object.fromEntries(
     weaveOptions.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
   );
-  const stream = weave.stream(conversation.prompt, {
+  return source.stream(conversation.prompt, {
     ...chosen,
     ...(maxTokens !== undefined && { maxTokens }),
     ...(stop && { stop }),
     ...(Object.keys(sampling).length > 0 && { sampling }),
     signal,
   });
+}
+
+async function* answerParts(stream: AnswerStream): Generation {
   for await (const event of stream) {
     if (event.type === 'retrieved') yield { type: 'sources', sources: event.sources.map(sourceOf) };
     else if (event.type === 'delta') yield { type: 'delta', text: event.text };

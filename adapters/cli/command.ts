@@ -17,6 +17,8 @@ export interface Command {
 export interface Io {
   readonly stdout: Output;
   readonly stderr: Output;
+  /** Absent where nothing can be typed. */
+  readonly stdin?: Input;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   /** Aborted by a signal of the system, with a {@link Stopped}. */
@@ -28,4 +30,11 @@ export interface Output {
   /** True for a terminal: progress bars and colour are allowed (colour only without `NO_COLOR`). */
   readonly isTTY: boolean;
   readonly columns: number;
+}
+
+export interface Input {
+  /** Somebody types: prompts are shown. */
+  readonly isTTY: boolean;
+  /** Lines without their ends, as they come. */
+  lines(): AsyncIterable<string>;
 }

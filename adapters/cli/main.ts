@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { runProgram } from './program.js';
+import { standardInput } from './standard-input.js';
 import { standardOutput } from './standard-output.js';
 import { Stopped } from './stopped.js';
 
@@ -23,6 +24,7 @@ async function main(): Promise<void> {
       process.exit(1);
     }),
     stderr,
+    stdin: standardInput(process.stdin),
     env: process.env,
     cwd: process.cwd(),
     signal: stop.signal,

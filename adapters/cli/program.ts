@@ -1,6 +1,7 @@
 import { ChunkweaveError } from '../../lib/index.js';
 import type { Command, Io } from './command.js';
 import { ask } from './commands/ask.js';
+import { chat } from './commands/chat.js';
 import { chunk } from './commands/chunk.js';
 import { demo } from './commands/demo.js';
 import { devices } from './commands/devices.js';
@@ -15,6 +16,7 @@ import { UsageError } from './usage-error.js';
 
 export const commands: readonly Command[] = [
   ask,
+  chat,
   explain,
   ingest,
   chunk,

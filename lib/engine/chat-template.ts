@@ -188,6 +188,16 @@ class TemplateFormat implements ChatFormat {
       tail: await encodePieces(this.#tokenizer, [{ text: tail, isLiteral: true }]),
     };
   }
+
+  async between(): Promise<Int32Array> {
+    const history = [
+      { role: 'user' as const, content: 'question' },
+      { role: 'assistant' as const, content: 'answer' },
+    ];
+    const { head } = this.#renderer.render({ history }, this.#style);
+    const answer = head.findLastIndex(({ isLiteral, text }) => !isLiteral && text === 'answer');
+    return encodePieces(this.#tokenizer, head.slice(answer + 1));
+  }
 }
 
 class PlainFormat implements ChatFormat {
@@ -215,6 +225,10 @@ class PlainFormat implements ChatFormat {
       head: withBos(await encodePieces(this.#tokenizer, pieces), this.#tokenizer),
       tail: (await this.#tokenizer.encode('\nAssistant:')).ids,
     };
+  }
+
+  async between(): Promise<Int32Array> {
+    return (await this.#tokenizer.encode('\nUser: ')).ids;
   }
 }
 

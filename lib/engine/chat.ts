@@ -6,6 +6,12 @@ export interface ChatFormat {
   readonly notes: readonly string[];
   /** Renders the template once around the user's text and tokenises both sides. Same input, same tokens. */
   frame(options?: ChatFrameOptions): Promise<ChatFrame>;
+  /**
+   * What stands between an answer and the user's next text: end of the assistant's turn, opening of the user's. Same
+   * tokens every time.
+   * @throws ChatTemplateError when the template takes no earlier turns.
+   */
+  between(): Promise<Int32Array>;
 }
 
 export interface ChatFrameOptions {

@@ -4,9 +4,9 @@ import type { Answer, AnswerEvent, AnswerStream } from './answer.js';
  * Starts an answer right away and keeps its events until they are asked for, so nothing is lost to a caller
  * who begins to iterate late, or never does and only awaits the answer.
  */
-export function startAnswerStream(
-  start: (emit: (event: AnswerEvent) => void, left: AbortSignal) => Promise<Answer>,
-): AnswerStream {
+export function startAnswerStream<A extends Answer = Answer>(
+  start: (emit: (event: AnswerEvent) => void, left: AbortSignal) => Promise<A>,
+): AnswerStream<A> {
   const events: AnswerEvent[] = [];
   const left = new AbortController();
   let wake: (() => void)[] = [];

@@ -113,7 +113,7 @@ export interface EncodingEvent {
 }
 
 /** A running answer: iterate for events, or await {@link answer}. Leaving the loop early aborts it. */
-export interface AnswerStream extends AsyncIterable<AnswerEvent> {
+export interface AnswerStream<A extends Answer = Answer> extends AsyncIterable<AnswerEvent> {
   /** The whole answer; rejects as the iteration does. */
-  readonly answer: Promise<Answer>;
+  readonly answer: Promise<A>;
 }

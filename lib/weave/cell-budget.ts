@@ -13,6 +13,24 @@ export interface CellLease {
   release(): void;
 }
 
+/** Cells of a conversation that nobody is asking in: lent until others need them. */
+export interface ParkedCells {
+  readonly cells: number;
+  /** Whether they went to others, or were released. */
+  readonly gone: boolean;
+  /** Holds them again; undefined when they are gone. */
+  take(): CellLease | undefined;
+  /** From now on they are the last to go. */
+  touch(): void;
+  /** Gives them back; does nothing when they are gone. */
+  release(): void;
+}
+
+interface Parked {
+  readonly cells: number;
+  readonly reclaim: () => void;
+}
+
 /** What a caller holds and may come to hold. */
 interface Holding {
   cells: number;
@@ -36,7 +54,8 @@ interface Waiter extends Request {
  * come to its most when those before it have ended. So the oldest always grows at once, and nobody waits for ever. Who
  * finds too few waits: growth in the order of age, before anyone new; the new first come, first served.
  *
- * Whoever holds a lease must wait for no other but by growing it.
+ * Whoever holds a lease must wait for no other but by growing it. Parked cells are handed over before anyone waits, those
+ * that were parked or touched first before the others.
  */
 export class CellBudget {
   readonly total: number;
@@ -44,6 +63,9 @@ export class CellBudget {
   /** Oldest first. */
   readonly #holdings: Holding[] = [];
   #waiting: Waiter[] = [];
+  readonly #holdingOf = new WeakMap<CellLease, Holding>();
+  /** Next to be reclaimed first. */
+  readonly #parked = new Set<Parked>();
 
   constructor(total: number) {
     this.total = total;
@@ -67,20 +89,79 @@ export class CellBudget {
     const holding: Holding = { cells: 0, most: needed };
     if (this.#waiting.length === 0 && this.#mayBegin(cells, holding)) this.#begin(cells, holding);
     else await this.#wait(cells, holding, signal);
-    let held = true;
+    return this.#leaseOf(holding);
+  }
+
+  /** Cells that are free at once, without anyone's giving any up; undefined when there are too few. */
+  acquireFree(cells: number): CellLease | undefined {
+    const holding: Holding = { cells: 0, most: cells };
+    const isBusy = this.#waiting.length > 0 || this.#holdings.some(({ growth }) => growth);
+    if (isBusy || !this.#isSafe(cells, holding)) return undefined;
+    this.#begin(cells, holding);
+    return this.#leaseOf(holding);
+  }
+
+  /**
+   * Takes leases back but for `cells` of what they hold, which others may have as soon as they need them.
+   *
+   * @param reclaim called when they do, once; must free the cells before it returns. Not called after `take` or `release`.
+   */
+  park(leases: readonly CellLease[], cells: number, reclaim: () => void): ParkedCells {
+    let held = 0;
+    for (const lease of leases) held += this.#end(lease) ?? 0;
+    const parked: Parked = { cells: Math.min(cells, held), reclaim };
+    this.#free += held - parked.cells;
+    this.#parked.add(parked);
+    this.#serve();
+    const isThere = () => this.#parked.has(parked);
     return {
-      get cells() {
-        return holding.cells;
+      cells: parked.cells,
+      get gone() {
+        return !isThere();
       },
-      grow: (by, signalled) => this.#grow(Math.min(by, needed - holding.cells), holding, signalled),
+      take: () => {
+        if (!this.#parked.delete(parked)) return undefined;
+        // Nobody counted on these, so all stay safe.
+        const holding: Holding = { cells: parked.cells, most: parked.cells };
+        this.#holdings.push(holding);
+        return this.#leaseOf(holding);
+      },
+      touch: () => {
+        if (this.#parked.delete(parked)) this.#parked.add(parked);
+      },
       release: () => {
-        if (!held) return;
-        held = false;
-        this.#holdings.splice(this.#holdings.indexOf(holding), 1);
-        this.#free += holding.cells;
+        if (!this.#parked.delete(parked)) return;
+        this.#free += parked.cells;
         this.#serve();
       },
     };
+  }
+
+  #leaseOf(holding: Holding): CellLease {
+    const lease: CellLease = {
+      get cells() {
+        return holding.cells;
+      },
+      grow: (by, signalled) =>
+        this.#grow(Math.min(by, holding.most - holding.cells), holding, signalled),
+      release: () => {
+        const held = this.#end(lease);
+        if (held === undefined) return;
+        this.#free += held;
+        this.#serve();
+      },
+    };
+    this.#holdingOf.set(lease, holding);
+    return lease;
+  }
+
+  /** Ends a lease without giving its cells to anyone yet: how many those are. Undefined where it had ended. */
+  #end(lease: CellLease): number | undefined {
+    const holding = this.#holdingOf.get(lease);
+    if (!holding) return undefined;
+    this.#holdings.splice(this.#holdings.indexOf(holding), 1);
+    this.#holdingOf.delete(lease);
+    return holding.cells;
   }
 
   #wait(cells: number, holding: Holding, signal?: AbortSignal): Promise<void> {
@@ -98,7 +179,7 @@ export class CellBudget {
   #grow(cells: number, holding: Holding, signal?: AbortSignal): Promise<void> | undefined {
     if (cells <= 0) return undefined;
     const older = this.#holdings.slice(0, this.#holdings.indexOf(holding));
-    if (!older.some(({ growth }) => growth) && this.#isSafe(cells, holding)) {
+    if (!older.some(({ growth }) => growth) && this.#makeSafe(cells, holding)) {
       this.#take(cells, holding);
       return undefined;
     }
@@ -115,7 +196,7 @@ export class CellBudget {
     for (const holding of this.#holdings) {
       const { growth } = holding;
       if (!growth) continue;
-      if (!this.#isSafe(growth.cells, holding)) return;
+      if (!this.#makeSafe(growth.cells, holding)) return;
       delete holding.growth;
       this.#take(growth.cells, holding);
       growth.grant();
@@ -130,7 +211,7 @@ export class CellBudget {
   }
 
   #mayBegin(cells: number, holding: Holding): boolean {
-    return !this.#holdings.some(({ growth }) => growth) && this.#isSafe(cells, holding);
+    return !this.#holdings.some(({ growth }) => growth) && this.#makeSafe(cells, holding);
   }
 
   #begin(cells: number, holding: Holding): void {
@@ -143,9 +224,28 @@ export class CellBudget {
     holding.cells += cells;
   }
 
-  /** Whether, with so many more for one, all could still come to their most, one after the other by age. */
-  #isSafe(cells: number, taker: Holding): boolean {
-    let free = this.#free - cells;
+  /** {@link #isSafe}, where need be by reclaiming parked cells: none where all of them would not do. */
+  #makeSafe(cells: number, taker: Holding): boolean {
+    let parked = 0;
+    for (const each of this.#parked) parked += each.cells;
+    if (!this.#isSafe(cells, taker, parked)) return false;
+    while (!this.#isSafe(cells, taker)) {
+      const [oldest] = this.#parked;
+      if (!oldest) return false;
+      this.#parked.delete(oldest);
+      oldest.reclaim();
+      this.#free += oldest.cells;
+    }
+    return true;
+  }
+
+  /**
+   * Whether, with so many more for one, all could still come to their most, one after the other by age.
+   *
+   * @param more cells beside those that are free.
+   */
+  #isSafe(cells: number, taker: Holding, more = 0): boolean {
+    let free = this.#free + more - cells;
     if (free < 0) return false;
     for (const holding of this.#holdings) {
       const held = holding.cells + (holding === taker ? cells : 0);

@@ -75,7 +75,31 @@ test('streams sources before text, with pages as URLs; what a weave does not tak
   const features = ((await stream.warnings) ?? []).map((one) =>
     'feature' in one ? one.feature : one.type,
   );
-  expect(features).toEqual(['system message', 'earlier turns']);
+  expect(features).toEqual(['system message']);
+});
+
+test('a conversation goes on where its earlier turns stand', async () => {
+  const model = weaveModel(weave);
+  const ask = async (...messages: { role: 'user' | 'assistant'; content: string }[]) => {
+    const { usage, warnings, providerMetadata } = await generateText({ model, messages });
+    return { ...usage, warnings, told: providerMetadata?.['chunkweave'] };
+  };
+  const first = { role: 'user' as const, content: 'What do otters eat?' };
+  const said = { role: 'assistant' as const, content: ' They eat fish.\n' };
+  const next = { role: 'user' as const, content: 'And where do they live?' };
+  const begun = await ask(first);
+  const followed = await ask(first, said, next);
+  expect(followed.warnings).toEqual([]);
+  const { inputTokenDetails: details, inputTokens } = followed;
+  expect(details.cacheReadTokens).toBeGreaterThanOrEqual(begun.inputTokens ?? Infinity);
+  expect(inputTokens).toBe((details.cacheReadTokens ?? 0) + (details.noCacheTokens ?? 0));
+  // One that was not answered here is computed, and answered all the same.
+  const elsewhere = await ask(first, { ...said, content: 'Crabs.' }, next);
+  expect(elsewhere.inputTokenDetails.cacheReadTokens).toBeLessThan(details.cacheReadTokens ?? 0);
+  expect(elsewhere.warnings).toEqual([]);
+  // Roles that do not alternate are no conversation.
+  const odd = await ask(said, next);
+  expect(odd.warnings).toMatchObject([{ feature: 'earlier turns' }]);
 });
 
 test('JSON by grammar from a weave; nothing found is a reason of its own', async () => {

@@ -10,7 +10,6 @@ import {
   ToolMessage,
   type UsageMetadata,
 } from '@langchain/core/messages';
-import { tool } from '@langchain/core/tools';
 import { expect, test } from '@jest/globals';
 import { z } from 'zod';
 import {
@@ -200,6 +199,36 @@ test('a batch answers each of its prompts as if alone, with its own documents', 
   });
 });
 
+test('with conversations kept, follow-ups compute neither earlier turns nor their documents again', async () => {
+  await withModel({ conversations: 2 }, async (model) => {
+    const talk: BaseMessage[] = [asking('What do otters eat?', otters)];
+    const first = await model.invoke(talk);
+    const begun = usageOf(first).input_tokens;
+    talk.push(new AIMessage(first.text), asking('And pandas?', pandas));
+    const second = await model.invoke(talk);
+    const { usage, sources, notes } = detailsOf(second).chunkweave;
+    expect(usage.cached).toBeGreaterThanOrEqual(begun);
+    expect(usage.prompt).toBe(usage.cached + usage.recomputed + usage.fresh);
+    expect(notes).toEqual([]);
+    // Both documents stand there, each where it came.
+    expect(sources.map(({ documentId }) => documentId)).toEqual(['otters', 'pandas']);
+    let text = '';
+    talk.push(new AIMessage(second.text), new HumanMessage('Why?'));
+    for await (const chunk of await model.stream(talk)) text += chunk.text;
+    expect(text).not.toBe('');
+    // Another beginning is another conversation, answered all the same.
+    const other = await model.invoke([
+      new HumanMessage('Hi'),
+      new AIMessage('Ho'),
+      ...talk.slice(-1),
+    ]);
+    expect(usageOf(other).input_token_details?.cache_read).toBeLessThan(begun);
+  });
+  const engine = new FakeEngine();
+  expect(() => new ChatChunkweave({ engine, conversations: -1 })).toThrow(/conversations is -1/);
+  await engine.dispose();
+});
+
 test('stop strings end the answer and are not part of it', async () => {
   await withModel({ maxTokens: 24 }, async (model) => {
     const { text } = await model.invoke('Hello');
@@ -256,19 +285,6 @@ test('structured output keeps to the schema, from zod and from a JSON schema', a
     await expect(model.withStructuredOutput(refined).invoke('Fish?')).rejects.toThrow(
       /parse|never/,
     );
-  });
-});
-
-test('tools are refused with what to do instead', async () => {
-  await withModel({}, async (model) => {
-    const nothing = tool(() => '', { name: 'nothing', schema: z.object({}) });
-    expect(() => (model.bindTools as (tools: unknown[]) => void)([nothing])).toThrow(
-      /calls no tools/,
-    );
-    const options = { tool_choice: 'nothing' };
-    await expect(model.invoke('Hello', options)).rejects.toThrow(/calls no tools/);
-    const method = { method: 'functionCalling' } as const;
-    expect(() => model.withStructuredOutput(z.object({}), method)).toThrow(/calls no functions/);
   });
 });
 

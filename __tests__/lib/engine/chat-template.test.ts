@@ -223,6 +223,27 @@ test('a history that the template refuses is an error that says why', async () =
   });
 });
 
+test.each([
+  ['ChatML', CHATML],
+  ['a dated one', DATED],
+  ['one without a system role', NO_SYSTEM],
+  ['instruction marks', INST],
+  ['none', undefined],
+])(
+  '%s: what stands between turns continues a conversation as the template does',
+  async (_, template) => {
+    const tokenizer = new FakeTokenizer();
+    const format = createChatFormat({ tokenizer, ...(template !== undefined && { template }) });
+    const between = tokenizer.decode(await format.between(), { special: true });
+    const [first, whole] = [await format.frame(), await format.frame({ history })];
+    const text = (tokens: Int32Array) => tokenizer.decode(tokens, { special: true });
+    // The plain format leaves out the space before an answer, since the model writes it.
+    const answer = `${text(first.head)}Who?${text(first.tail)}${template === undefined ? ' ' : ''}Me.`;
+    // So does the model behind the marks.
+    expect(`${answer}${between}`).toBe(text(whole.head).replace('] Me', ']Me'));
+  },
+);
+
 test('further variables reach the template', async () => {
   const template = `{% for m in messages %}{{ m.content }}{% endfor %}{% if enable_thinking is defined and not enable_thinking %}quick{% endif %}`;
   const tokenizer = new FakeTokenizer();

@@ -1,9 +1,26 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { assert, asyncProperty, integer, letrec, type Arbitrary } from 'fast-check';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import {
+  type Arbitrary,
+  array,
+  assert,
+  asyncProperty,
+  boolean,
+  constantFrom,
+  dictionary,
+  integer,
+  letrec,
+  oneof,
+  option,
+  record,
+  tuple,
+} from 'fast-check';
 import { checkGrammar } from '../../../adapters/ggml/gbnf.js';
 import { createNativeSampler } from '../../../adapters/ggml/sampler.js';
 import { createTokenizer, type NativeTokenizer } from '../../../adapters/ggml/tokenizer.js';
 import {
+  type JsonGrammar,
   jsonSchemaGrammar,
   type JsonSchema,
   readToolCall,
@@ -36,6 +53,14 @@ async function accepts(grammar: string, text: string): Promise<boolean> {
   return true;
 }
 
+let closers: readonly number[] | undefined;
+function closing(): readonly number[] {
+  closers ??= Array.from({ length: tokenizer.vocabSize }, (_, id) => id).filter(
+    (id) => tokenizer.isEndOfGeneration(id) || /^["}\]]$/.test(tokenizer.decode([id])),
+  );
+  return closers;
+}
+
 /** A text of the grammar by random logits; undefined where it did not end. */
 async function write(grammar: string, seed: number, most = 600): Promise<string | undefined> {
   const random = seededRandom(seed);
@@ -43,12 +68,31 @@ async function write(grammar: string, seed: number, most = 600): Promise<string 
   const tokens: number[] = [];
   for (let i = 0; i < most; i++) {
     const logits = Float32Array.from({ length: tokenizer.vocabSize }, random);
+    // What ends strings, lists and objects comes soon.
+    for (const id of closing()) logits[id] = (logits[id] as number) + 1;
     const token = await sampler.sample(logits);
     if (tokenizer.isEndOfGeneration(token)) return tokenizer.decode(tokens);
     tokens.push(token);
   }
   return undefined;
 }
+
+const validator = new Ajv2020({ strict: false });
+(addFormats as unknown as (ajv: Ajv2020) => void)(validator);
+
+const object = (properties: object, required = Object.keys(properties)): JsonSchema => ({
+  type: 'object',
+  properties,
+  required,
+  additionalProperties: false,
+});
+
+/** Of few and of many digits. */
+const bound = oneof(
+  integer({ min: -30, max: 30 }),
+  integer({ min: -12_000, max: 12_000 }),
+  integer({ min: -(10 ** 14), max: 10 ** 14 }),
+);
 
 const person: JsonSchema = {
   type: 'object',
@@ -177,28 +221,217 @@ test('what random logits write by a grammar reads as JSON of the schema', async 
   expect(ended).toBeGreaterThan(0);
 });
 
-test('says what a grammar does not hold to, and refuses what it would get wrong', () => {
-  const { notes } = jsonSchemaGrammar({
-    type: 'object',
-    properties: { mail: { type: 'string', format: 'email' }, n: { type: 'integer', maximum: 9 } },
-  });
-  expect(notes.join('\n')).toMatch(/"n".*maximum 9[^]*"mail".*format "email"/);
+test('what a grammar cannot hold to is refused with its place, or left out and told', () => {
+  const beyond: [JsonSchema, RegExp][] = [
+    [object({ code: { type: 'string', pattern: '^a' } }), /#\/properties\/code.*pattern "\^a"/],
+    [{ type: 'number', minimum: 3 }, /minimum 3/],
+    [{ type: 'number', multipleOf: 0.5 }, /multipleOf 0.5/],
+    [{ type: 'string', format: 'email' }, /format "email"/],
+    [{ type: 'string', maxLength: 9000 }, /maxLength 9000/],
+    [{ type: 'array', uniqueItems: true }, /uniqueItems true/],
+    [{ type: 'object', minProperties: 2 }, /minProperties 2/],
+    [{ not: { type: 'null' } }, /not \{"type":"null"\}/],
+    [{ anyOf: [{ type: 'string' }], minLength: 2 }, /minLength 2/],
+    [{ oneOf: [{ type: 'integer' }, { type: 'number' }] }, /oneOf/],
+    [{ $ref: '#/$defs/a', $defs: { a: { type: 'string' } }, maxLength: 2 }, /maxLength 2/],
+  ];
+  for (const [schema, message] of beyond) {
+    expect(() => jsonSchemaGrammar(schema)).toThrow(SamplingError);
+    expect(() => jsonSchemaGrammar(schema)).toThrow(message);
+    const { grammar, notes } = jsonSchemaGrammar(schema, { beyond: 'widen' });
+    expect(notes).toEqual([expect.stringMatching(message)]);
+    checkGrammar(grammar);
+  }
+  expect(() => jsonSchemaGrammar({}, { beyond: 'ignore' as 'widen' })).toThrow(/beyond is ignore/);
+});
+
+test('a schema that is none, or that nothing meets, is refused either way', () => {
   const refused: [JsonSchema, RegExp][] = [
     [false, /no value at all/],
     [{ enum: [] }, /empty enum/],
-    [{ not: { type: 'null' } }, /"not"/],
+    [{ type: 'string', enum: [1, 2] }, /no value of its type/],
     [{ type: 'date' }, /"date"/],
     [{ $ref: '#/$defs/none' }, /does not have/],
     [{ $ref: 'https://example.org/a' }, /only places in the schema/],
     [{ type: 'string', minLength: 5, maxLength: 2 }, /nothing can meet/],
-    [{ type: 'array', items: [true] } as JsonSchema, /One schema|one schema/],
+    [{ type: 'string', minLength: 1.5 }, /no count/],
+    [{ type: 'array', minItems: 3, maxItems: 2 }, /nothing can meet/],
+    [
+      { type: 'array', prefixItems: [true], items: false, minItems: 2 },
+      /needs 2 items and allows 1/,
+    ],
+    [{ type: 'array', items: [true] } as JsonSchema, /one schema/],
+    [{ type: 'integer', minimum: 1.2, maximum: 1.8 }, /no integer/],
+    [{ type: 'number', minimum: 2, exclusiveMaximum: 2 }, /no number/],
     [{ allOf: [{ type: 'string' }, { type: 'null' }] }, /allOf/],
+    [{ anyOf: [] }, /empty anyOf/],
+    [{ required: ['a'], additionalProperties: false } as JsonSchema, /no value at all/],
     [7 as unknown as JsonSchema, /no schema/],
   ];
   for (const [schema, message] of refused) {
-    expect(() => jsonSchemaGrammar(schema)).toThrow(SamplingError);
-    expect(() => jsonSchemaGrammar(schema)).toThrow(message);
+    for (const beyond of ['refuse', 'widen'] as const) {
+      expect(() => jsonSchemaGrammar(schema, { beyond })).toThrow(SamplingError);
+      expect(() => jsonSchemaGrammar(schema, { beyond })).toThrow(message);
+    }
   }
+});
+
+test('few values become a choice of their texts, which the fake engine follows', () => {
+  const { grammar } = jsonSchemaGrammar(
+    object({ verdict: { enum: ['yes', 'no'] }, sure: { const: true } }),
+  );
+  expect(grammar).toBe(
+    String.raw`root ::= "{\"verdict\":\"yes\",\"sure\":true}" | "{\"verdict\":\"no\",\"sure\":true}"`,
+  );
+  expect(jsonSchemaGrammar({ type: 'integer', minimum: 1, exclusiveMaximum: 4 }).grammar).toBe(
+    'root ::= "1" | "2" | "3"',
+  );
+  // Bounds of all the integers that a number can hold are none.
+  const all = { minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER };
+  expect(jsonSchemaGrammar({ type: 'integer', ...all }).grammar).toBe(
+    jsonSchemaGrammar({ type: 'integer' }).grammar,
+  );
+});
+
+test('bounds of integers are held to exactly', async () => {
+  await assert(
+    asyncProperty(bound, bound, array(bound, { maxLength: 4 }), async (a, b, others) => {
+      const [low, high] = a < b ? [a, b] : [b, a];
+      const { grammar, notes } = jsonSchemaGrammar({
+        type: 'integer',
+        minimum: low,
+        maximum: high,
+      });
+      expect(notes).toEqual([]);
+      checkGrammar(grammar);
+      for (const value of [low - 1, low, high, high + 1, ...others]) {
+        const isIn = low <= value && value <= high;
+        expect([low, high, value, await accepts(grammar, String(value))]).toEqual([
+          low,
+          high,
+          value,
+          isIn,
+        ]);
+      }
+    }),
+    { numRuns: 25 },
+  );
+  const open = jsonSchemaGrammar({ type: 'integer', exclusiveMinimum: 17 }).grammar;
+  for (const [text, isIn] of [
+    ['17', false],
+    ['18', true],
+    ['99', true],
+    ['100', true],
+    ['-20', false],
+    ['018', false],
+  ] as const) {
+    expect([text, await accepts(open, text)]).toEqual([text, isIn]);
+  }
+});
+
+/** Schemas of all sorts, some of which no grammar can hold to. */
+const schemas = letrec<{ schema: JsonSchema }>((tie) => {
+  const schema = tie('schema') as Arbitrary<JsonSchema>;
+  const count = integer({ min: 0, max: 3 });
+  const range = (least: string, most: string) =>
+    record({ [least]: count, more: count }, { requiredKeys: [] }).map(({ more, ...rest }) => ({
+      ...rest,
+      ...(more !== undefined && { [most]: Number(rest[least] ?? 0) + more }),
+    }));
+  const leaf = oneof(
+    range('minLength', 'maxLength').map((bounds) => ({ type: 'string', ...bounds })),
+    constantFrom('date', 'time', 'date-time', 'uuid', 'email').map((format) => ({
+      type: 'string',
+      format,
+    })),
+    tuple(integer({ min: -300, max: 300 }), integer({ min: 0, max: 2000 }), boolean()).map(
+      ([low, more, open]) => ({
+        type: 'integer',
+        minimum: low,
+        ...(open ? {} : { exclusiveMaximum: low + more + 1 }),
+      }),
+    ),
+    constantFrom<JsonSchema>(
+      true,
+      {},
+      { type: 'number', minimum: 0 },
+      { type: 'number', maximum: 3 },
+      { type: ['boolean', 'null', 'integer'], minimum: -4 },
+      { enum: ['a"', 1, null, { b: [true] }] },
+      { type: 'string', enum: ['x', 7, 'é\\\n'] },
+      { const: { n: [1, 'two'] } },
+      { type: 'string', pattern: '^a+$' },
+    ),
+  );
+  const fields = dictionary(constantFrom('a', 'b"', 'c', 'dd'), schema, { maxKeys: 3 });
+  const objects = tuple(
+    fields,
+    array(constantFrom('a', 'b"', 'zz'), { maxLength: 2 }),
+    constantFrom(undefined, true, false, { type: 'null' }),
+  ).map(([properties, required, additionalProperties]) => ({
+    type: 'object',
+    properties,
+    required: [...new Set(required)],
+    ...(additionalProperties !== undefined && { additionalProperties }),
+  }));
+  const lists = tuple(
+    range('minItems', 'maxItems'),
+    option(schema),
+    option(array(schema, { minLength: 1, maxLength: 2 })),
+  ).map(([bounds, items, prefixItems]) => ({
+    type: 'array',
+    ...bounds,
+    ...(items !== null && { items }),
+    ...(prefixItems && { prefixItems }),
+  }));
+  const choices = tuple(
+    constantFrom('anyOf', 'oneOf', 'allOf'),
+    array(schema, { minLength: 1, maxLength: 3 }),
+  ).map(([name, parts]) => ({ [name]: parts }));
+  return {
+    schema: oneof(
+      { maxDepth: 2, withCrossShrink: true },
+      leaf,
+      objects,
+      lists,
+      choices,
+    ) as Arbitrary<JsonSchema>,
+  };
+}).schema;
+
+test('whatever a grammar writes, a validator finds to be of the schema', async () => {
+  const counts = { checked: 0, refused: 0, unended: 0 };
+  await assert(
+    asyncProperty(schemas, integer({ min: 1, max: 2 ** 30 }), async (schema, seed) => {
+      let made: JsonGrammar;
+      try {
+        made = jsonSchemaGrammar(schema);
+      } catch (error) {
+        expect(error).toBeInstanceOf(SamplingError);
+        counts.refused++;
+        return;
+      }
+      expect(made.notes).toEqual([]);
+      expect(jsonSchemaGrammar(schema, { beyond: 'widen' })).toEqual(made);
+      checkGrammar(made.grammar);
+      const validate = validator.compile(schema);
+      for (let i = 0; i < 2; i++) {
+        const text = await write(made.grammar, seed + i, 300);
+        if (text === undefined) counts.unended++;
+        else {
+          counts.checked++;
+          const value: unknown = JSON.parse(text);
+          if (!validate(value))
+            throw new Error(
+              `${JSON.stringify(schema)} wrote ${text}: ${validator.errorsText(validate.errors)}`,
+            );
+        }
+      }
+    }),
+    { numRuns: process.env['CHUNKWEAVE_SOAK'] ? 600 : 40 },
+  );
+  expect(counts.checked).toBeGreaterThan(counts.refused);
+  expect(counts.checked).toBeGreaterThan(counts.unended);
 });
 
 test('tool calls: only those, or text that is told apart by its first character', async () => {

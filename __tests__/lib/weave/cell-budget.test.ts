@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { CellBudget, type CellLease } from '../../../lib/weave/cell-budget.js';
 
@@ -181,4 +181,99 @@ test('whatever is drawn: never too many, begun in order, the oldest never waits,
   );
   // The draw meets what it is for.
   expect(waits).toBeGreaterThan(20);
+});
+
+describe('parked cells', () => {
+  test('go to whoever needs them, the oldest first, and only where that helps', async () => {
+    const budget = new CellBudget(20);
+    const gone: string[] = [];
+    const park = async (name: string, cells: number) =>
+      budget.park([await budget.acquire(cells)], cells, () => void gone.push(name));
+    const a = await park('a', 6);
+    const b = await park('b', 6);
+    const c = await park('c', 6);
+    a.touch();
+    expect(budget.free).toBe(2);
+    const lease = await budget.acquire(5);
+    expect(gone).toEqual(['b']);
+    expect([a.gone, b.gone, c.gone]).toEqual([false, true, false]);
+    expect(b.take()).toBeUndefined();
+    const held = c.take();
+    expect(held?.cells).toBe(6);
+    // Even with all that is parked there would be too few: nobody loses anything for it.
+    const large = budget.acquire(16);
+    expect(gone).toEqual(['b']);
+    held?.release();
+    lease.release();
+    (await large).release();
+    expect(gone).toEqual(['b', 'a']);
+    expect(budget.free).toBe(20);
+    for (const each of [a, b, c]) each.release();
+    expect(budget.free).toBe(20);
+  });
+
+  test('what is parked of several leases is what is kept of them', async () => {
+    const budget = new CellBudget(20);
+    const leases = [await budget.acquire(4), await budget.acquire(9, undefined, 11)];
+    const waiting = budget.acquire(13);
+    const parked = budget.park(leases, 7, () => {});
+    expect(parked.cells).toBe(7);
+    (await waiting).release();
+    for (const lease of leases) lease.release();
+    expect(budget.free).toBe(13);
+    expect(budget.acquireFree(14)).toBeUndefined();
+    budget.acquireFree(13)?.release();
+    parked.release();
+    expect(budget.free).toBe(20);
+  });
+
+  test('growth takes them as well', async () => {
+    const budget = new CellBudget(10);
+    const parked = budget.park([await budget.acquire(6)], 6, () => {});
+    const lease = await budget.acquire(3, undefined, 8);
+    expect(lease.grow(5)).toBeUndefined();
+    expect(parked.gone).toBe(true);
+    lease.release();
+    expect(budget.free).toBe(10);
+  });
+
+  test('whoever comes, all get their turn and nothing is lost', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ cells: fc.integer({ min: 1, max: 12 }), more: fc.nat(6) }), {
+          minLength: 1,
+          maxLength: 12,
+        }),
+        async (users) => {
+          const budget = new CellBudget(18);
+          let held = 0;
+          const take = (by: number) => {
+            held += by;
+            expect(held).toBeLessThanOrEqual(18);
+          };
+          await Promise.all(
+            users.map(async ({ cells, more }, i) => {
+              const lease = await budget.acquire(cells, undefined, cells + more);
+              take(cells);
+              await turns(i % 3);
+              await lease.grow(more);
+              take(more);
+              const parked = budget.park([lease], cells, () => take(-cells));
+              // What was not kept, before anyone else could count it.
+              held -= more;
+              await turns((i * 7) % 4);
+              const again = parked.take();
+              if (again) {
+                await turns(1);
+                again.release();
+                held -= cells;
+              }
+            }),
+          );
+          return budget.free === 18 && held === 0;
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
 });

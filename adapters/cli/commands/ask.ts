@@ -101,7 +101,10 @@ export async function streamAnswer(question: string, output: AskOutput): Promise
 }
 
 /** Writes the text of an answer as it comes, under a title where one is given, and ends its line. */
-function answerWriter({ io, terminal }: AskOutput, title?: string): (event: AnswerEvent) => void {
+export function answerWriter(
+  { io, terminal }: Omit<AskOutput, 'weave'>,
+  title?: string,
+): (event: AnswerEvent) => void {
   const report = answerReporter(terminal);
   let isFirst = true;
   return (event) => {
@@ -149,7 +152,7 @@ export async function compareAnswers(
   return comparison;
 }
 
-function printSources(answer: Answer, { terminal }: AskOutput): void {
+export function printSources(answer: Answer, { terminal }: Pick<AskOutput, 'terminal'>): void {
   terminal.line();
   for (const line of sourceLines(answer.sources)) terminal.line(line);
   for (const note of answer.notes) terminal.note(note);

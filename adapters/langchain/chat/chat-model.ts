@@ -7,6 +7,7 @@ import {
   BaseChatModel,
   type BaseChatModelCallOptions,
   type BaseChatModelParams,
+  type BindToolsInput,
   type LangSmithParams,
 } from '@langchain/core/language_models/chat_models';
 import { AIMessage, AIMessageChunk, type BaseMessage } from '@langchain/core/messages';
@@ -20,12 +21,15 @@ import type { PromptOptions } from '../../../lib/prompt.js';
 import { memoryStore } from '../../../lib/store/memory-store.js';
 import type { Answer } from '../../../lib/weave/answer.js';
 import type { AskOptions, WeaveOptions } from '../../../lib/weave/options.js';
-import { createWeave } from '../../../lib/weave.js';
+import { KeptChats } from '../../../lib/weave/chat/kept-chats.js';
+import type { Chat } from '../../../lib/weave/chat/options.js';
+import { createWeave, type Weave } from '../../../lib/weave.js';
 import { type ReadMessages, readMessages } from '../messages/read-messages.js';
 import { assertPeer, ownVersion } from '../peer.js';
 import { responseMetadata, usageMetadata } from './metadata.js';
-import { CallRetriever, PassageCutter, RunningCalls } from './passages.js';
+import { type Call, CallRetriever, PassageCutter, RunningCalls } from './passages.js';
 import { structuredOutput } from './structured-output.js';
+import { CallSplitter, readAnswer, type ToolForm, toolDefinitions, toolForm } from './tools.js';
 import { Weaves } from './weaves.js';
 
 /** Options of a weave that a chat model takes as they are. */
@@ -61,6 +65,11 @@ export interface ChatChunkweaveFields extends BaseChatModelParams, WeaveFields {
   readonly stop?: readonly string[];
   /** Short for `sampling.temperature`; default 0. */
   readonly temperature?: number;
+  /**
+   * Conversations for each system message whose turns are kept in the cells, those used last; default 0: earlier turns are
+   * written after the documents of a call, and computed with each question. See docs/langchain.md.
+   */
+  readonly conversations?: number;
   /** System messages whose prefix and cells are kept, those used last; default 2. Each takes `cells`. */
   readonly maxSystems?: number;
 }
@@ -71,6 +80,8 @@ export interface ChatChunkweaveCallOptions extends BaseChatModelCallOptions {
   readonly maxTokens?: number;
   readonly temperature?: number;
   readonly seed?: number;
+  /** Tools that the answer may call: see {@link ChatChunkweave.bindTools}. */
+  readonly tools?: BindToolsInput[];
   /** `full` computes the prompt from its first token, with nothing reused. */
   readonly reuse?: 'woven' | 'full';
 }
@@ -84,7 +95,7 @@ export interface ChatChunkweaveCallOptions extends BaseChatModelCallOptions {
  * fit, in the order of the messages, unless `topK` or a `selector` picks passages.
  *
  * Calls reject with InvalidArgumentError for messages that cannot be answered, ContextOverflowError for too much text,
- * SamplingError for a grammar that the engine refuses, and the signal's reason. Tools are refused: see {@link bindTools}.
+ * SamplingError for a grammar that the engine refuses, and the signal's reason.
  */
 export class ChatChunkweave
   extends BaseChatModel<ChatChunkweaveCallOptions>
@@ -100,6 +111,7 @@ export class ChatChunkweave
   readonly #calls = new RunningCalls();
   readonly #cutter: PassageCutter;
   readonly #weaves: Weaves;
+  readonly #chats = new WeakMap<Weave, KeptChats>();
   readonly #ownStore: AsyncDisposable | undefined;
 
   constructor(fields: ChatChunkweaveFields) {
@@ -107,7 +119,8 @@ export class ChatChunkweave
     super(fields);
     // oxlint-disable-next-line no-underscore-dangle -- LangChain's name.
     this._addVersion('chunkweave', ownVersion);
-    const { engine, store, tenant, label, maxSystems = 2, chunker = recursiveChunker() } = fields;
+    const { engine, store, tenant, label, maxSystems = 2, conversations = 0 } = fields;
+    const { chunker = recursiveChunker() } = fields;
     if (!engine) {
       throw new InvalidArgumentError(
         "ChatChunkweave needs an engine: new ChatChunkweave({ engine: await loadEngine({ model }) }), with loadEngine of 'chunkweave/ggml'.",
@@ -116,6 +129,11 @@ export class ChatChunkweave
     if (!Number.isSafeInteger(maxSystems) || maxSystems < 1) {
       throw new InvalidArgumentError(
         `maxSystems is ${maxSystems}; give a whole number of at least 1.`,
+      );
+    }
+    if (!Number.isSafeInteger(conversations) || conversations < 0) {
+      throw new InvalidArgumentError(
+        `conversations is ${conversations}; give a whole number of at least 0.`,
       );
     }
     const access = {
@@ -183,11 +201,19 @@ export class ChatChunkweave
   }
 
   /**
-   * Never returns: the engine's models answer with text.
-   * @throws InvalidArgumentError that says what to do instead.
+   * The model with tools that it may call. A grammar keeps its answer to one call of one of them, or, with the choice
+   * `auto`, to text; the system message tells which there are, so each set of tools has a prefix of its own.
+   *
+   * @throws InvalidArgumentError for a `tool_choice` that is not among the tools, SamplingError for an input schema that no
+   * grammar is made of.
    */
-  override bindTools(): never {
-    throw new InvalidArgumentError(noTools);
+  override bindTools(
+    tools: BindToolsInput[],
+    options: Partial<ChatChunkweaveCallOptions> = {},
+  ): Runnable<BaseLanguageModelInput, AIMessageChunk, ChatChunkweaveCallOptions> {
+    const bound = { ...options, tools: toolDefinitions(tools) };
+    toolForm(bound);
+    return this.withConfig(bound);
   }
 
   // LangChain's own overloads of this method hide what both forms have in common.
@@ -205,17 +231,17 @@ export class ChatChunkweave
     options: this['ParsedCallOptions'],
   ): Promise<ChatResult> {
     const call = await this.#prepare(messages, options);
-    const lease = await this.#weaves.lease(call.read.system);
+    const lease = await this.#lease(call);
     try {
-      const answer = await this.#calls.run({ passages: call.passages, text: call.read.text }, () =>
-        lease.weave.ask(call.read.question, call.ask),
+      const answer = await this.#calls.run(lease.call, () =>
+        lease.source.ask(call.read.question, call.ask),
       );
       const message = new AIMessage({
-        content: answer.text,
+        ...readAnswer(answer.text, call.tools),
         response_metadata: { ...this.#metadata(answer, call) },
       });
       Object.assign(message, { usage_metadata: usageMetadata(answer, call.passages) });
-      return { generations: [{ text: answer.text, message }] };
+      return { generations: [{ text: message.text, message }] };
     } finally {
       await lease.release();
     }
@@ -227,20 +253,29 @@ export class ChatChunkweave
     runManager?: CallbackManagerForLLMRun,
   ): AsyncGenerator<ChatGenerationChunk> {
     const call = await this.#prepare(messages, options);
-    const lease = await this.#weaves.lease(call.read.system);
+    const lease = await this.#lease(call);
     try {
-      const events = this.#calls.run({ passages: call.passages, text: call.read.text }, () =>
-        lease.weave.stream(call.read.question, call.ask),
+      const events = this.#calls.run(lease.call, () =>
+        lease.source.stream(call.read.question, call.ask),
       );
+      const splitter = new CallSplitter(call.tools);
       for await (const event of events) {
-        if (event.type === 'delta') {
-          const { text } = event;
-          const chunk = generationChunk(new AIMessageChunk({ content: text }));
-          yield chunk;
-          await runManager?.handleLLMNewToken(text, undefined, undefined, undefined, undefined, {
-            chunk,
-          });
-        } else if (event.type === 'answer') {
+        if (event.type === 'delta' || event.type === 'answer') {
+          const pieces =
+            event.type === 'delta'
+              ? splitter.push(event.text)
+              : splitter.end(readAnswer(event.answer.text, call.tools).tool_calls.length > 0);
+          for (const piece of pieces) {
+            const text = typeof piece === 'string' ? piece : '';
+            const calls = typeof piece === 'string' ? {} : { tool_call_chunks: [piece] };
+            const chunk = generationChunk(new AIMessageChunk({ content: text, ...calls }));
+            yield chunk;
+            await runManager?.handleLLMNewToken(text, undefined, undefined, undefined, undefined, {
+              chunk,
+            });
+          }
+        }
+        if (event.type === 'answer') {
           const last = new AIMessageChunk({
             content: '',
             response_metadata: { ...this.#metadata(event.answer, call) },
@@ -268,14 +303,49 @@ export class ChatChunkweave
     return this.dispose();
   }
 
+  /** What answers a call: a weave, or the chat that its earlier turns stand in. */
+  async #lease({ read, passages, isWhole }: PreparedCall): Promise<CallLease> {
+    const { weave, release } = await this.#weaves.lease(read.system);
+    const { conversations = 0 } = this.#fields;
+    const { question, exchanges } = read;
+    if (conversations === 0 || !exchanges) {
+      return { source: weave, call: { passages, text: read.text }, release };
+    }
+    const chats = this.#chats.get(weave) ?? new KeptChats(weave, conversations);
+    this.#chats.set(weave, chats);
+    try {
+      const kept = chats.lease(exchanges, { whenFull: isWhole ? 'throw' : 'forget' });
+      return {
+        source: kept.chat,
+        call: { passages, text: read.last, question },
+        release: async () => {
+          await kept.release();
+          await release();
+        },
+      };
+    } catch (error) {
+      await release();
+      throw error;
+    }
+  }
+
   async #prepare(
     messages: readonly BaseMessage[],
     options: this['ParsedCallOptions'],
   ): Promise<PreparedCall> {
     const { signal, reuse } = options;
     signal?.throwIfAborted();
-    refuseTools(options);
-    const read = readMessages(messages);
+    const tools = toolForm(options);
+    if (tools && options.grammar !== undefined) {
+      throw new InvalidArgumentError(
+        'A grammar cannot be used together with tools. Leave one out.',
+      );
+    }
+    const said = readMessages(messages);
+    const { system = this.#fields.system ?? '' } = said;
+    const read = tools
+      ? { ...said, system: [system, tools.instructions].filter(Boolean).join('\n\n') }
+      : said;
     const { topK, selector, order, maxTokens } = this.#fields;
     const choosing = topK !== undefined || (selector !== undefined && selector !== 'top-k');
     const passages = await this.#cutter.cut(read.documents, { choosing, signal });
@@ -283,7 +353,7 @@ export class ChatChunkweave
     const stop = this.#stop(options);
     const ask: AskOptions = {
       whenNothingFound: 'answer',
-      sampling: this.#sampling(options),
+      sampling: this.#sampling(tools ? { ...options, grammar: tools.grammar } : options),
       ...(tokens !== undefined && { maxTokens: tokens }),
       ...(stop && { stop }),
       ...(signal && { signal }),
@@ -292,7 +362,7 @@ export class ChatChunkweave
       ...(!choosing && { topK: passages.length, overflow: 'throw', order: order ?? 'rank' }),
       ...(passages.length === 0 && { topK: 0 }),
     };
-    return { read, passages, ask };
+    return { read, passages, ask, isWhole: !choosing, ...(tools && { tools }) };
   }
 
   #weaveOptions(shared: WeaveOptions, system = this.#fields.system ?? ''): WeaveOptions {
@@ -306,8 +376,9 @@ export class ChatChunkweave
         system,
         instructions,
         ...(separator !== undefined && { separator }),
-        question: () => {
-          const { text, passages } = calls.current;
+        question: (asked) => {
+          const { text, passages, question: current = asked } = calls.current;
+          if (asked !== current) return asked;
           return passages.length > 0 ? question(text) : text;
         },
       },
@@ -328,31 +399,27 @@ export class ChatChunkweave
     return stop ?? this.#fields.stop;
   }
 
-  #metadata(answer: Answer, { read }: PreparedCall) {
+  #metadata(answer: Answer, { read, tools }: PreparedCall) {
     const titles = new Map(read.documents.map(({ id, title = id }) => [id, title]));
-    return responseMetadata(this.#fields.engine.model, answer, titles);
+    const { engine } = this.#fields;
+    const isCall = readAnswer(answer.text, tools).tool_calls.length > 0;
+    return responseMetadata(engine.model, answer, titles, { isCall, notes: tools?.notes ?? [] });
   }
+}
+
+interface CallLease {
+  readonly source: Pick<Weave, 'ask' | 'stream'> | Pick<Chat, 'ask' | 'stream'>;
+  readonly call: Call;
+  release(): Promise<void>;
 }
 
 interface PreparedCall {
   readonly read: ReadMessages;
   readonly passages: readonly Chunk[];
   readonly ask: AskOptions;
-}
-
-const noTools =
-  'ChatChunkweave calls no tools. Let another model call them and give the results to this one as tool messages, or use ' +
-  'withStructuredOutput for answers of a given form.';
-
-function refuseTools(options: object): void {
-  const { tools, tool_choice: choice } = options as {
-    readonly tools?: unknown;
-    readonly tool_choice?: unknown;
-  };
-  const some = Array.isArray(tools) ? tools.length > 0 : tools !== undefined;
-  if (some || (choice !== undefined && choice !== 'none' && choice !== 'auto')) {
-    throw new InvalidArgumentError(noTools);
-  }
+  /** All documents must be in the prompt. */
+  readonly isWhole: boolean;
+  readonly tools?: ToolForm;
 }
 
 /** Small models keep to what stands last: without the reminder they go on in the passages' style. */

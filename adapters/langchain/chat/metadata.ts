@@ -8,8 +8,8 @@ export interface ChunkweaveResponseMetadata {
   readonly model: string;
   readonly model_name: string;
   readonly model_provider: 'chunkweave';
-  /** `length` where the answer was cut short. */
-  readonly finish_reason: 'stop' | 'length';
+  /** `length` where the answer was cut short, `tool_calls` where it is a call. */
+  readonly finish_reason: 'stop' | 'length' | 'tool_calls';
   readonly chunkweave: {
     /** Tokens; `prompt` is the sum of `cached`, `recomputed` and `fresh`. */
     readonly usage: Usage;
@@ -27,18 +27,19 @@ export function responseMetadata(
   model: ModelInfo,
   answer: Answer,
   titles: ReadonlyMap<string, string>,
+  { isCall, notes: own }: { readonly isCall: boolean; readonly notes: readonly string[] },
 ): ChunkweaveResponseMetadata {
   const { usage, timings, reuse, notes } = answer;
   return {
     model: model.name,
     model_name: model.name,
     model_provider: 'chunkweave',
-    finish_reason: answer.finishReason === 'length' ? 'length' : 'stop',
+    finish_reason: isCall ? 'tool_calls' : answer.finishReason === 'length' ? 'length' : 'stop',
     chunkweave: {
       usage,
       timings,
       reuse,
-      notes,
+      notes: [...own, ...notes],
       sources: answer.sources.map(({ text: _text, ...source }) => ({
         ...source,
         title: titles.get(source.documentId) ?? source.title,

@@ -14,6 +14,8 @@ export interface Call {
   readonly passages: readonly Chunk[];
   /** What stands after them. */
   readonly text: string;
+  /** What the weave is asked; other questions are those of earlier turns. */
+  readonly question?: string;
 }
 
 /**

@@ -9,7 +9,8 @@ import {
 } from '@langchain/core/language_models/structured_output';
 import type { Runnable } from '@langchain/core/runnables';
 import { toJsonSchema } from '@langchain/core/utils/json_schema';
-import { strictJsonGrammar } from '../../../lib/grammar/strict-json-grammar.js';
+import type { JsonSchema } from '../../../lib/grammar/json-schema.js';
+import { jsonSchemaGrammar } from '../../../lib/grammar/json-schema-grammar.js';
 import { InvalidArgumentError } from '../../../lib/errors.js';
 
 /**
@@ -26,10 +27,12 @@ export function structuredOutput<Output extends Record<string, unknown>>(
   const { method = 'jsonSchema', includeRaw = false, name } = config;
   if (method === 'functionCalling') {
     throw new InvalidArgumentError(
-      `ChatChunkweave calls no functions. Leave out method: 'functionCalling'; answers keep to the schema by a grammar.`,
+      `Structured output needs no function call: answers keep to the schema by a grammar. Leave out method: 'functionCalling'.`,
     );
   }
-  const grammar = strictJsonGrammar(toJsonSchema(schema as Parameters<typeof toJsonSchema>[0]));
+  const { grammar } = jsonSchemaGrammar(
+    toJsonSchema(schema as Parameters<typeof toJsonSchema>[0]) as JsonSchema,
+  );
   const bound = model.withConfig({ grammar } as Parameters<BaseChatModel['withConfig']>[0]);
   const parser = createContentParser<Output>(schema as Record<string, unknown>);
   return assembleStructuredOutputPipeline<Output>(

@@ -1,5 +1,8 @@
-import { type BaseMessage, ToolMessage } from '@langchain/core/messages';
+import { AIMessage, type BaseMessage, ToolMessage } from '@langchain/core/messages';
 import { InvalidArgumentError } from '../../../lib/errors.js';
+import { writeToolCall } from '../../../lib/grammar/tool-call-grammar.js';
+import { exchangesOf } from '../../../lib/weave/chat/kept-chats.js';
+import type { ChatExchange } from '../../../lib/weave/chat/options.js';
 import { type PromptDocument, PromptDocuments, takeMarked, titleOf } from './prompt-document.js';
 
 /** What messages ask for, taken apart as a weave takes it. */
@@ -11,6 +14,10 @@ export interface ReadMessages {
   readonly question: string;
   /** What stands after the documents: earlier turns, the question, what tools said since. */
   readonly text: string;
+  /** The same without the earlier turns. */
+  readonly last: string;
+  /** The earlier turns, where they are questions and answers; undefined where tools spoke, or somebody twice. */
+  readonly exchanges: readonly ChatExchange[] | undefined;
 }
 
 type Role = 'system' | 'user' | 'assistant' | 'tool';
@@ -30,7 +37,8 @@ interface Turn {
  */
 export function readMessages(messages: readonly BaseMessage[]): ReadMessages {
   const documents = new PromptDocuments();
-  const turns = messages.map((message) => readTurn(message, documents));
+  const callNames = new Map<string, string>();
+  const turns = messages.map((message) => readTurn(message, documents, callNames));
   const systems = turns.filter(({ role, text }) => role === 'system' && text !== '');
   const talk = turns.filter(({ role }) => role !== 'system');
   const last = talk.findLastIndex(({ role }) => role === 'user');
@@ -47,17 +55,29 @@ export function readMessages(messages: readonly BaseMessage[]): ReadMessages {
     .slice(last + 1)
     .filter(hasText)
     .map(written);
+  const asked = [question, ...(since.length > 0 ? [since.join('\n')] : [])];
   const parts = [
     ...(earlier.length > 0 ? [`The conversation so far:\n${earlier.join('\n')}`] : []),
-    question,
-    ...(since.length > 0 ? [since.join('\n')] : []),
+    ...asked,
   ];
   return {
     ...(systems.length > 0 && { system: systems.map(({ text }) => text).join('\n\n') }),
     documents: documents.all,
     question,
     text: parts.join('\n\n'),
+    last: asked.join('\n\n'),
+    exchanges: exchangesBefore(talk.slice(0, last).filter(hasText)),
   };
+}
+
+function exchangesBefore(turns: readonly Turn[]): readonly ChatExchange[] | undefined {
+  if (turns.some(({ role }) => role === 'tool')) return undefined;
+  return exchangesOf(
+    turns.map(({ role, text }) => ({
+      role: role === 'user' ? 'user' : 'assistant',
+      content: text,
+    })),
+  );
 }
 
 const hasText = ({ text }: Turn): boolean => text !== '';
@@ -67,14 +87,27 @@ function written({ role, name, text }: Turn): string {
   return `${who}: ${text}`;
 }
 
-function readTurn(message: BaseMessage, documents: PromptDocuments): Turn {
+/** @param callNames names of the tools that were called so far, by the ids of the calls. */
+function readTurn(
+  message: BaseMessage,
+  documents: PromptDocuments,
+  callNames: Map<string, string>,
+): Turn {
   const role = roleOf(message);
-  const name = message.name ?? 'a tool';
-  const found = ToolMessage.isInstance(message) ? artifactDocuments(message.artifact) : [];
+  const isResult = ToolMessage.isInstance(message);
+  const called = isResult ? callNames.get(message.tool_call_id) : undefined;
+  const name = message.name ?? called ?? 'a tool';
+  const found = isResult ? artifactDocuments(message.artifact) : [];
   for (const document of found) documents.add(document);
   // The text that a retriever tool gives beside its artifact repeats the documents.
   if (found.length > 0) return { role, name, text: '' };
-  return { role, name, text: textOf(message, role, documents).trim() };
+  const said = textOf(message, role, documents).trim();
+  const calls = AIMessage.isInstance(message) ? (message.tool_calls ?? []) : [];
+  const written = calls.map((call) => {
+    if (call.id !== undefined) callNames.set(call.id, call.name);
+    return writeToolCall({ tool: call.name, input: JSON.stringify(call.args) });
+  });
+  return { role, name, text: [said, ...written].filter(Boolean).join('\n') };
 }
 
 function roleOf(message: BaseMessage): Role {
