@@ -69,6 +69,15 @@ export {
   type SinglePassChunkerOptions,
 } from './chunkers/single-pass.js';
 export { marginChunker, type MarginChunkerOptions } from './chunkers/margin.js';
+export {
+  questionAwareChunker,
+  type QuestionAwareChunkerOptions,
+} from './chunkers/question-aware.js';
+export {
+  chunkScoreJudge,
+  type ChunkScoreJudgeOptions,
+  type SegmentationJudge,
+} from './chunkers/model/segmentation-judge.js';
 export type { ModelCallOptions } from './chunkers/model/ask.js';
 export { type BoundaryCache, memoryBoundaryCache } from './chunkers/model/boundary-cache.js';
 export type { LossThreshold } from './chunkers/model/loss-minima.js';
