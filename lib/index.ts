@@ -69,6 +69,7 @@ export {
   type SinglePassChunkerOptions,
 } from './chunkers/single-pass.js';
 export { marginChunker, type MarginChunkerOptions } from './chunkers/margin.js';
+export { lumberChunker, type LumberChunkerOptions } from './chunkers/lumber.js';
 export {
   questionAwareChunker,
   type QuestionAwareChunkerOptions,
