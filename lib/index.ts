@@ -136,12 +136,19 @@ export {
 } from './retrieve/similarity.js';
 export { type EnrichmentCache, memoryEnrichmentCache } from './enrich/cache.js';
 export {
+  type SideField,
+  type SideFieldsOptions,
+  type SideFieldsReport,
+  withSideFields,
+} from './enrich/side-fields.js';
+export {
   enrichChunks,
   type EnrichedChunks,
   type EnrichmentReport,
   type EnrichOptions,
 } from './enrich/enrich-chunks.js';
 export {
+  type AskedField,
   type ChunkEnrichment,
   enrichedFields,
   enrichedTexts,
@@ -462,6 +469,7 @@ export type { LayerPass } from './engine/pass.js';
 export type { Sampler, SamplingOptions } from './engine/sampling.js';
 export type { EncodeOptions, TokenizedText, Tokenizer } from './engine/tokenizer.js';
 export type { GenerateRequest, GenerateResult, LanguageModel } from './language-model.js';
+export { type MeteredModel, meteredModel, type ModelUsage } from './metered-model.js';
 export { engineLanguageModel } from './engine-language-model.js';
 export {
   generateChat,
