@@ -65,7 +65,11 @@ export function lumberChunker(options: LumberChunkerOptions): Chunker {
   }
   const plan: Plan = {
     ...options,
-    ...{ maxTokens, paragraphTokens, stable, attempts, concurrency },
+    maxTokens,
+    paragraphTokens,
+    stable,
+    attempts,
+    concurrency,
     modelFingerprint: options.modelFingerprint ?? model.name,
     grammar: options.grammar ?? true,
     cache: options.cache ?? memoryBoundaryCache(),

@@ -96,8 +96,6 @@ function planOf(options: QuestionAwareChunkerOptions): Plan {
   const { windowTokens = Math.max(1500, maxTokens), candidates = judge ? 3 : 1 } = options;
   const { temperature = candidates > 1 ? 0.7 : 0 } = options;
   checkAsk('questionAwareChunker', options);
-  const refuse = (what: string) => new InvalidArgumentError(`questionAwareChunker: ${what}`);
-  const isCount = (value: number) => Number.isSafeInteger(value) && value >= 1;
   if (!isCount(targetTokens) || targetTokens > maxTokens) {
     throw refuse(`targetTokens is ${targetTokens}; give 1 to maxTokens (${maxTokens}).`);
   }
@@ -116,12 +114,26 @@ function planOf(options: QuestionAwareChunkerOptions): Plan {
   }
   return {
     ...options,
-    ...{ maxTokens, targetTokens, windowTokens, candidates, temperature, attempts, concurrency },
+    maxTokens,
+    targetTokens,
+    windowTokens,
+    candidates,
+    temperature,
+    attempts,
+    concurrency,
     modelFingerprint: options.modelFingerprint ?? model.name,
     outline: options.outline ?? true,
     grammar: options.grammar ?? true,
     cache: options.cache ?? memoryBoundaryCache(),
   };
+}
+
+function refuse(what: string): InvalidArgumentError {
+  return new InvalidArgumentError(`questionAwareChunker: ${what}`);
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 1;
 }
 
 async function chunk(

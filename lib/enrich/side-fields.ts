@@ -104,7 +104,10 @@ export function withSideFields(chunker: Chunker, options: SideFieldsOptions): Ch
   }
   const plan: Plan = {
     ...options,
-    ...{ fields, contextUnits, concurrency, attempts },
+    fields,
+    contextUnits,
+    concurrency,
+    attempts,
     context: options.context ?? 'before',
     modelFingerprint: options.modelFingerprint ?? model.name,
   };
@@ -180,8 +183,13 @@ class Author {
       documentId: this.#document.id,
       chunks: chunks.length,
       fromCache: this.#fromCache,
-      ...{ calls, promptTokens, generatedTokens },
-      ...{ made, complete, missing, failed: this.#failed },
+      calls,
+      promptTokens,
+      generatedTokens,
+      made,
+      complete,
+      missing,
+      failed: this.#failed,
     });
     return filled;
   }

@@ -62,7 +62,11 @@ test.each(['lumber', 'perplexity'])('a document is cut by a model: %s', async (c
   const { code, stdout, stderr } = await run(
     'chunk',
     file,
-    ...['--chunker', chunker, '--size', '60', '--json'],
+    '--chunker',
+    chunker,
+    '--size',
+    '60',
+    '--json',
   );
   expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringMatching(/failed/) });
   const chunks = JSON.parse(stdout) as {

@@ -183,13 +183,13 @@ test('a model that hangs is left, and the document cut by its structure', async 
   expect(notices.at(-1)!.end).toBe(text.length);
 });
 
+const sound = (shown: readonly string[]) => `ID ${2 + (hashOf(shown.join()) % (shown.length - 1))}`;
+
 test('an edit asks about its neighbourhood only, and gives what a fresh run gives', async () => {
   const many = Array.from(
     { length: 200 },
     (_, i) => `Number ${i} stands for ${hashOf(`${i}`) % 97}.`,
   );
-  const sound = (shown: readonly string[]) =>
-    `ID ${2 + (hashOf(shown.join()) % (shown.length - 1))}`;
   const cache = memoryBoundaryCache();
   const first = modelOf(sound);
   const options = { maxTokens: 60, cache };

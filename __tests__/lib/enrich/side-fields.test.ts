@@ -80,7 +80,8 @@ async function fill(model: LanguageModel, options: Partial<SideFieldsOptions> = 
   return { chunks, chunker, report: reports[0]! };
 }
 
-const plain = (chunks: readonly Chunk[]) => chunks.map(({ metadata: _, ...chunk }) => chunk);
+const plain = (chunks: readonly Chunk[]) =>
+  chunks.map((chunk) => ({ ...chunk, metadata: undefined }));
 
 test('completes and summarises passages beside their text', async () => {
   const { model, kinds, asked } = modelOf(good);

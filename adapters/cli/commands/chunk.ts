@@ -133,7 +133,9 @@ async function cut(
     const chunker = plain ?? (modelChunkers[name]?.({ maxTokens, models, onNotice }) as Chunker);
     const { tokenizer } = models.engine;
     const chunks = await chunkDocument(document, {
-      ...{ tokenizer, chunker, signal },
+      tokenizer,
+      chunker,
+      signal,
       onProgress: (share) => terminal.progress('Cutting', share),
     });
     terminal.clear();

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import fc from 'fast-check';
+import { assert, constantFrom, property, string } from 'fast-check';
 import { FoldedText } from '../../../../lib/chunkers/model/folded-text.js';
 
 const found = (text: string, quotation: string, from = 0) => {
@@ -45,6 +45,8 @@ test('knows how a text ends', () => {
   expect(text.endsWith('how it all', false)).toBe(false);
 });
 
+const letters = (maxLength: number) => string({ unit: constantFrom('a', 'b', 'c'), maxLength });
+
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
@@ -60,10 +62,8 @@ function distance(a: string, b: string): number {
 }
 
 test('no part of the text is nearer than the one that is found', () => {
-  const letters = (maxLength: number) =>
-    fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength });
-  fc.assert(
-    fc.property(letters(24), letters(14), (text, quotation) => {
+  assert(
+    property(letters(24), letters(14), (text, quotation) => {
       let least = Infinity;
       for (let start = 0; start < text.length; start++) {
         for (let end = start + 1; end <= text.length; end++) {

@@ -17,10 +17,11 @@ async function windowIn(text: string) {
   return windowOf(document, units, { from: 0, to: units.size });
 }
 
+const parsed = (quoted: string) => JSON.parse(quoted) as string;
+
 /** One of the texts that the grammar allows, and the numbers of the sentences that begin a line of it. */
 function walk(grammar: string, random: () => number): { answer: string; first: number[] } {
   const rules = new Map(grammar.split('\n').map((line) => line.split(' ::= ') as [string, string]));
-  const parsed = (quoted: string) => JSON.parse(quoted) as string;
   let answer = '';
   const first: number[] = [];
   for (let rule: string | undefined = rules.get('root'); rule;) {

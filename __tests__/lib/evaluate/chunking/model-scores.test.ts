@@ -37,6 +37,8 @@ function scripted(ratioOf: (from: number, to: number) => number) {
   return { losses, calls };
 }
 
+const meanOf = (list: Float32Array) => list.reduce((sum, value) => sum + value, 0) / list.length;
+
 describe('boundary clarity', () => {
   test('is the ratio of perplexities, by hand', async () => {
     const { losses, calls } = scripted((from) => [0.5, 0.25][from]!);
@@ -91,19 +93,19 @@ describe('boundary clarity', () => {
     const { bos } = engine.tokenizer;
     const one = await alone.append(Int32Array.of(bos, ...ids.slice(40, 80)), { losses: true });
     const two = await after.append(Int32Array.of(bos, ...ids.slice(0, 80)), { losses: true });
-    const mean = (list: Float32Array) => list.reduce((sum, value) => sum + value, 0) / list.length;
     // The first token has no loss by itself.
-    const expected = Math.exp(mean(two.losses!.slice(41, 80)) - mean(one.losses!.slice(1, 40)));
+    const expected = Math.exp(meanOf(two.losses!.slice(41, 80)) - meanOf(one.losses!.slice(1, 40)));
     expect(borders[0]).toBeCloseTo(expected, 4);
   });
 });
 
-describe('chunk stickiness', () => {
-  // The second chunk needs the first one, the third the second; no other pair has to do with each other.
-  const needs = (from: number, to: number) => (to === from + 1 ? 0.1 : 0.9);
-  const stickiness = (options: Omit<Parameters<typeof chunkStickiness>[1], 'losses'> = {}) =>
-    chunkStickiness(chunksOf(3), { losses: scripted(needs).losses, ...options });
+/** The second chunk needs the first one, the third the second; no other pair has to do with each other. */
+const needs = (from: number, to: number) => (to === from + 1 ? 0.1 : 0.9);
 
+const stickiness = (options: Omit<Parameters<typeof chunkStickiness>[1], 'losses'> = {}) =>
+  chunkStickiness(chunksOf(3), { losses: scripted(needs).losses, ...options });
+
+describe('chunk stickiness', () => {
   test.each<[string, Parameters<typeof stickiness>[0], number, number]>([
     // Degrees 1, 2, 1 of 4.
     ['needed pairs are kept', {}, 2, 1.5],
