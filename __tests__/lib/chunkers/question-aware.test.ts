@@ -273,11 +273,15 @@ test('long texts are done in parts; a part that fails does not touch the others'
 });
 
 test('an edit has its part asked about again, and gives what a fresh run gives', async () => {
+  const longer = Array.from(
+    { length: 400 },
+    (_, i) => `Number ${i} stands for word${hashOf(`${i}`) % 97}.`,
+  );
   const cache = memoryBoundaryCache();
   const first = modelOf(pairs);
   const options = { windowTokens: 400, cache };
-  await cut(questionAwareChunker({ model: first.model, ...options }), many.join(' '));
-  const edited = many.with(60, 'Something else is said here.').join(' ');
+  await cut(questionAwareChunker({ model: first.model, ...options }), longer.join(' '));
+  const edited = longer.with(200, 'Something else is said here.').join(' ');
   const again = modelOf(pairs);
   const after = await cut(questionAwareChunker({ model: again.model, ...options }), edited);
   expect(after).toEqual(
