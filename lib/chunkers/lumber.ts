@@ -11,7 +11,7 @@ import { type PartFound, rangesInParts } from './model/in-parts.js';
 import type { OnChunkingNotice } from './model/notice.js';
 import { contentParts } from './model/parts.js';
 import { shiftOf, shiftPromptVersion, shiftQuestion } from './model/shift-question.js';
-import { fitRanges, sentenceTokens, type UnitRange } from './model/unit-ranges.js';
+import { fitRanges, joinShortRanges, sentenceTokens, type UnitRange } from './model/unit-ranges.js';
 import { stage } from './stage.js';
 import { PARAGRAPH, type Units, unitsOf } from './units.js';
 
@@ -21,6 +21,8 @@ export interface LumberChunkerOptions extends ModelCallOptions {
   readonly modelFingerprint?: string;
   /** Most tokens of a chunk, at least 4, and of the paragraphs that the model is shown; default 550, as published. */
   readonly maxTokens?: number;
+  /** A shorter chunk is joined with a neighbour where both fit; default a tenth of `maxTokens`, 0 for what the model said. */
+  readonly minTokens?: number;
   /** Most tokens of a paragraph; a longer one is numbered in pieces of whole sentences. Default a sixth of `maxTokens`. */
   readonly paragraphTokens?: number;
   /**
@@ -50,7 +52,10 @@ export interface LumberChunkerOptions extends ModelCallOptions {
  * follow each other without a border between characters
  */
 export function lumberChunker(options: LumberChunkerOptions): Chunker {
-  const { maxTokens } = checkedLimits({ maxTokens: options.maxTokens ?? 550 });
+  const { maxTokens, minTokens } = checkedLimits({
+    maxTokens: options.maxTokens ?? 550,
+    minTokens: options.minTokens,
+  });
   const { model, stable = true, attempts = 2, concurrency = 1 } = options;
   const { paragraphTokens = Math.max(1, Math.floor(maxTokens / 6)) } = options;
   checkAsk('lumberChunker', options);
@@ -66,6 +71,7 @@ export function lumberChunker(options: LumberChunkerOptions): Chunker {
   const plan: Plan = {
     ...options,
     maxTokens,
+    minTokens,
     paragraphTokens,
     stable,
     attempts,
@@ -128,12 +134,12 @@ function keyParts(
   { from, to }: UnitRange,
   plan: Plan,
 ): readonly unknown[] {
-  const { modelFingerprint, maxTokens, paragraphTokens, attempts, grammar } = plan;
+  const { modelFingerprint, maxTokens, minTokens, paragraphTokens, attempts, grammar } = plan;
   return [
     'lumber',
     shiftPromptVersion,
     modelFingerprint,
-    [maxTokens, paragraphTokens, attempts, grammar],
+    [maxTokens, minTokens, paragraphTokens, attempts, grammar],
     Array.from({ length: to - from }, (_, i) => [
       textOf(document, units, { from: from + i, to: from + i + 1 }),
       // Where paragraphs end, and what fits.
@@ -174,7 +180,7 @@ async function group(
     ranges.push({ from, to: paragraphs[next]?.from ?? part.to });
     first = next;
   }
-  return { ranges, gaps };
+  return { ranges: joinShortRanges(units, ranges, plan), gaps };
 }
 
 /** Number, from 0, of the paragraph at which the content changes; undefined where no answer is of use. */

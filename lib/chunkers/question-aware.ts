@@ -11,7 +11,13 @@ import { type PartFound, rangesInParts } from './model/in-parts.js';
 import type { OnChunkingNotice } from './model/notice.js';
 import { contentParts } from './model/parts.js';
 import type { SegmentationJudge } from './model/segmentation-judge.js';
-import { fitRanges, sentenceTokens, spansOfRanges, type UnitRange } from './model/unit-ranges.js';
+import {
+  fitRanges,
+  joinShortRanges,
+  sentenceTokens,
+  spansOfRanges,
+  type UnitRange,
+} from './model/unit-ranges.js';
 import {
   outlineOf,
   outlineRequest,
@@ -29,6 +35,8 @@ export interface QuestionAwareChunkerOptions extends ModelCallOptions {
   readonly modelFingerprint?: string;
   /** Most tokens of a chunk, at least 4; default 400. */
   readonly maxTokens?: number;
+  /** A shorter chunk is joined with a neighbour where both fit; default a tenth of `maxTokens`, 0 for what the model said. */
+  readonly minTokens?: number;
   /** Size that the model is asked for, and for each of which there is a question; default two thirds of `maxTokens`. */
   readonly targetTokens?: number;
   /** Most tokens of a part of a document that is segmented in one go; default 1,500, at least `maxTokens`. */
@@ -90,7 +98,10 @@ type Plan = QuestionAwareChunkerOptions &
   };
 
 function planOf(options: QuestionAwareChunkerOptions): Plan {
-  const { maxTokens } = checkedLimits({ maxTokens: options.maxTokens ?? 400 });
+  const { maxTokens, minTokens } = checkedLimits({
+    maxTokens: options.maxTokens ?? 400,
+    minTokens: options.minTokens,
+  });
   const { model, judge, attempts = 2, concurrency = 1 } = options;
   const { targetTokens = Math.ceil((2 * maxTokens) / 3) } = options;
   const { windowTokens = Math.max(1500, maxTokens), candidates = judge ? 3 : 1 } = options;
@@ -115,6 +126,7 @@ function planOf(options: QuestionAwareChunkerOptions): Plan {
   return {
     ...options,
     maxTokens,
+    minTokens,
     targetTokens,
     windowTokens,
     candidates,
@@ -170,7 +182,16 @@ function keyParts({ sentences, range }: Window, plan: Plan): readonly unknown[] 
     questionAwarePromptVersion,
     modelFingerprint,
     plan.judge?.fingerprint ?? '',
-    [maxTokens, targetTokens, candidates, temperature, attempts, plan.outline, plan.grammar],
+    [
+      maxTokens,
+      plan.minTokens,
+      targetTokens,
+      candidates,
+      temperature,
+      attempts,
+      plan.outline,
+      plan.grammar,
+    ],
     sentences.map(({ text, unit, tokenStart, tokenEnd }) => [
       text,
       unit - range.from,
@@ -194,7 +215,7 @@ async function segment(
   const found: ReadPassages[] = [];
   for (let candidate = 0; candidate < plan.candidates; candidate++) {
     const read = await candidateOf(window, request, candidate, plan, signal);
-    if (read) found.push(read);
+    if (read) found.push({ ...read, ranges: joinShortRanges(units, read.ranges, plan) });
   }
   const distinct = [...new Map(found.map((one) => [JSON.stringify(one.ranges), one])).values()];
   const [first] = distinct;

@@ -144,7 +144,7 @@ function noted(
 ) {
   const notices: ChunkingNotice[] = [];
   const onNotice = (notice: ChunkingNotice) => notices.push(notice);
-  return { notices, chunker: questionAwareChunker({ model, onNotice, ...options }) };
+  return { notices, chunker: questionAwareChunker({ model, minTokens: 0, onNotice, ...options }) };
 }
 
 test('asks for questions, shows them, and cuts where the answer says', async () => {
@@ -279,13 +279,16 @@ test('an edit has its part asked about again, and gives what a fresh run gives',
   );
   const cache = memoryBoundaryCache();
   const first = modelOf(pairs);
-  const options = { windowTokens: 400, cache };
+  const options = { windowTokens: 400, minTokens: 0, cache };
   await cut(questionAwareChunker({ model: first.model, ...options }), longer.join(' '));
   const edited = longer.with(200, 'Something else is said here.').join(' ');
   const again = modelOf(pairs);
   const after = await cut(questionAwareChunker({ model: again.model, ...options }), edited);
   expect(after).toEqual(
-    await cut(questionAwareChunker({ model: modelOf(pairs).model, windowTokens: 400 }), edited),
+    await cut(
+      questionAwareChunker({ model: modelOf(pairs).model, windowTokens: 400, minTokens: 0 }),
+      edited,
+    ),
   );
   expect(again.asked.length).toBeGreaterThan(0);
   expect(again.asked.length).toBeLessThan(0.5 * first.asked.length);
@@ -295,9 +298,26 @@ test('an edit has its part asked about again, and gives what a fresh run gives',
   expect(other.asked.length).toBe(first.asked.length);
 });
 
+test('what is too short is joined with a neighbour where both fit', async () => {
+  const size = (await tokenizer.encode(sentences[0]!)).ids.length;
+  const cutAt = (minTokens: number, maxTokens: number) =>
+    cut(
+      questionAwareChunker({
+        model: modelOf(() => answerOf(1, 4, 7)).model,
+        minTokens: minTokens * size,
+        maxTokens: maxTokens * size + 2,
+        windowTokens: 400,
+      }),
+      text,
+    );
+  expect(await cutAt(0, 4)).toEqual(passages(1, 4, 7));
+  expect(await cutAt(2, 4)).toEqual(passages(4));
+  expect(await cutAt(1.5, 3)).toEqual(passages(1, 4, 7));
+});
+
 test('after two failures in a row a model is asked no more, and what was kept is still taken', async () => {
   const cache = memoryBoundaryCache();
-  const options = { windowTokens: 400, cache };
+  const options = { windowTokens: 400, minTokens: 0, cache };
   const whole = await cut(
     questionAwareChunker({ model: modelOf(pairs).model, ...options }),
     many.join(' '),
@@ -337,7 +357,7 @@ test('of several segmentations the one that is judged best is taken', async () =
       return chunks.length;
     },
   };
-  const chunker = questionAwareChunker({ model, judge, candidates: 5 });
+  const chunker = questionAwareChunker({ model, judge, candidates: 5, minTokens: 0 });
   expect(await cut(chunker, text)).toEqual(passages(3, 5));
   // The same one is judged once.
   expect(judged).toEqual([2, 3, 2]);
@@ -374,7 +394,9 @@ test('chunk score prefers chunks that are apart in meaning and need each other l
   const answers = [answerOf(2), answerOf(4), answerOf(6)];
   const { model } = modelOf((_, { seed }) => answers[seed! - 1]!);
   const judge = chunkScoreJudge({ losses, embedder });
-  expect(await cut(questionAwareChunker({ model, judge }), text)).toEqual(passages(4));
+  expect(await cut(questionAwareChunker({ model, judge, minTokens: 0 }), text)).toEqual(
+    passages(4),
+  );
   expect(judge.fingerprint).not.toBe(
     chunkScoreJudge({ losses, embedder, lambda: 0.5 }).fingerprint,
   );
@@ -390,7 +412,9 @@ test('a model that refuses grammars is asked without', async () => {
       return model.generate(request);
     },
   };
-  expect(await cut(questionAwareChunker({ model: strict }), text)).toEqual(passages(3, 5));
+  expect(await cut(questionAwareChunker({ model: strict, minTokens: 0 }), text)).toEqual(
+    passages(3, 5),
+  );
   expect(asked).toHaveLength(2);
 });
 
@@ -416,6 +440,7 @@ test('an abort ends a call that is under way', async () => {
 test('options out of range are refused', () => {
   const { model } = modelOf(() => '');
   for (const options of [
+    { minTokens: 201 },
     { targetTokens: 0 },
     { targetTokens: 401 },
     { windowTokens: 399 },
