@@ -304,7 +304,7 @@ test('what is too short is joined with a neighbour where both fit', async () => 
     cut(
       questionAwareChunker({
         model: modelOf(() => answerOf(1, 4, 7)).model,
-        minTokens: minTokens * size,
+        minTokens: Math.floor(minTokens * size),
         maxTokens: maxTokens * size + 2,
         windowTokens: 400,
       }),
