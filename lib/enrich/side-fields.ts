@@ -224,7 +224,7 @@ class Author {
     const text = chunk.text.trim();
     if (field === 'summary') {
       const request = summaryRequest(text, about);
-      return this.#ask(request, 'summary', (answer) => summaryOf(answer, text), signal);
+      return this.#ask(request, 'summary', (answer) => summaryOf(answer, text, about), signal);
     }
     const context = this.#contextOf(chunk.start, chunk.end);
     if (context.trim() === '') return '';

@@ -284,6 +284,10 @@ describe('an answer', () => {
   test('summarises or does not', () => {
     expect(summaryOf(' She wrote\na program. ', passage)).toBe('She wrote a program.');
     expect(summaryOf('Bread rises.', passage)).toBeUndefined();
+    const film = 'A movie about a program that fights dragons over green mountains.';
+    expect(summaryOf(film, passage)).toBeUndefined();
+    expect(summaryOf('Lovelace in London wrote it.', passage)).toBeUndefined();
+    expect(summaryOf('Lovelace in London wrote it.', passage, context)).toBeDefined();
     expect(summaryOf('program '.repeat(9), passage)).toBeUndefined();
   });
 

@@ -112,12 +112,16 @@ ${passage}`,
   };
 }
 
-/** Undefined where it has nothing to do with the text, goes on and on or repeats itself. */
-export function summaryOf(answer: string, text: string): string | undefined {
+/**
+ * Undefined where it has nothing to do with the text, is mostly of words that neither the text nor what is known `about` it
+ * has, goes on and on or repeats itself: small models make up films and people.
+ */
+export function summaryOf(answer: string, text: string, about = ''): string | undefined {
   const summary = plain(answer);
   const terms = termsOf(summary);
   if (summary.length > 2 * longestText || isRepetitive(terms)) return undefined;
-  return isAbout(terms, new Set(termsOf(text))) ? summary : undefined;
+  const isOfText = isAbout(terms, new Set(termsOf(text)));
+  return isOfText && isGrounded(terms, new Set(termsOf(`${text}\n${about}`))) ? summary : undefined;
 }
 
 function plain(text: string): string {
