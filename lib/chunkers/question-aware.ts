@@ -239,7 +239,7 @@ async function questionsOf(
 ): Promise<string[]> {
   const count = Math.max(1, Math.round(window.tokens / plan.targetTokens));
   const { text } = await send(outlineRequest(window, count), plan, signal);
-  return outlineOf(text, 2 * count);
+  return outlineOf(text, window.text, 2 * count);
 }
 
 /** One segmentation; asked again with another seed while the answer cannot be used. */

@@ -1,4 +1,6 @@
+import { isAbout, isRepetitive } from '../../enrich/sense.js';
 import type { GenerateRequest } from '../../language-model.js';
+import { termsOf } from '../../retrieve/terms.js';
 import { segmentGrammar } from './segment-grammar.js';
 import type { Window } from './window.js';
 
@@ -23,13 +25,18 @@ ${text}`,
   };
 }
 
-/** The questions of an answer, each once, without numbers and bullets; at most `count`. */
-export function outlineOf(answer: string, count: number): string[] {
+/**
+ * The questions of an answer that have to do with the text, each once, without numbers and bullets; at most `count`. Small models
+ * give back the prompt.
+ */
+export function outlineOf(answer: string, text: string, count: number): string[] {
+  const known = new Set(termsOf(text));
   const questions = answer
     .split('\n')
     .map((line) => line.replace(/^[\s\-*•\d.):]+/u, '').trim())
     .filter((line) => /[?？؟]["”»]?$/u.test(line) && /\p{L}/u.test(line))
-    .filter((line) => line.length <= 2 * longestQuestion);
+    .filter((line) => line.length <= 2 * longestQuestion)
+    .filter((line) => isAbout(termsOf(line), known) && !isRepetitive(termsOf(line)));
   return [...new Set(questions)].slice(0, count);
 }
 
