@@ -90,6 +90,16 @@ export {
   type SinglePassChunkerOptions,
 } from './chunkers/single-pass.js';
 export { marginChunker, type MarginChunkerOptions } from './chunkers/margin.js';
+export { lumberChunker, type LumberChunkerOptions } from './chunkers/lumber.js';
+export {
+  questionAwareChunker,
+  type QuestionAwareChunkerOptions,
+} from './chunkers/question-aware.js';
+export {
+  chunkScoreJudge,
+  type ChunkScoreJudgeOptions,
+  type SegmentationJudge,
+} from './chunkers/model/segmentation-judge.js';
 export type { ModelCallOptions } from './chunkers/model/ask.js';
 export { type BoundaryCache, memoryBoundaryCache } from './chunkers/model/boundary-cache.js';
 export type { LossThreshold } from './chunkers/model/loss-minima.js';
@@ -147,12 +157,19 @@ export {
 } from './retrieve/similarity.js';
 export { type EnrichmentCache, memoryEnrichmentCache } from './enrich/cache.js';
 export {
+  type SideField,
+  type SideFieldsOptions,
+  type SideFieldsReport,
+  withSideFields,
+} from './enrich/side-fields.js';
+export {
   enrichChunks,
   type EnrichedChunks,
   type EnrichmentReport,
   type EnrichOptions,
 } from './enrich/enrich-chunks.js';
 export {
+  type AskedField,
   type ChunkEnrichment,
   enrichedFields,
   enrichedTexts,
@@ -473,6 +490,7 @@ export type { LayerPass } from './engine/pass.js';
 export type { Sampler, SamplingOptions } from './engine/sampling.js';
 export type { EncodeOptions, TokenizedText, Tokenizer } from './engine/tokenizer.js';
 export type { GenerateRequest, GenerateResult, LanguageModel } from './language-model.js';
+export { type MeteredModel, meteredModel, type ModelUsage } from './metered-model.js';
 export { engineLanguageModel } from './engine-language-model.js';
 export {
   generateChat,

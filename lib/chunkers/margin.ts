@@ -1,5 +1,4 @@
 import type { Chunk, TokenizedDocument } from '../document.js';
-import { segmentsOf } from '../encode/segments.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { LanguageModel } from '../language-model.js';
 import { runSteps } from '../pace.js';
@@ -10,6 +9,7 @@ import { type BoundaryCache, KeptRanges, memoryBoundaryCache } from './model/bou
 import { marginOf, marginPromptVersion, marginQuestion } from './model/margin-question.js';
 import { chunksOfRanges } from './model/chunks-of-ranges.js';
 import { checkedTarget, type OnChunkingNotice } from './model/notice.js';
+import { contentParts } from './model/parts.js';
 import { joinRanges, sentenceTokens, type UnitRange } from './model/unit-ranges.js';
 import { stage } from './stage.js';
 import { type Units, unitsOf } from './units.js';
@@ -46,7 +46,7 @@ export interface MarginChunkerOptions extends ModelCallOptions {
 /** Decisions that a moving threshold looks back on. */
 const recent = 5;
 /** Where decisions begin anew. */
-const anchors = { maxTokens: 512, minTokens: 256, overlap: 0 };
+const anchors = { maxTokens: 512, minTokens: 256 };
 
 /**
  * Asks a language model before each sentence whether it begins a new chunk, and weighs the two answers by their
@@ -125,17 +125,9 @@ async function chunk(
   return runSteps(chunksOfRanges(document, units, ranges, plan.maxTokens), stage(options, 0.9, 1));
 }
 
-function partsOf({ tokens }: TokenizedDocument, units: Units, stable: boolean): UnitRange[] {
-  if (units.size === 0) return [];
-  if (!stable) return [{ from: 0, to: units.size }];
-  const sentences = Array.from({ length: units.size }, (_, i) => ({
-    start: units.starts[i] as number,
-    end: units.starts[i + 1] as number,
-  }));
-  return segmentsOf(tokens.ids, sentences, anchors).map(({ chunks }) => ({
-    from: chunks.start,
-    to: chunks.end,
-  }));
+function partsOf(document: TokenizedDocument, units: Units, stable: boolean): UnitRange[] {
+  if (stable) return contentParts(document, units, anchors);
+  return units.size > 0 ? [{ from: 0, to: units.size }] : [];
 }
 
 interface Decided {

@@ -7,8 +7,9 @@ import { keyOfParts } from '../key-of-parts.js';
 import type { EnrichmentCache } from './cache.js';
 import {
   type ChunkEnrichment,
-  type EnrichmentField,
-  enrichmentFields,
+  type AskedField,
+  askedFields,
+  enrichmentOf,
   withEnrichment,
 } from './enrichment.js';
 import { readAnswer } from './read-answer.js';
@@ -19,7 +20,7 @@ export interface EnrichOptions {
   /** Changes whenever the model would answer otherwise, for example with its file; default its name. */
   readonly modelFingerprint?: string;
   /** Parts that are asked for; default all. */
-  readonly fields?: readonly EnrichmentField[];
+  readonly fields?: readonly AskedField[];
   /** Default none: every call asks anew. */
   readonly cache?: EnrichmentCache;
   /** Passages asked about at once; default 4. */
@@ -34,7 +35,7 @@ export interface EnrichOptions {
 }
 
 export interface EnrichedChunks {
-  /** As given, with the enrichments in their metadata; see {@link withEnrichment}. */
+  /** As given, with the enrichments in their metadata, see {@link withEnrichment}; parts that were not asked for stay. */
   readonly chunks: readonly Chunk[];
   readonly report: EnrichmentReport;
 }
@@ -46,7 +47,7 @@ export interface EnrichmentReport {
   readonly promptTokens: number;
   readonly generatedTokens: number;
   /** Of each part that was asked for, how many chunks have none: the model answered nonsense, or not at all. */
-  readonly missing: Readonly<Partial<Record<EnrichmentField, number>>>;
+  readonly missing: Readonly<Partial<Record<AskedField, number>>>;
   /** Chunks for which every call failed, with the last failure. They are not kept in the cache. */
   readonly failed: readonly { readonly chunkId: string; readonly cause: unknown }[];
 }
@@ -94,7 +95,9 @@ export async function enrichChunks(
     ]),
   );
   return {
-    chunks: chunks.map((chunk, i) => withEnrichment(chunk, enrichments[i] as ChunkEnrichment)),
+    chunks: chunks.map((chunk, i) =>
+      withEnrichment(chunk, { ...without(enrichmentOf(chunk), fields), ...enrichments[i] }),
+    ),
     report: { chunks: chunks.length, ...tally, missing, failed },
   };
 }
@@ -105,7 +108,7 @@ type Tally = {
 
 async function enrich(
   passage: string,
-  fields: readonly EnrichmentField[],
+  fields: readonly AskedField[],
   options: EnrichOptions & { readonly attempts: number },
   tally: Tally,
 ): Promise<{ readonly enrichment: ChunkEnrichment } | { readonly cause: unknown }> {
@@ -151,17 +154,27 @@ async function enrich(
   return { enrichment };
 }
 
+/** What was there before, without what was asked for anew. */
+function without(
+  enrichment: ChunkEnrichment,
+  fields: readonly AskedField[],
+): Partial<ChunkEnrichment> {
+  return Object.fromEntries(
+    Object.entries(enrichment).filter(([name]) => !fields.some((field) => field === name)),
+  );
+}
+
 function isUseful(enrichment: ChunkEnrichment | undefined): boolean {
   return enrichment !== undefined && Object.keys(enrichment).length > 0;
 }
 
 /** In the order in which they are asked for, whatever that of the option. */
-function wantedFields(fields: readonly EnrichmentField[] = enrichmentFields): EnrichmentField[] {
-  const unknown = fields.find((field) => !enrichmentFields.includes(field));
+function wantedFields(fields: readonly AskedField[] = askedFields): AskedField[] {
+  const unknown = fields.find((field) => !askedFields.includes(field));
   if (fields.length === 0 || unknown !== undefined) {
     throw new InvalidArgumentError(
-      `fields must be some of ${enrichmentFields.join(', ')}, not ${unknown === undefined ? 'none' : `"${unknown}"`}.`,
+      `fields must be some of ${askedFields.join(', ')}, not ${unknown === undefined ? 'none' : `"${unknown}"`}.`,
     );
   }
-  return enrichmentFields.filter((field) => fields.includes(field));
+  return askedFields.filter((field) => fields.includes(field));
 }

@@ -11,18 +11,27 @@ export interface ChunkEnrichment {
   readonly entities?: readonly string[];
   /** Questions that the passage answers. */
   readonly questions?: readonly string[];
+  /** What of the text around the passage it cannot be understood without. Only of `withSideFields`. */
+  readonly completion?: string;
 }
 
 export type EnrichmentField = keyof ChunkEnrichment;
 
-/** In the order in which they are asked for: what a passage is about first, what follows from it later. */
-export const enrichmentFields = [
+/**
+ * Parts that `enrichChunks` asks for, in the order in which it does: what a passage is about first, what follows from it
+ * later.
+ */
+export const askedFields = [
   'title',
   'summary',
   'keywords',
   'entities',
   'questions',
 ] as const satisfies readonly EnrichmentField[];
+
+export type AskedField = (typeof askedFields)[number];
+
+const enrichmentFields: readonly EnrichmentField[] = [...askedFields, 'completion'];
 
 const key = 'enrichment';
 

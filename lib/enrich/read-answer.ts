@@ -1,7 +1,7 @@
 import { termsOf } from '../retrieve/terms.js';
-import { englishStopWords } from '../retrieve/stop-words.js';
-import type { ChunkEnrichment, EnrichmentField } from './enrichment.js';
+import type { ChunkEnrichment, AskedField } from './enrichment.js';
 import { isList, limits } from './request.js';
+import { isAbout, isRepetitive } from './sense.js';
 
 /**
  * What of an answer can be used. A part that is missing, of another form, or nonsense is left out:
@@ -11,12 +11,12 @@ import { isList, limits } from './request.js';
 export function readAnswer(
   answer: string,
   passage: string,
-  fields: readonly EnrichmentField[],
+  fields: readonly AskedField[],
 ): ChunkEnrichment {
   const given = parsed(answer);
   if (!given) return {};
   const known = new Set(termsOf(passage));
-  const enrichment: Partial<Record<EnrichmentField, string | string[]>> = {};
+  const enrichment: Partial<Record<AskedField, string | string[]>> = {};
   for (const field of fields) {
     const value = given[field];
     const texts = (isList(field) && Array.isArray(value) ? value : [value])
@@ -46,7 +46,7 @@ function parsed(answer: string): Readonly<Record<string, unknown>> | undefined {
 }
 
 function isSense(
-  field: EnrichmentField,
+  field: AskedField,
   text: string,
   passage: string,
   known: ReadonlySet<string>,
@@ -68,14 +68,4 @@ function isSense(
 
 function holds(passage: string, text: string): boolean {
   return passage.replaceAll(/\s+/gu, ' ').toLowerCase().includes(text.toLowerCase());
-}
-
-function isAbout(terms: readonly string[], known: ReadonlySet<string>): boolean {
-  return terms.some((term) => known.has(term) && !englishStopWords.has(term));
-}
-
-/** Small models fall into saying one word, or a few, again and again. */
-function isRepetitive(terms: readonly string[]): boolean {
-  const distinct = new Set(terms).size;
-  return terms.length >= 3 && distinct * (terms.length < 20 ? 2 : 3) <= terms.length;
 }

@@ -1,5 +1,5 @@
 import type { GenerateRequest } from '../language-model.js';
-import type { EnrichmentField } from './enrichment.js';
+import type { AskedField } from './enrichment.js';
 
 /** Counts up with every change of the texts below: answers to an older prompt are not taken for those to a newer one. */
 export const promptVersion = 1;
@@ -11,9 +11,9 @@ export const limits = {
   keywords: { characters: 60, entries: 10 },
   entities: { characters: 80, entries: 8 },
   questions: { characters: 160, entries: 3 },
-} as const satisfies Record<EnrichmentField, { characters: number; entries: number }>;
+} as const satisfies Record<AskedField, { characters: number; entries: number }>;
 
-const wishes: Readonly<Record<EnrichmentField, string>> = {
+const wishes: Readonly<Record<AskedField, string>> = {
   title: 'a title of at most ten words',
   summary: 'one sentence that says what the passage tells',
   keywords: 'up to ten words or phrases that somebody would search for',
@@ -24,7 +24,7 @@ const wishes: Readonly<Record<EnrichmentField, string>> = {
 /** Asks for the parts of one passage as a JSON object, in one call. */
 export function enrichmentRequest(
   passage: string,
-  fields: readonly EnrichmentField[],
+  fields: readonly AskedField[],
 ): Pick<GenerateRequest, 'prompt' | 'grammar' | 'maxTokens'> {
   const lines = fields.map(
     (field) => `- "${field}": ${wishes[field]}${isList(field) ? ' (a list of texts)' : ''}`,
@@ -46,12 +46,12 @@ ${passage}`,
   };
 }
 
-export function isList(field: EnrichmentField): boolean {
+export function isList(field: AskedField): boolean {
   return limits[field].entries > 1;
 }
 
 /** GBNF of the object: these parts in this order, within their limits, without escapes. */
-export function grammarOf(fields: readonly EnrichmentField[]): string {
+export function grammarOf(fields: readonly AskedField[]): string {
   const parts = fields.map((field) => String.raw`"\"${field}\": " ${field}`);
   const rules = fields.map((field) => {
     const { characters, entries } = limits[field];

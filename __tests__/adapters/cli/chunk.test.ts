@@ -102,8 +102,12 @@ test('what cannot be is said, with exit code 2', async () => {
     [[], /Give one FILE/],
     [['none.md'], /is no file/],
     [['blank.txt'], /no text in it/],
-    [['text.md', '--chunker', 'magic'], /--chunker is "magic"; give one of recursive/],
+    [
+      ['text.md', '--chunker', 'magic'],
+      /--chunker is "magic"; give one of recursive.*lumber, question-aware/,
+    ],
     [['text.md', '--chunker', 'markdown', '--overlap', '5'], /does not go with/],
+    [['text.md', '--chunker', 'lumber', '--overlap', '5'], /does not go with --chunker lumber/],
     [['text.md', '--size', '2'], /at least 4/],
   ] as const) {
     const { code, stderr } = await run(...args);

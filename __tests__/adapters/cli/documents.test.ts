@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
@@ -56,6 +56,38 @@ interface Said {
   readonly full?: Said['answer'];
   readonly speedup?: number;
 }
+
+test('a document is cut by a model', async () => {
+  const file = join('docs', 'otter.md');
+  const { code, stdout, stderr } = await run(
+    'chunk',
+    file,
+    '--chunker',
+    'lumber',
+    '--size',
+    '60',
+    '--json',
+    '--threads',
+    '1',
+  );
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringMatching(/failed/) });
+  const chunks = JSON.parse(stdout) as {
+    start: number;
+    end: number;
+    text: string;
+    tokens: number;
+  }[];
+  const text = readFileSync(join(root, file), 'utf8');
+  expect(chunks.length).toBeGreaterThan(2);
+  expect(chunks.every((chunk) => chunk.text === text.slice(chunk.start, chunk.end))).toBe(true);
+  expect(chunks.every(({ tokens }) => tokens <= 60)).toBe(true);
+  expect(
+    chunks
+      .map((chunk) => chunk.text)
+      .join('')
+      .replaceAll(/\s/g, ''),
+  ).toBe(text.replaceAll(/\s/g, ''));
+});
 
 test('a second process finds the passages of the first in its cache', async () => {
   const args = ['ask', 'docs', 'What does the otter eat?', '--json', '--max-tokens', '4'];

@@ -6,42 +6,27 @@ import {
   type Chunk,
   chunkDocument,
   type Chunker,
-  contentDefinedChunker,
+  type ChunkingNotice,
   type Document,
-  fixedChunker,
-  htmlChunker,
-  markdownChunker,
-  outlinedChunker,
-  recursiveChunker,
-  sentenceChunker,
 } from '../../../lib/index.js';
 import { decodeText } from '../../fs/documents/decode.js';
 import { defaultMaxFileBytes } from '../../fs/documents/types.js';
 import { readDocument } from '../../fs/index.js';
+import {
+  embeddingChunkers,
+  modelChunkers,
+  overlappingChunkers,
+  plainChunkers,
+} from '../chunker-kinds.js';
 import type { Command, Io } from '../command.js';
-import { modelFlags, type Flags, parseFlags, wholeNumber } from '../flags.js';
-import { openModels } from '../models.js';
+import { embedderFlag, modelFlags, type Flags, parseFlags, wholeNumber } from '../flags.js';
+import { type ModelChoice, openModels } from '../models.js';
 import { Terminal } from '../report/terminal.js';
 import { UsageError } from '../usage-error.js';
 
-interface Sizes {
-  readonly maxTokens: number;
-  readonly overlapTokens?: number;
-}
-
-const chunkers: Readonly<Record<string, (sizes: Sizes) => Chunker>> = {
-  recursive: recursiveChunker,
-  fixed: fixedChunker,
-  sentence: sentenceChunker,
-  'content-defined': contentDefinedChunker,
-  outlined: outlinedChunker,
-  markdown: markdownChunker,
-  html: htmlChunker,
-};
-const overlapping = new Set(['recursive', 'outlined', 'fixed', 'sentence']);
-
 const flags = {
   ...modelFlags,
+  ...embedderFlag,
   chunker: { type: 'string' },
   size: { type: 'string' },
   overlap: { type: 'string' },
@@ -57,12 +42,14 @@ export const chunk: Command = {
 
 Cuts a document and prints its passages, or with --html writes a page that shows them in colours.
 
-  --chunker NAME  ${Object.keys(chunkers).join(', ')}; default recursive
+  --chunker NAME  ${Object.keys(plainChunkers).join(', ')}; default recursive
+                  with a model: ${Object.keys(modelChunkers).join(', ')}
   --size N        most tokens of a passage; default 250
   --overlap N     tokens that a passage may repeat from the one before it; default 0
   --html FILE     write a page that shows the passages in colours
   --json          print the passages as one JSON array
-  --model M       count the tokens of this model; without it they are estimated
+  --model M       count the tokens of this model; without it they are estimated, unless the chunker needs one
+  --embedder E    tells the best of several answers of question-aware; none takes the first
   --device D      what the model is loaded on: auto, cpu, vulkan, cuda or metal (default auto)
   --threads N     threads on the CPU`,
 
@@ -72,45 +59,49 @@ Cuts a document and prints its passages, or with --html writes a page that shows
     if (path === undefined || more.length > 0) {
       throw new UsageError('Give one FILE. Run: chunkweave chunk --help');
     }
-    const chunker = chunkerOf(values);
-    const document = await documentAt(resolve(io.cwd, path), chunker, io);
-    const chunks = await cut(document, chunker, values, io);
+    const choice = chunkerChoice(values);
+    const document = await documentAt(resolve(io.cwd, path), choice.name, io);
+    const { name, chunks } = await cut(document, choice, values, io);
     if (values.html !== undefined) {
-      const body = chunkView(document.text, [{ name: chunker.name, chunks }]);
+      const body = chunkView(document.text, [{ name, chunks }]);
       await writeFile(resolve(io.cwd, values.html), viewPage(`${document.id}`, body));
     }
     if (values.json) io.stdout.write(`${JSON.stringify(chunks.map(plain))}\n`);
-    else io.stdout.write(`${summary(chunker, chunks, values.html)}\n`);
+    else io.stdout.write(`${summary(name, chunks, values.html)}\n`);
     return 0;
   },
 };
 
-function chunkerOf(values: {
+interface ChunkerChoice {
+  readonly name: string;
+  readonly maxTokens: number;
+  readonly overlapTokens: number;
+}
+
+function chunkerChoice(values: {
   readonly chunker?: string | undefined;
   readonly size?: string | undefined;
   readonly overlap?: string | undefined;
-}): Chunker {
+}): ChunkerChoice {
   const { chunker: name = 'recursive' } = values;
-  const make = Object.hasOwn(chunkers, name) ? chunkers[name] : undefined;
-  if (!make) {
-    throw new UsageError(
-      `--chunker is "${name}"; give one of ${Object.keys(chunkers).join(', ')}.`,
-    );
+  const known = { ...plainChunkers, ...modelChunkers };
+  if (!Object.hasOwn(known, name)) {
+    throw new UsageError(`--chunker is "${name}"; give one of ${Object.keys(known).join(', ')}.`);
   }
   const maxTokens = wholeNumber('size', values.size, 4) ?? 250;
   const overlapTokens = wholeNumber('overlap', values.overlap, 0) ?? 0;
-  if (overlapTokens > 0 && !overlapping.has(name)) {
+  if (overlapTokens > 0 && !overlappingChunkers.has(name)) {
     throw new UsageError(`--overlap does not go with --chunker ${name}.`);
   }
-  return make({ maxTokens, ...(overlapTokens > 0 && { overlapTokens }) });
+  return { name, maxTokens, overlapTokens };
 }
 
-async function documentAt(path: string, chunker: Chunker, { signal }: Io): Promise<Document> {
+async function documentAt(path: string, chunker: string, { signal }: Io): Promise<Document> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isFile()) throw new UsageError(`${path} is no file.`);
   const id = basename(path);
   // The HTML chunker cuts the source of a page, the others what a reader of it sees.
-  if (chunker.name.startsWith('html') && found.size <= defaultMaxFileBytes) {
+  if (chunker === 'html' && found.size <= defaultMaxFileBytes) {
     const decoded = decodeText(await readFile(path, { signal }), { html: true });
     if ('binary' in decoded) throw new UsageError(`${path} is no text: ${decoded.binary}.`);
     return { id, text: decoded.text };
@@ -121,21 +112,41 @@ async function documentAt(path: string, chunker: Chunker, { signal }: Io): Promi
   return document;
 }
 
+interface Cut {
+  /** Of the chunker, with its settings. */
+  readonly name: string;
+  readonly chunks: readonly Chunk[];
+}
+
 async function cut(
   document: Document,
-  chunker: Chunker,
-  choice: { readonly model?: string | undefined; readonly device?: string | undefined },
+  { name, maxTokens, overlapTokens }: ChunkerChoice,
+  choice: Pick<ModelChoice, 'model' | 'embedder' | 'device' | 'threads'>,
   io: Io,
-): Promise<Chunk[]> {
+): Promise<Cut> {
   const { signal } = io;
-  if (choice.model === undefined) {
+  const plain = plainChunkers[name]?.({ maxTokens, ...(overlapTokens > 0 && { overlapTokens }) });
+  if (plain && choice.model === undefined) {
     const tokenized = await approximateTokens(document, { signal });
-    return chunkDocument(tokenized, { chunker, signal });
+    return { name: plain.name, chunks: await chunkDocument(tokenized, { chunker: plain, signal }) };
   }
-  const models = await openModels({ ...choice, embedder: 'none' }, io, new Terminal(io));
-  const { engine } = models;
+  const terminal = new Terminal(io);
+  const wanted = embeddingChunkers.has(name) ? choice : { ...choice, embedder: 'none' };
+  const models = await openModels(wanted, io, terminal);
   try {
-    return await chunkDocument(document, { tokenizer: engine.tokenizer, chunker, signal });
+    const notices: ChunkingNotice[] = [];
+    const onNotice = (notice: ChunkingNotice) => notices.push(notice);
+    const chunker = plain ?? (modelChunkers[name]?.({ maxTokens, models, onNotice }) as Chunker);
+    const { tokenizer } = models.engine;
+    const chunks = await chunkDocument(document, {
+      tokenizer,
+      chunker,
+      signal,
+      onProgress: (share) => terminal.progress('Cutting', share),
+    });
+    terminal.clear();
+    for (const { message } of notices) terminal.line(message);
+    return { name: chunker.name, chunks };
   } finally {
     await models.dispose();
   }
@@ -145,11 +156,11 @@ function plain({ id, start, end, text, tokens, metadata }: Chunk) {
   return { id, start, end, tokens: tokens.length, text, metadata };
 }
 
-function summary(chunker: Chunker, chunks: readonly Chunk[], page: string | undefined): string {
-  if (chunks.length === 0) return `${chunker.name}: no chunks, the document is blank.`;
+function summary(name: string, chunks: readonly Chunk[], page: string | undefined): string {
+  if (chunks.length === 0) return `${name}: no chunks, the document is blank.`;
   const { mean, min, median, max } = sizeDistribution(chunks.map(({ tokens }) => tokens.length));
   const lines = [
-    `${chunker.name}: ${chunks.length} chunks of ${min} to ${max} tokens, mean ${mean.toFixed(0)}, median ${median.toFixed(0)}`,
+    `${name}: ${chunks.length} chunks of ${min} to ${max} tokens, mean ${mean.toFixed(0)}, median ${median.toFixed(0)}`,
   ];
   if (page === undefined) {
     for (const { text, tokens, metadata } of chunks) {

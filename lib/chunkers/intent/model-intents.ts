@@ -1,4 +1,5 @@
 import type { LanguageModel } from '../../language-model.js';
+import { excerptOf } from '../excerpt.js';
 import { type IntentSource, wordOverlap } from './intents.js';
 
 export interface ModelIntentsOptions {
@@ -44,17 +45,6 @@ export function modelIntents(options: ModelIntentsOptions): IntentSource {
       return found;
     },
   };
-}
-
-/** The beginning of the document and equal parts of the rest. */
-function excerptOf(text: string, shown: number): string {
-  if (text.length <= shown) return text;
-  const parts = 4;
-  const length = Math.floor(shown / parts);
-  return Array.from({ length: parts }, (_, i) => {
-    const from = Math.floor((i / (parts - 1)) * (text.length - length));
-    return text.slice(from, from + length).replace(/\p{Cs}/gu, '');
-  }).join('\n[...]\n');
 }
 
 function promptOf(excerpt: string, count: number, found: readonly string[]): string {

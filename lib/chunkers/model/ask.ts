@@ -1,5 +1,5 @@
 import type { GenerateRequest, GenerateResult, LanguageModel } from '../../language-model.js';
-import { InvalidArgumentError } from '../../errors.js';
+import { InvalidArgumentError, SamplingError } from '../../errors.js';
 
 /** How a model is asked. */
 export interface ModelCallOptions {
@@ -28,8 +28,25 @@ export async function ask(
     } catch (error) {
       signal?.throwIfAborted();
       // What is wrong with the request stays wrong.
-      if (attempt >= attempts || error instanceof InvalidArgumentError) throw error;
+      const isLasting = error instanceof InvalidArgumentError || error instanceof SamplingError;
+      if (attempt >= attempts || isLasting) throw error;
     }
+  }
+}
+
+/** As {@link ask}; a model that refuses the request's grammar is asked without it. */
+export async function askWithGrammar(
+  model: LanguageModel,
+  request: Omit<GenerateRequest, 'signal'>,
+  options: ModelCallOptions,
+  signal: AbortSignal | undefined,
+): Promise<GenerateResult> {
+  try {
+    return await ask(model, request, options, signal);
+  } catch (error) {
+    if (request.grammar === undefined || !(error instanceof SamplingError)) throw error;
+    const { grammar: _, ...plain } = request;
+    return ask(model, plain, options, signal);
   }
 }
 

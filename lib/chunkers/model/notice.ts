@@ -1,8 +1,12 @@
 import { InvalidArgumentError } from '../../errors.js';
 
-/** A part of a document that was cut by its structure alone, since a model could not be used for it. */
+/** What did not go as it should with a part of a document. */
 export interface ChunkingNotice {
-  readonly kind: 'structural-fallback';
+  /**
+   * `structural-fallback`: the part was cut by its structure alone, since a model could not be used for it. `unjudged`: of
+   * several segmentations by a model the first was taken, since what tells the best one failed.
+   */
+  readonly kind: 'structural-fallback' | 'unjudged';
   readonly documentId: string;
   /** The part, `[start, end)` in UTF-16 units. */
   readonly start: number;

@@ -32,6 +32,29 @@ export function joinRanges(
   return joined;
 }
 
+/** Joins ranges that are shorter than `minTokens` with a neighbour, where the two have at most `maxTokens` together. */
+export function joinShortRanges(
+  { starts }: Pick<Units, 'starts'>,
+  ranges: readonly UnitRange[],
+  { minTokens, maxTokens }: { readonly minTokens: number; readonly maxTokens: number },
+): UnitRange[] {
+  const tokens = (from: number, to: number) => (starts[to] as number) - (starts[from] as number);
+  const joined: UnitRange[] = [];
+  for (const range of ranges) {
+    const last = joined.at(-1);
+    const shorter = last && Math.min(tokens(last.from, last.to), tokens(range.from, range.to));
+    if (
+      last &&
+      shorter !== undefined &&
+      shorter < minTokens &&
+      tokens(last.from, range.to) <= maxTokens
+    ) {
+      joined[joined.length - 1] = { from: last.from, to: range.to };
+    } else joined.push(range);
+  }
+  return joined;
+}
+
 /** Cuts ranges that are longer than `maxTokens` as a content-defined chunker does. */
 export function* fitRanges(
   document: TokenizedDocument,

@@ -1,5 +1,22 @@
 /** What is measured of a chunking: by the references of questions, by a reference segmentation, by itself. */
 
+export {
+  type BoundaryClarity,
+  boundaryClarity,
+  type BoundaryClarityOptions,
+} from './boundary-clarity.js';
+export type { ChunkLossOptions } from './chunk-losses.js';
+export {
+  type ChunkScore,
+  chunkScore,
+  type ChunkScoreOptions,
+  semanticDispersion,
+} from './chunk-score.js';
+export {
+  type ChunkStickiness,
+  chunkStickiness,
+  type ChunkStickinessOptions,
+} from './chunk-stickiness.js';
 export { chunkView, type ChunkViewColumn, viewPage } from './chunk-view.js';
 export {
   type EditKind,
