@@ -37,7 +37,7 @@ export interface ChunkDocumentOptions {
 
 /**
  * Cuts a document into passages, and checks every one: a chunker from elsewhere cannot bring in spans that
- * do not match the text or the tokens.
+ * do not match the text or the tokens. What `document.chunkMetadata` says goes into the metadata of each.
  *
  * @throws InvalidArgumentError when neither tokens nor a tokenizer are there, or the chunker breaks its contract.
  * @throws TokenizerError when the tokenizer breaks its contract.
@@ -53,7 +53,9 @@ export async function chunkDocument(
     ...(onProgress && { onProgress }),
   });
   await checkChunks(tokenized, chunks, { chunkerName: chunker.name, signal });
-  return chunks;
+  const { chunkMetadata: own } = document;
+  if (!own) return chunks;
+  return chunks.map((chunk) => ({ ...chunk, metadata: { ...chunk.metadata, ...own } }));
 }
 
 async function withTokens(

@@ -10,6 +10,11 @@ export interface Document {
   /** Where the text came from, for example a file path or a URL. */
   readonly source?: string;
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /**
+   * What each of its chunks has in its metadata, whatever the chunker says of the same names: for example fields that
+   * filters go by, or the `line` of the file that a record stands on.
+   */
+  readonly chunkMetadata?: Readonly<Record<string, unknown>>;
 }
 
 /** A document with the token ids that everything later uses: text is never tokenised again. */
