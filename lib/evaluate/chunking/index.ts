@@ -1,6 +1,6 @@
 /** What is measured of a chunking: by the references of questions, by a reference segmentation, by itself. */
 
-export { chunkView, type ChunkViewColumn, viewPage } from './chunk-view.js';
+export { chunkView, type ChunkViewColumn } from './chunk-view.js';
 export {
   type EditKind,
   type EditStability,
