@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import type { TextSpan } from '../../lib/evaluate/index.js';
+import { importQuestions, type TextSpan } from '../../lib/evaluate/index.js';
 import { type Document, InvalidArgumentError } from '../../lib/index.js';
 
 /** A question and the stretches of text that answer it. */
@@ -25,37 +25,20 @@ export async function readCorpus(folder: string): Promise<Document[]> {
 }
 
 /**
- * Questions from a JSON file of `[{ question, corpus, references: [{ content, start_index, end_index }] }]`, where
- * `corpus` names a document, and offsets count UTF-16 units.
+ * Questions in chroma's form, whose offsets count UTF-16 units.
  * @throws InvalidArgumentError for another form, an unknown document, or a reference that is not where it should be
  */
 export async function readQuestions(
   path: string,
   documents: readonly Document[],
 ): Promise<ReferencedQuestion[]> {
-  const texts = new Map(documents.map(({ id, text }) => [id, text]));
-  const data: unknown = JSON.parse(await readFile(path, 'utf8'));
-  const refuse = (problem: string) => new InvalidArgumentError(`${path}: ${problem}.`);
-  if (!Array.isArray(data)) throw refuse('it is no list of questions');
-  return data.map((entry: Record<string, unknown>, i) => {
-    const { question, corpus, references } = entry;
-    const text = texts.get(String(corpus));
-    if (typeof question !== 'string') throw refuse(`entry ${i} has no question`);
-    if (text === undefined)
-      throw refuse(`entry ${i} is about "${String(corpus)}", which is no text`);
-    if (!Array.isArray(references) || references.length === 0) {
-      throw refuse(`entry ${i} has no references`);
-    }
-    return {
-      question,
-      references: references.map((reference: Record<string, unknown>) => {
-        const start = Number(reference['start_index']);
-        const end = Number(reference['end_index']);
-        if (text.slice(start, end) !== reference['content']) {
-          throw refuse(`a reference of entry ${i} is not at ${start} to ${end}`);
-        }
-        return { documentId: String(corpus), start, end };
-      }),
-    };
-  });
+  const text = await readFile(path, 'utf8');
+  const questions = await importQuestions(text, { form: 'chroma', corpora: documents });
+  return questions.map(({ question, gold }) => ({
+    question,
+    references:
+      gold.kind === 'spans'
+        ? gold.spans.map((span) => ({ documentId: gold.documentId, ...span }))
+        : [],
+  }));
 }

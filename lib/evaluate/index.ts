@@ -19,6 +19,13 @@ export type {
   SettingComparison,
   SettingSummary,
 } from './experiment/outcome.js';
+export {
+  type BadRow,
+  importQuestions,
+  type ImportQuestionsOptions,
+} from './questions/import-questions.js';
+export type { QuestionForm } from './questions/forms.js';
+export type { EvaluationQuestion, Gold } from './questions/question.js';
 export { experimentPage } from './experiment/page.js';
 export { cellsTable, experimentTable } from './experiment/tables.js';
 export { viewPage } from './report/html.js';

@@ -6,7 +6,7 @@ import { decodeText } from './decode.js';
 import { codeOf } from './find.js';
 import { type DocumentFormat, kindOf } from './formats.js';
 import { extractHtml } from './html.js';
-import { jsonLines, jsonRecords } from './json.js';
+import { jsonRecords, lineRecords } from './json.js';
 import { extractPdf } from './pdf.js';
 import { type PlacedRecord, RecordReader } from './records.js';
 import {
@@ -196,7 +196,7 @@ class Reading {
   }
 
   #lines(text: string): Iterable<PlacedRecord> {
-    return jsonLines(text, (line, detail) => this.#problem(`line ${line}`, detail));
+    return lineRecords(text, (line, detail) => this.#problem(`line ${line}`, detail));
   }
 }
 
