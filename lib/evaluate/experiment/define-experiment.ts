@@ -14,7 +14,7 @@ export interface CellInput<Setting, Item, Prepared> {
   /** What `prepare` made of the setting. */
   readonly prepared: Prepared;
   /** Aborted when the experiment is. */
-  readonly signal: AbortSignal | undefined;
+  readonly signal: AbortSignal;
 }
 
 export interface ExperimentDefinition<
@@ -33,7 +33,7 @@ export interface ExperimentDefinition<
   /** What every setting is run on: a list, or what fetches it. */
   readonly data:
     | readonly Item[]
-    | ((signal: AbortSignal | undefined) => readonly Item[] | Promise<readonly Item[]>);
+    | ((signal: AbortSignal) => readonly Item[] | Promise<readonly Item[]>);
   /** Names an item in the log, each another; default its `id` if that is a text or a number, else its place in the list. */
   readonly idOf?: (item: Item, index: number) => string;
   /** Each item is run once with each; default `[1]`. Values of an item are averaged over them. */
@@ -44,10 +44,7 @@ export interface ExperimentDefinition<
    * Makes what all items of a setting share, when the first of them is run; kept until the end, where `release` gets it.
    * If it fails, so do all cells of the setting.
    */
-  readonly prepare?: (
-    setting: SettingOf<G>,
-    signal: AbortSignal | undefined,
-  ) => Prepared | Promise<Prepared>;
+  readonly prepare?: (setting: SettingOf<G>, signal: AbortSignal) => Prepared | Promise<Prepared>;
   readonly release?: (prepared: Prepared) => void | Promise<void>;
   /** Runs one item with one setting. What it throws is the failure of this cell alone. */
   readonly run: (input: CellInput<SettingOf<G>, Item, Prepared>) => Output | Promise<Output>;
@@ -117,7 +114,7 @@ export function defineExperiment<
   return {
     name,
     settings,
-    async run({ log = memoryLog(), signal, onProgress, concurrency } = {}) {
+    async run({ log = memoryLog(), signal = neverAborted(), onProgress, concurrency } = {}) {
       const items = await itemsOf(definition, signal);
       const shared = new SharedParts(definition.prepare, definition.release);
       const cases = items.flatMap(({ id, item }) => seeds.map((seed) => ({ id, item, seed })));
@@ -175,6 +172,11 @@ export function defineExperiment<
   };
 }
 
+/** For those who need not stop it: what is run may pass a signal on in any case. */
+function neverAborted(): AbortSignal {
+  return new AbortController().signal;
+}
+
 function caseName(id: string, seed: number): string {
   return `${id} seed ${seed}`;
 }
@@ -185,7 +187,7 @@ function betterOf<Output, Item>(metric: Metrics<Output, Item, string>[string] | 
 
 async function itemsOf<G extends Grid, Item, Output, Name extends string, Prepared>(
   { name, data, idOf = defaultId }: ExperimentDefinition<G, Item, Output, Name, Prepared>,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<{ readonly id: string; readonly item: Item }[]> {
   const items = typeof data === 'function' ? await data(signal) : data;
   if (items.length === 0) throw new InvalidArgumentError(`The data of "${name}" has no items.`);
@@ -206,19 +208,19 @@ function defaultId(item: unknown, index: number): string {
 
 /** What settings share between their cells, each made once. */
 class SharedParts<Setting, Prepared> {
-  readonly #prepare: ((setting: Setting, signal: AbortSignal | undefined) => unknown) | undefined;
+  readonly #prepare: ((setting: Setting, signal: AbortSignal) => unknown) | undefined;
   readonly #release: ((prepared: Prepared) => void | Promise<void>) | undefined;
   readonly #parts = new Map<string, Promise<Prepared>>();
 
   constructor(
-    prepare: ((setting: Setting, signal: AbortSignal | undefined) => unknown) | undefined,
+    prepare: ((setting: Setting, signal: AbortSignal) => unknown) | undefined,
     release: ((prepared: Prepared) => void | Promise<void>) | undefined,
   ) {
     this.#prepare = prepare;
     this.#release = release;
   }
 
-  of(setting: Setting, key: string, signal: AbortSignal | undefined): Promise<Prepared> {
+  of(setting: Setting, key: string, signal: AbortSignal): Promise<Prepared> {
     let part = this.#parts.get(key);
     if (!part) {
       // Without `prepare`, `Prepared` is undefined.

@@ -10,6 +10,12 @@ import { InvalidArgumentError } from '../../../../lib/index.js';
 const lines = (...entries: readonly unknown[]) =>
   entries.map((entry) => (typeof entry === 'string' ? entry : JSON.stringify(entry))).join('\n');
 
+/** A cell of a table; what is no text as JSON. */
+function cell(value: unknown): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return `"${text.replaceAll('"', '""')}"`;
+}
+
 async function lenient(text: string, options: ImportQuestionsOptions = {}) {
   const bad: BadRow[] = [];
   const questions = await importQuestions(text, { ...options, onBadRow: (row) => bad.push(row) });
@@ -77,8 +83,6 @@ describe('JSON Lines of question, answers and passages', () => {
         const asLines = list.map((entry) => JSON.stringify(entry)).join(end);
         expect(await importQuestions(`\ufeff${asLines}`)).toEqual(asList);
         // And as a table, lists in its cells.
-        const cell = (value: unknown) =>
-          `"${(typeof value === 'string' ? value : JSON.stringify(value)).replaceAll('"', '""')}"`;
         const rows = list.map((one) => [one.question, one.answers, one.passages].map(cell).join());
         const table = ['question,answers,passages', ...rows].join(end);
         expect(await importQuestions(table, { format: 'csv' })).toEqual(asList);
@@ -212,8 +216,7 @@ describe('published forms', () => {
         ],
       },
     });
-    const cell = JSON.stringify(references).replaceAll('"', '""');
-    const table = `question,references,corpus_id\nWho swims?,"${cell}",pets\n`;
+    const table = `question,references,corpus_id\nWho swims?,${cell(references)},pets\n`;
     expect(await importQuestions(table, { format: 'csv', corpora })).toEqual([question]);
     const wrong = (change: object) => importQuestions(lines({ ...entry, ...change }), { corpora });
     await expect(wrong({ corpus: 'cars' })).rejects.toThrow(/"cars", which is not among corpora/);
