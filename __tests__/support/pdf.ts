@@ -3,6 +3,9 @@ export interface PdfOptions {
   readonly trailer?: string;
   /** Title in the file's information. */
   readonly title?: string;
+  /** Bookmarks: a title and the index of a page; all of one level, but for `inner`, which are inside the first. */
+  readonly bookmarks?: readonly (readonly [string, number])[];
+  readonly inner?: readonly (readonly [string, number])[];
 }
 
 /** A PDF with a page for each list of lines, written by hand. A blank line leaves a gap. */
@@ -22,6 +25,30 @@ export function pdfOf(pages: readonly (readonly string[])[], options: PdfOptions
         '/Resources << /Font << /F1 3 0 R >> >> >>',
     );
   });
+  const { bookmarks = [], inner = [] } = options;
+  if (bookmarks.length > 0) {
+    const root = objects.length + 1;
+    const at = (place: number) => `${place} 0 R`;
+    const entry = ([title, page]: readonly [string, number], parent: number, more: string) =>
+      `<< /Title (${escaped(title)}) /Parent ${at(parent)} /Dest [${at(kids[page] ?? 9999)} /Fit] ${more} >>`;
+    // The root, its entries, then those inside the first of them.
+    const first = root + 1;
+    const firstInner = first + bookmarks.length;
+    add(`<< /Type /Outlines /First ${at(first)} /Last ${at(firstInner - 1)} >>`);
+    const next = (i: number, count: number, from: number) =>
+      i + 1 < count ? `/Next ${at(from + i + 1)}` : '';
+    for (const [i, bookmark] of bookmarks.entries()) {
+      const holds =
+        i === 0 && inner.length > 0
+          ? `/First ${at(firstInner)} /Last ${at(firstInner + inner.length - 1)}`
+          : '';
+      add(entry(bookmark, root, `${next(i, bookmarks.length, first)} ${holds}`));
+    }
+    for (const [i, bookmark] of inner.entries()) {
+      add(entry(bookmark, first, next(i, inner.length, firstInner)));
+    }
+    objects[0] = `<< /Type /Catalog /Pages 2 0 R /Outlines ${at(root)} >>`;
+  }
   objects[1] = `<< /Type /Pages /Kids [${kids.map((kid) => `${kid} 0 R`).join(' ')}] /Count ${kids.length} >>`;
   let file = '%PDF-1.4\n';
   const places = objects.map((object, i) => {

@@ -1,3 +1,4 @@
+import type { DocumentSection } from '../../../lib/document.js';
 import { MissingPackageError } from '../../../lib/errors.js';
 
 /** What a PDF says; each page its text, `''` where it has none. */
@@ -7,6 +8,16 @@ export interface ExtractedPdf {
   readonly author?: string;
   /** Numbers of pages that could not be read. */
   readonly damaged: readonly number[];
+  /** Where bookmarks lead in the text of all pages ({@link pdfText}). */
+  readonly sections: readonly DocumentSection[];
+}
+
+/** Stands between pages: chunkers count form feeds. */
+const pageBreak = '\n\n\f';
+
+/** The text of all pages. */
+export function pdfText({ pages }: ExtractedPdf): string {
+  return pages.join(pageBreak);
 }
 
 export type PdfResult =
@@ -22,7 +33,17 @@ interface PdfFile {
   readonly numPages: number;
   getPage(number: number): Promise<PdfPage>;
   getMetadata(): Promise<{ readonly info: object }>;
+  getOutline(): Promise<readonly PdfBookmark[] | null>;
+  getDestination(name: string): Promise<unknown>;
+  getPageIndex(reference: object): Promise<number>;
   destroy(): Promise<void>;
+}
+
+interface PdfBookmark {
+  readonly title: string;
+  /** A name, or a list that begins with a page's reference or index. */
+  readonly dest: unknown;
+  readonly items: readonly PdfBookmark[];
 }
 
 interface PdfPage {
@@ -104,7 +125,67 @@ async function readPages(file: PdfFile, signal: AbortSignal | undefined): Promis
     const value: unknown = Reflect.get(info, name);
     return typeof value === 'string' ? value.replace(/\s+/g, ' ').trim() : '';
   });
-  return { pages, damaged, ...(title && { title }), ...(author && { author }) };
+  const sections = await readSections(file, pages, signal);
+  return { pages, damaged, sections, ...(title && { title }), ...(author && { author }) };
+}
+
+/** Bookmarks that are followed; of a file with more, the first. */
+const maxBookmarks = 5000;
+
+/** Where bookmarks lead: to their words on the page, or to its beginning. One that leads nowhere is passed over. */
+async function readSections(
+  file: PdfFile,
+  pages: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<DocumentSection[]> {
+  const starts: number[] = [];
+  let length = 0;
+  for (const page of pages) {
+    starts.push(length);
+    length += page.length + pageBreak.length;
+  }
+  const outline = await file.getOutline().catch(() => null);
+  const sections: DocumentSection[] = [];
+  for (const { path, dest } of bookmarksIn(outline ?? [])) {
+    signal?.throwIfAborted();
+    if (sections.length >= maxBookmarks) break;
+    const page = await pageOf(file, dest).catch(() => undefined);
+    const [text, start] = page === undefined ? [] : [pages[page], starts[page]];
+    if (text === undefined || start === undefined) continue;
+    const from = Math.max(0, (sections.at(-1)?.start ?? 0) - start);
+    const found = wordsAt(text.slice(from), path.at(-1) ?? '');
+    sections.push({ start: start + (found < 0 ? 0 : from + found), headings: path });
+  }
+  return sections.sort((a, b) => a.start - b.start);
+}
+
+/** Bookmarks with the titles above them, in the order in which a reader shows them. */
+function* bookmarksIn(
+  bookmarks: readonly PdfBookmark[],
+  above: readonly string[] = [],
+): Generator<{ readonly path: readonly string[]; readonly dest: unknown }> {
+  for (const { title, dest, items } of bookmarks) {
+    const name = title.replace(/\s+/g, ' ').trim().slice(0, 200);
+    const path = name === '' ? above : [...above, name];
+    if (name !== '') yield { path, dest };
+    // Deeper ones are those of a broken file.
+    if (above.length < 16) yield* bookmarksIn(items, path);
+  }
+}
+
+async function pageOf(file: PdfFile, dest: unknown): Promise<number | undefined> {
+  const place = typeof dest === 'string' ? await file.getDestination(dest) : dest;
+  const page: unknown = Array.isArray(place) ? place[0] : undefined;
+  if (typeof page === 'number') return page;
+  return typeof page === 'object' && page !== null ? file.getPageIndex(page) : undefined;
+}
+
+/** Where some words stand in a text, whatever white space is between them; -1 for nowhere. */
+function wordsAt(text: string, words: string): number {
+  const escaped = words
+    .split(' ')
+    .map((word) => word.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`));
+  return text.search(new RegExp(escaped.join(String.raw`\s+`), 'u'));
 }
 
 function textOf(items: readonly object[]): string {

@@ -7,7 +7,7 @@ import { codeOf } from './find.js';
 import { type DocumentFormat, kindOf } from './formats.js';
 import { extractHtml } from './html.js';
 import { jsonRecords, lineRecords } from './json.js';
-import { extractPdf } from './pdf.js';
+import { extractPdf, pdfText } from './pdf.js';
 import { type PlacedRecord, RecordReader } from './records.js';
 import {
   defaultMaxFileBytes,
@@ -24,8 +24,6 @@ export type ReadResult =
 
 /** Problems of a file's rows that are told one by one; of more, the number is. */
 const toldProblems = 5;
-/** Pages of a PDF are joined so: chunkers count form feeds. */
-const pageBreak = '\n\n\f';
 
 /**
  * Reads one file. Text, Markdown and source code stay as they are; of HTML and PDF the text is what a reader sees. Rows of
@@ -120,18 +118,33 @@ class Reading {
   #one(
     format: DocumentFormat,
     about: Readonly<Record<string, unknown>>,
-    { text, title }: { readonly text: string; readonly title?: string | undefined },
+    {
+      text,
+      title,
+      sections = [],
+    }: Pick<Document, 'text' | 'sections'> & { readonly title?: string | undefined },
   ): ReadResult {
     if (!/\S/.test(text)) return this.skip('blank', 'there is no text in it');
     const { id, path } = this.#file;
     const metadata = { format, ...about };
-    return { documents: [{ id, text, ...(title && { title }), source: path, metadata }] };
+    return {
+      documents: [
+        {
+          id,
+          text,
+          ...(title && { title }),
+          source: path,
+          metadata,
+          ...(sections.length > 0 && { sections }),
+        },
+      ],
+    };
   }
 
   async #readPdf(bytes: Uint8Array, about: Readonly<Record<string, unknown>>): Promise<ReadResult> {
     const result = await extractPdf(bytes, this.#options);
     if ('problem' in result) return this.skip(result.problem, result.detail);
-    const { pages, damaged, title, author } = result.pdf;
+    const { pages, damaged, title, author, sections } = result.pdf;
     const blank = pages.filter((page) => page === '').length;
     if (blank === pages.length) {
       return this.skip('blank', 'no page of it has text; of scanned pages make text first (OCR)');
@@ -141,7 +154,7 @@ class Reading {
       this.#warn(`Of its ${pages.length} pages, ${blank - damaged.length} have no text.`);
     }
     const metadata = { ...about, pages: pages.length, ...(author && { author }) };
-    return this.#one('pdf', metadata, { text: pages.join(pageBreak), title });
+    return this.#one('pdf', metadata, { text: pdfText(result.pdf), title, sections });
   }
 
   async #fromRecords(

@@ -47,6 +47,30 @@ test('a PDF of one page is page 1', async () => {
   expect(chunks.map(({ metadata }) => metadata)).toEqual([{ page: 1 }]);
 });
 
+test('bookmarks become headings, from where their words stand on', async () => {
+  const pages = [
+    ['Contents.', '', 'One: Otters', 'They eat fish.', '', '1.1 (Rivers)', 'They swim in rivers.'],
+    ['They go on here.'],
+    ['A page about pandas.'],
+  ];
+  const bookmarks = [
+    ['One:  Otters', 0],
+    ['Lost', 7],
+    ['Two', 2],
+  ] as const;
+  const inner = [['1.1 (Rivers)', 0]] as const;
+  await folder.write({ 'a.pdf': pdfOf(pages, { bookmarks, inner }) });
+  const [document] = (await loadAllDocuments(folder.path)).documents;
+  const tokenized = await approximateTokens(document!);
+  const chunks = await chunkDocument(tokenized, { chunker: recursiveChunker({ maxTokens: 8 }) });
+  const found = (word: string) => chunks.find(({ text }) => text.includes(word))?.metadata;
+  expect(found('Contents')).toEqual({ page: 1 });
+  expect(found('fish')).toEqual({ page: 1, headings: ['One: Otters'] });
+  expect(found('swim')).toEqual({ page: 1, headings: ['One: Otters', '1.1 (Rivers)'] });
+  expect(found('go on')).toEqual({ page: 2, headings: ['One: Otters', '1.1 (Rivers)'] });
+  expect(found('pandas')).toEqual({ page: 3, headings: ['Two'] });
+});
+
 test('bad PDFs are told apart, and the rest goes on', async () => {
   const whole = pdfOf([['Some text.']]);
   await folder.write({
