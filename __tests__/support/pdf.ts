@@ -28,7 +28,6 @@ export function pdfOf(pages: readonly (readonly string[])[], options: PdfOptions
   const { bookmarks = [], inner = [] } = options;
   if (bookmarks.length > 0) {
     const root = objects.length + 1;
-    const at = (place: number) => `${place} 0 R`;
     const entry = ([title, page]: readonly [string, number], parent: number, more: string) =>
       `<< /Title (${escaped(title)}) /Parent ${at(parent)} /Dest [${at(kids[page] ?? 9999)} /Fit] ${more} >>`;
     // The root, its entries, then those inside the first of them.
@@ -69,6 +68,11 @@ export function pdfOf(pages: readonly (readonly string[])[], options: PdfOptions
 export const encrypted =
   '/Encrypt << /Filter /Standard /V 1 /R 2 /O (12345678901234567890123456789012) ' +
   '/U (12345678901234567890123456789012) /P -4 >> /ID [(a) (b)]';
+
+/** A reference to an object. */
+function at(place: number): string {
+  return `${place} 0 R`;
+}
 
 function escaped(text: string): string {
   return text.replaceAll(/[\\()]/g, String.raw`\$&`);
