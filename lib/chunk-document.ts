@@ -1,6 +1,6 @@
 import { isBlank } from './chunkers/characters.js';
 import type { Chunker } from './chunkers/chunker.js';
-import type { Chunk, Document, TokenizedDocument } from './document.js';
+import type { Chunk, Document, DocumentSection, TokenizedDocument } from './document.js';
 import type { Tokenizer } from './engine/tokenizer.js';
 import { InvalidArgumentError, TokenizerError } from './errors.js';
 import { runSteps, type Steps } from './pace.js';
@@ -38,7 +38,8 @@ export interface ChunkDocumentOptions {
 
 /**
  * Cuts a document into passages, and checks every one: a chunker from elsewhere cannot bring in spans that
- * do not match the text or the tokens.
+ * do not match the text or the tokens. What `document.chunkMetadata`
+ * and `document.sections` say goes into their metadata.
  *
  * @throws InvalidArgumentError when neither tokens nor a tokenizer are there, or the chunker breaks its contract.
  * @throws TokenizerError when the tokenizer breaks its contract.
@@ -54,7 +55,23 @@ export async function chunkDocument(
     ...(onProgress && { onProgress }),
   });
   await checkChunks(tokenized, chunks, { chunkerName: chunker.name, signal });
-  return chunks;
+  return withOwnMetadata(document, chunks);
+}
+
+/** Chunks with what the document says of them beside what the chunker does. */
+function withOwnMetadata(document: Document, chunks: Chunk[]): Chunk[] {
+  const { chunkMetadata, sections = [] } = document;
+  if (!chunkMetadata && sections.length === 0) return chunks;
+  let next = 0;
+  return chunks.map((chunk) => {
+    const first = chunk.start + chunk.text.search(/\S/);
+    while (next < sections.length && (sections[next] as DocumentSection).start <= first) next++;
+    const headings = sections[next - 1]?.headings ?? [];
+    return {
+      ...chunk,
+      metadata: { ...(headings.length > 0 && { headings }), ...chunk.metadata, ...chunkMetadata },
+    };
+  });
 }
 
 async function withTokens(

@@ -10,6 +10,24 @@ export interface Document {
   /** Where the text came from, for example a file path or a URL. */
   readonly source?: string;
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /**
+   * What each of its chunks has in its metadata, whatever the chunker says of the same names: for example fields that
+   * filters go by, or the `line` of the file that a record stands on.
+   */
+  readonly chunkMetadata?: Readonly<Record<string, unknown>>;
+  /**
+   * Headings that the text does not show by itself, for example the bookmarks of a PDF, in the order of the text. They
+   * become the `headings` of chunks that begin there and have none by their chunker.
+   */
+  readonly sections?: readonly DocumentSection[];
+}
+
+/** A part of a document, up to where the next one begins. */
+export interface DocumentSection {
+  /** In UTF-16 units. */
+  readonly start: number;
+  /** From the outermost to the section's own. */
+  readonly headings: readonly string[];
 }
 
 /** A document with the token ids that everything later uses: text is never tokenised again. */

@@ -59,7 +59,7 @@ export type {
 export type { EncodedAfter, NeighbourWarmup, Warmup } from './weave/warmup/warmup.js';
 export type { PassageLayout, PromptOptions, PromptTokens } from './prompt.js';
 
-export type { Chunk, Document, TokenizedDocument } from './document.js';
+export type { Chunk, Document, DocumentSection, TokenizedDocument } from './document.js';
 export type { ChunkOptions, Chunker } from './chunkers/chunker.js';
 export { chunksAt } from './chunkers/chunks-at.js';
 export { approximateTokens } from './chunkers/approximate-tokens.js';

@@ -2,10 +2,17 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Packr } from 'msgpackr';
-import { type Bm25Retriever, bm25Retriever, restoreBm25Retriever } from '../../lib/index.js';
+import {
+  type Bm25Retriever,
+  bm25Retriever,
+  type Document,
+  restoreBm25Retriever,
+} from '../../lib/index.js';
 import { type DocumentFile, loadDocuments, statDocuments } from '../fs/index.js';
 import { cacheFolder } from '../models/index.js';
 import type { Io } from './command.js';
+import { type DocumentChoice, keepChoice, loadOptionsOf, readChoice } from './document-choice.js';
+import { DocumentNotes } from './document-notes.js';
 import type { Terminal } from './report/terminal.js';
 import { UsageError } from './usage-error.js';
 
@@ -13,6 +20,7 @@ import { UsageError } from './usage-error.js';
 export interface Collection {
   readonly path: string;
   readonly files: readonly DocumentFile[];
+  readonly choice: DocumentChoice;
   /** What files about it are named by. */
   readonly name: string;
   readonly indexFile: string;
@@ -23,19 +31,30 @@ export interface Collection {
 // Records would be shared between unlike objects and only cost time here.
 const packr = new Packr({ useRecords: false });
 
-/** Looks at the files of a folder. @throws DocumentError when there are none. */
+/**
+ * Looks at the files of a folder.
+ *
+ * @param given which files; kept for the next time. Without it what was kept counts.
+ * @throws DocumentError when there are none.
+ */
 export async function openCollection(
   directory: string,
   modelFingerprint: string,
   io: Io,
+  given?: DocumentChoice,
 ): Promise<Collection> {
   const path = resolve(io.cwd, directory);
-  const files = await statDocuments(path, { signal: io.signal });
-  const hash = createHash('sha256').update(`${modelFingerprint}\n`);
-  for (const file of files) hash.update(`${file.path}\n${file.fingerprint}\n`);
   const name = createHash('sha256').update(path).digest('hex').slice(0, 24);
-  const indexFile = join(cacheFolder(io.env, io.cwd), 'indexes', `${name}.msgpack`);
-  return { path, files, name, indexFile, fingerprint: hash.digest('hex') };
+  const indexes = join(cacheFolder(io.env, io.cwd), 'indexes');
+  const choiceFile = join(indexes, `${name}.documents.json`);
+  const choice = given ?? (await readChoice(choiceFile));
+  const files = await statDocuments(path, { ...loadOptionsOf(choice), signal: io.signal });
+  if (given) await keepChoice(choiceFile, given);
+  const hash = createHash('sha256').update(`${modelFingerprint}\n`);
+  if (choice.recordText !== undefined) hash.update(`records ${choice.recordText}\n`);
+  for (const file of files) hash.update(`${file.path}\n${file.fingerprint}\n`);
+  const indexFile = join(indexes, `${name}.msgpack`);
+  return { path, files, choice, name, indexFile, fingerprint: hash.digest('hex') };
 }
 
 /** The index as an earlier run saved it, when no file has changed since. */
@@ -71,13 +90,17 @@ export function emptyIndex(): Bm25Retriever {
 }
 
 /** The documents, with a line for each that is left out or read only in part. */
-export function documentsOf(collection: Collection, io: Io, terminal: Terminal) {
-  return loadDocuments(collection.path, {
+export async function* documentsOf(
+  collection: Collection,
+  io: Io,
+  terminal: Terminal,
+): AsyncGenerator<Document, void, void> {
+  const notes = new DocumentNotes(terminal);
+  yield* loadDocuments(collection.path, {
+    ...loadOptionsOf(collection.choice),
     signal: io.signal,
-    onSkip: ({ path, detail, reason }) => {
-      if (reason !== 'extension') terminal.note(`Skipped ${path}: ${detail}`);
-    },
-    onWarning: ({ path, detail }) => terminal.note(`${path}: ${detail}`),
+    onSkip: (file) => notes.skipped(file),
+    onWarning: (warning) => notes.warned(warning),
     onProgress: ({ filesDone, filesTotal, bytesDone, bytesTotal }) =>
       terminal.progress(
         'Indexing',
@@ -85,6 +108,7 @@ export function documentsOf(collection: Collection, io: Io, terminal: Terminal) 
         `${filesDone} of ${filesTotal} files`,
       ),
   });
+  notes.end();
 }
 
 /** Remembers which folder was used last, so that a question may come without one. */

@@ -8,6 +8,7 @@ import {
   saveIndex,
 } from './collection.js';
 import type { Io } from './command.js';
+import type { DocumentChoice } from './document-choice.js';
 import { FolderIndex } from './folder-index.js';
 import { indexCollection } from './ingest-collection.js';
 import type { Terminal } from './report/terminal.js';
@@ -15,6 +16,8 @@ import { openWeave, type SessionStore } from './session.js';
 
 export interface FolderWeaveParts {
   readonly directory: string;
+  /** Which files of it; default those of the last time. */
+  readonly documents?: DocumentChoice | undefined;
   readonly engine: GgmlEngine;
   readonly embedder: Embedder | undefined;
   readonly store: SessionStore;
@@ -35,8 +38,8 @@ export async function withFolderWeave<T>(
   parts: FolderWeaveParts,
   use: (weave: Weave, index: FolderIndex) => Promise<T>,
 ): Promise<T> {
-  const { directory, engine, embedder, store, warmup, defaults, io, terminal } = parts;
-  const collection = await openCollection(directory, engine.model.fingerprint, io);
+  const { directory, documents, engine, embedder, store, warmup, defaults, io, terminal } = parts;
+  const collection = await openCollection(directory, engine.model.fingerprint, io, documents);
   const restored = await restoreIndex(collection);
   const lexical = restored ?? emptyIndex();
   const index = new FolderIndex({ collection, lexical, embedder, terminal });

@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import type { TextSpan } from '../../lib/evaluate/index.js';
+import { importQuestions, type TextSpan } from '../../lib/evaluate/index.js';
 import { type Document, InvalidArgumentError } from '../../lib/index.js';
-import { readSections } from '../fidelity/data.js';
+import { listOf, readJson, readSections, textOf } from '../sections.js';
 
 /** A question and the stretches of text that answer it. */
 export interface ReferencedQuestion {
@@ -31,47 +31,44 @@ export async function readCorpus(folder: string): Promise<Document[]> {
 }
 
 /**
- * Questions from a JSON file of `[{ question, corpus, references: [{ content, start_index, end_index }] }]`, where
- * `corpus` names a document, and offsets count UTF-16 units; or of `[{ question, correct_chunks }]`, which name documents.
+ * Questions in chroma's form, whose offsets count UTF-16 units; or of `[{ question, correct_chunks }]`, which name documents.
  * @throws InvalidArgumentError for another form, an unknown document, or a reference that is not where it should be
  */
 export async function readQuestions(
   path: string,
   documents: readonly Document[],
 ): Promise<ReferencedQuestion[]> {
-  const texts = new Map(documents.map(({ id, text }) => [id, text]));
-  const data: unknown = JSON.parse(await readFile(path, 'utf8'));
-  const refuse = (problem: string) => new InvalidArgumentError(`${path}: ${problem}.`);
-  if (!Array.isArray(data)) throw refuse('it is no list of questions');
-  return data.map((entry: Record<string, unknown>, i) => {
-    const { question, corpus, references, correct_chunks: wanted } = entry;
-    const text = texts.get(String(corpus));
-    if (typeof question !== 'string') throw refuse(`entry ${i} has no question`);
-    if (Array.isArray(wanted)) {
-      const spans = [...new Set(wanted.map(String))].flatMap((documentId) => {
-        // Sections without text are no documents.
-        const length = texts.get(documentId)?.length;
-        return length === undefined ? [] : [{ documentId, start: 0, end: length }];
-      });
-      if (spans.length === 0) throw refuse(`entry ${i} names no document with text`);
-      return { question, by: 'documents', references: spans };
-    }
-    if (text === undefined)
-      throw refuse(`entry ${i} is about "${String(corpus)}", which is no text`);
-    if (!Array.isArray(references) || references.length === 0) {
-      throw refuse(`entry ${i} has no references`);
-    }
-    return {
-      question,
-      by: 'spans',
-      references: references.map((reference: Record<string, unknown>) => {
-        const start = Number(reference['start_index']);
-        const end = Number(reference['end_index']);
-        if (text.slice(start, end) !== reference['content']) {
-          throw refuse(`a reference of entry ${i} is not at ${start} to ${end}`);
-        }
-        return { documentId: String(corpus), start, end };
-      }),
-    };
+  const [first] = listOf(await readJson(path), path);
+  if (Array.isArray(first?.['correct_chunks'])) return byDocuments(path, documents);
+  const text = await readFile(path, 'utf8');
+  const questions = await importQuestions(text, { form: 'chroma', corpora: documents });
+  return questions.map(({ question, gold }) => ({
+    question,
+    by: 'spans',
+    references:
+      gold.kind === 'spans'
+        ? gold.spans.map((span) => ({ documentId: gold.documentId, ...span }))
+        : [],
+  }));
+}
+
+async function byDocuments(
+  path: string,
+  documents: readonly Document[],
+): Promise<ReferencedQuestion[]> {
+  const lengths = new Map(documents.map(({ id, text }) => [id, text.length]));
+  return listOf(await readJson(path), path).map((entry, i) => {
+    const at = `${path}, entry ${i}`;
+    const wanted = new Set(
+      listOf(entry['correct_chunks'], `${at}, correct_chunks`, 'any').map(String),
+    );
+    const references = [...wanted].flatMap((documentId) => {
+      // Sections without text are no documents.
+      const end = lengths.get(documentId);
+      return end === undefined ? [] : [{ documentId, start: 0, end }];
+    });
+    if (references.length === 0)
+      throw new InvalidArgumentError(`${at} names no document with text.`);
+    return { question: textOf(entry, 'question', at), by: 'documents', references };
   });
 }

@@ -1,4 +1,4 @@
-import { halfOf } from '../../lib/evaluate/index.js';
+import { halfOf, type EvaluationQuestion } from '../../lib/evaluate/index.js';
 import {
   bm25Retriever,
   type Chunk,
@@ -8,7 +8,6 @@ import {
 } from '../../lib/index.js';
 import { seededInteger, seededRandom } from '../../lib/random.js';
 import type { PromptLayout } from '../../lib/prompt.js';
-import type { QuestionCase } from './data.js';
 import { type SortProbe, sortProbe } from './sort.js';
 
 /** A prompt as token ids, and what its passages were cut out of. */
@@ -60,7 +59,7 @@ export interface PromptSettings {
 export async function fidelityCases(
   engine: KvEngine,
   layout: PromptLayout,
-  cases: readonly QuestionCase[],
+  cases: readonly EvaluationQuestion[],
   settings: PromptSettings,
 ): Promise<FidelityCase[]> {
   const corpora = new Map<string, Awaited<ReturnType<typeof indexCorpus>>>();
@@ -123,7 +122,7 @@ export async function fidelityCases(
 
 async function indexCorpus(
   engine: KvEngine,
-  documents: QuestionCase['documents'],
+  documents: EvaluationQuestion['documents'],
   { pieceTokens }: PromptSettings,
 ) {
   const retriever = bm25Retriever();

@@ -1,12 +1,11 @@
-import { halfOf, mean } from '../../lib/evaluate/index.js';
+import { halfOf, mean, type EvaluationQuestion } from '../../lib/evaluate/index.js';
 import type { Retriever } from '../../lib/index.js';
-import type { QuestionCase } from '../fidelity/data.js';
 import type { Arm } from './arms.js';
 import type { Judge } from './judge.js';
 import { depth, measure, type MeasureOptions, type Measures } from './measures.js';
 
 export interface JudgedCase {
-  readonly item: QuestionCase;
+  readonly item: EvaluationQuestion;
   readonly judge: Judge;
 }
 

@@ -1,6 +1,11 @@
-import { answerWords, coveredLength, sharedLength, type Range } from '../../lib/evaluate/index.js';
+import {
+  answerWords,
+  coveredLength,
+  sharedLength,
+  type Range,
+  type EvaluationQuestion,
+} from '../../lib/evaluate/index.js';
 import type { Chunk } from '../../lib/index.js';
-import type { QuestionCase } from '../fidelity/data.js';
 
 /** Holds what was found for one question against what should have been. */
 export interface Judge {
@@ -13,7 +18,7 @@ export interface Judge {
 }
 
 /** Nothing where no passage of the corpus is to the point. */
-export function judgeOf(item: QuestionCase, chunks: readonly Chunk[]): Judge | undefined {
+export function judgeOf(item: EvaluationQuestion, chunks: readonly Chunk[]): Judge | undefined {
   switch (item.gold.kind) {
     case 'spans':
       return spanJudge(item.gold.documentId, item.gold.spans, chunks);
@@ -65,7 +70,7 @@ function documentJudge(ids: readonly string[]): Judge | undefined {
   };
 }
 
-function answerJudge(item: QuestionCase, chunks: readonly Chunk[]): Judge | undefined {
+function answerJudge(item: EvaluationQuestion, chunks: readonly Chunk[]): Judge | undefined {
   const own = new Set(item.documents.map(({ id }) => id));
   const answers = item.answers.map(asWords).filter((answer) => answer.trim() !== '');
   const right = new Set<string>();

@@ -1,7 +1,7 @@
 import { loadRuntime } from '../../adapters/ggml/native/runtime.js';
 import { createTokenizer } from '../../adapters/ggml/tokenizer.js';
 import { resolveModel } from '../../adapters/models/index.js';
-import { mean } from '../../lib/evaluate/index.js';
+import { mean, type EvaluationQuestion } from '../../lib/evaluate/index.js';
 import {
   type Chunk,
   chunkDocument,
@@ -10,7 +10,7 @@ import {
   recursiveChunker,
   type Tokenizer,
 } from '../../lib/index.js';
-import { type QuestionCase, readCases } from '../fidelity/data.js';
+import { readCases } from '../fidelity/data.js';
 import { type BenchOptions, type BenchOutcome, round } from '../harness.js';
 import { armsOf } from './arms.js';
 import { evaluateArm, type JudgedCase } from './evaluate.js';
@@ -87,7 +87,7 @@ async function qualityOf(
 
 /** Passages of all documents, each once: every question is asked of the same index. */
 async function chunksOf(
-  cases: readonly QuestionCase[],
+  cases: readonly EvaluationQuestion[],
   tokenizer: Tokenizer,
   maxTokens: number,
 ): Promise<Chunk[]> {

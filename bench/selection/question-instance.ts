@@ -1,7 +1,7 @@
+import type { EvaluationQuestion } from '../../lib/evaluate/index.js';
 import { bm25Retriever, type Chunk } from '../../lib/index.js';
 import { englishStopWords } from '../../lib/retrieve/stop-words.js';
 import { termsOf } from '../../lib/retrieve/terms.js';
-import type { QuestionCase } from '../fidelity/data.js';
 import { candidateCount, type Instance } from './instances.js';
 
 export interface QuestionInstance extends Instance {
@@ -28,7 +28,7 @@ const told = 0.9;
  * @returns undefined where no candidate has the answer: then nothing can be found
  */
 export async function questionInstance(
-  { question, answers, documents }: QuestionCase,
+  { question, answers, documents }: EvaluationQuestion,
   budget: number,
 ): Promise<QuestionInstance | undefined> {
   const chunks = chunksOf(documents.map(({ text }) => text));

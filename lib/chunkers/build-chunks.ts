@@ -2,13 +2,14 @@ import type { Chunk, TokenizedDocument } from '../document.js';
 import type { Steps } from '../pace.js';
 import { classAt, isBlank, isBlankClass } from './characters.js';
 import { ChunkBuilder } from './chunk-builder.js';
+import { hasLines } from './formats.js';
 import { LineCounter } from './line-counter.js';
 import type { Outline } from './outline.js';
 import { IN_WORD, weakness } from './places.js';
 
 /**
  * Chunks of token spans, `start, end, start, end, ...`, none blank. Each has in its metadata the `line` where its text
- * starts, from 1; the `headings` above it, if any; its `page`, from 1, in a text with form feeds; and
+ * starts, from 1, but for PDF; the `headings` above it, if any; its `page`, from 1, in a text with form feeds; and
  * `beginsInside: 'word'` where nothing better than the inside of a word was left to cut at.
  */
 export function* buildChunks(
@@ -20,6 +21,7 @@ export function* buildChunks(
   const builder = new ChunkBuilder(document);
   const walker = outline.walker(text);
   const places = new LineCounter(text);
+  const isLined = hasLines(document);
   const chunks: Chunk[] = [];
   for (let i = 0; i < spans.length; i += 2) {
     const tokenStart = spans[i] ?? 0;
@@ -29,13 +31,14 @@ export function* buildChunks(
     if (isBlank(text, start, tokens.starts[tokenEnd] ?? 0)) continue;
     let first = start;
     while (isBlankClass(classAt(text, first))) first++;
-    const line = places.lineAt(first);
-    const page = places.pageAt(first);
+    const line = isLined ? places.lineAt(first) : undefined;
+    // A PDF of one page has no form feed.
+    const page = places.pageAt(first) ?? (isLined ? undefined : 1);
     const headings = yield* walker.headingsAt(first);
     const isInside = start > 0 && weakness(text, start) >= IN_WORD;
     chunks.push(
       builder.build(tokenStart, tokenEnd, {
-        line,
+        ...(line !== undefined && { line }),
         ...(page !== undefined && { page }),
         ...(headings.length > 0 && { headings }),
         ...(isInside && { beginsInside: 'word' }),

@@ -37,8 +37,9 @@ export interface RecursiveChunkerOptions {
  * Cuts at the best separator that keeps chunks within `maxTokens`, and joins neighbours while they fit. Blank tokens
  * around chunks belong to none. Takes linear time, whatever the text.
  *
- * Markdown headings count, and fenced code is kept together, unless `document.metadata.format` is `text`.
- * Each chunk's metadata has the `line` where it starts, from 1, and the `headings` above it, if any.
+ * Markdown headings count, and fenced code is kept together, unless `document.metadata.format` is
+ * `text`, `code`, `pdf`, `csv`, `json` or `jsonl`. Each chunk's metadata has the `line` where it starts, from 1 (of a PDF
+ * the `page`), and the `headings` above it, if any.
  *
  * @throws InvalidArgumentError for options out of range; `chunk()` rejects with it where more than
  * `maxTokens` tokens follow each other without a border between characters.

@@ -1,8 +1,34 @@
-/** Measures of fidelity and quality, and honest statistics over them. */
+/** Experiments, measures of fidelity and quality, and honest statistics over them. */
 
 export { answerF1, answerWords, editSimilarity, exactMatch } from './answers.js';
 export * from './chunking/index.js';
 export { compareRows, type LogitRows, type RowComparison, tokenLosses } from './distributions.js';
+export {
+  type CellInput,
+  defineExperiment,
+  type DefinedExperiment,
+  type ExperimentDefinition,
+  type RunDefinedOptions,
+} from './experiment/define-experiment.js';
+export type { Grid, GridValue, SettingOf } from './experiment/grid.js';
+export type { Measure, Metric, Metrics } from './experiment/metric.js';
+export type {
+  ExperimentCell,
+  ExperimentOutcome,
+  FailedExperimentCell,
+  SettingComparison,
+  SettingSummary,
+} from './experiment/outcome.js';
+export {
+  type BadRow,
+  importQuestions,
+  type ImportQuestionsOptions,
+} from './questions/import-questions.js';
+export type { QuestionForm } from './questions/forms.js';
+export type { EvaluationQuestion, Gold } from './questions/question.js';
+export { experimentPage } from './experiment/page.js';
+export { cellsTable, experimentTable } from './experiment/tables.js';
+export { viewPage } from './report/html.js';
 export { paretoFront } from './report/pareto.js';
 export type { PlotAxis } from './report/scale.js';
 export {

@@ -32,8 +32,10 @@ export interface Experiment<Case, Prepared, Result extends Json> {
 /** Where results are kept, and who hears of them. */
 export interface RunExperimentOptions {
   readonly log: ResultLog;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: ExperimentProgress) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: ExperimentProgress) => void) | undefined;
+  /** Cases that are run at the same time; default 1. Where times are measured, leave it at that. */
+  readonly concurrency?: number | undefined;
 }
 
 export interface ExperimentProgress {
@@ -76,68 +78,109 @@ interface Line {
 /**
  * Runs every arm on every case, the arms of a case one after another, so that a slow spell of the machine hits all of
  * them; results are logged as they come. Those that are in the log are not run again, failed ones are. A failure of one
- * cell is told and leaves the others alone.
+ * cell is told and leaves the others alone. Results are in the order of cases, then arms, whatever order they came in.
  *
  * @throws InvalidArgumentError for cases or arms that are there twice, or a log of something else; the signal's reason,
  * with all results so far in the log.
  */
 export async function runExperiment<Case, Prepared, Result extends Json>(
   experiment: Experiment<Case, Prepared, Result>,
-  { log, signal, onProgress }: RunExperimentOptions,
+  { log, signal, onProgress, concurrency = 1 }: RunExperimentOptions,
 ): Promise<ExperimentResults<Result>> {
   const { cases, arms, idOf } = experiment;
+  if (!(Number.isSafeInteger(concurrency) && concurrency > 0)) {
+    throw new InvalidArgumentError(`concurrency is ${concurrency}; give a whole number from 1.`);
+  }
   const ids = distinct('case', cases.map(idOf));
   const keys = distinct('arm', arms.map(canonical));
   const known = await readLog<Result>(log, experiment.about);
-  const cells: Cell<Result>[] = [];
-  const failed: FailedCell[] = [];
+  const append = oneByOne(log);
+  const found = cases.map(() => ({ cells: [] as Cell<Result>[], failed: [] as FailedCell[] }));
   const total = ids.length * keys.length;
-  let resumed = 0;
-  let fresh = 0;
+  const counts = { done: 0, resumed: 0, failed: 0, fresh: 0 };
   const start = performance.now();
   const tell = (): void => {
-    const done = cells.length + failed.length;
+    const { done, resumed, failed, fresh } = counts;
     const each = fresh > 0 ? (performance.now() - start) / fresh : undefined;
     onProgress?.({
       done,
       total,
       resumed,
-      failed: failed.length,
+      failed,
       ...(each !== undefined && { leftMs: each * (total - done) }),
     });
   };
-  for (const [i, item] of cases.entries()) {
+  const runCase = async (i: number): Promise<void> => {
+    const item = cases[i] as Case;
     const id = ids[i] as string;
+    const { cells, failed } = found[i] as (typeof found)[number];
     let prepared: { readonly value: Prepared } | undefined;
     try {
       for (const [j, arm] of arms.entries()) {
         signal?.throwIfAborted();
         const before = known.get(cellKey(id, keys[j] as string));
         if (before) {
-          resumed++;
           cells.push({ case: id, arm, result: before.result });
+          counts.resumed++;
+          counts.done++;
           tell();
           continue;
         }
         try {
           prepared ??= { value: await experiment.prepare(item, signal) };
           const result = await experiment.run(prepared.value, arm, item, signal);
-          await log.append(lineOf({ case: id, arm, result }));
+          await append(lineOf({ case: id, arm, result }));
           cells.push({ case: id, arm, result });
         } catch (error) {
           signal?.throwIfAborted();
           const problem = String(error);
-          await log.append(lineOf({ case: id, arm, problem }));
+          await append(lineOf({ case: id, arm, problem }));
           failed.push({ case: id, arm, problem });
+          counts.failed++;
         }
-        fresh++;
+        counts.fresh++;
+        counts.done++;
         tell();
       }
     } finally {
       if (prepared) await experiment.release?.(prepared.value);
     }
-  }
-  return { cells, failed };
+  };
+  await eachOf(cases.length, concurrency, runCase);
+  return {
+    cells: found.flatMap(({ cells }) => cells),
+    failed: found.flatMap(({ failed }) => failed),
+  };
+}
+
+/** Runs tasks, so many at a time. After a failure none is begun, and it is thrown once those that run have ended. */
+async function eachOf(
+  count: number,
+  atOnce: number,
+  task: (i: number) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < count) {
+      try {
+        await task(next++);
+      } catch (error) {
+        next = count;
+        throw error;
+      }
+    }
+  };
+  const ends = await Promise.allSettled(Array.from({ length: Math.min(atOnce, count) }, work));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+}
+
+/** Appends that wait for each other: lines never mix. */
+function oneByOne(log: ResultLog): (line: string) => Promise<void> {
+  let last = Promise.resolve();
+  return (line) => {
+    last = last.catch(() => {}).then(() => log.append(line));
+    return last;
+  };
 }
 
 /** JSON with names in order: equal data give equal texts. @throws InvalidArgumentError for what JSON cannot say */

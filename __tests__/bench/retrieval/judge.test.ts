@@ -2,12 +2,12 @@ import { describe, expect, test } from '@jest/globals';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Gold, type QuestionCase, readCases } from '../../../bench/fidelity/data.js';
+import { readCases } from '../../../bench/fidelity/data.js';
 import { evaluateArm } from '../../../bench/retrieval/evaluate.js';
 import { judgeOf } from '../../../bench/retrieval/judge.js';
 import { measure } from '../../../bench/retrieval/measures.js';
 import { differencesTable, meansTable } from '../../../bench/retrieval/tables.js';
-import { halfOf } from '../../../lib/evaluate/index.js';
+import { halfOf, type EvaluationQuestion, type Gold } from '../../../lib/evaluate/index.js';
 import { chunk, cut, fixedRetriever } from '../../lib/retrieve/support.js';
 
 // Ten units each; tokens are words.
@@ -15,7 +15,7 @@ const [d0, d1, d2] = cut('d', ['aa bb cc. ', 'dd ee ff. ', 'gg hh ii. ']);
 const [e0, e1] = cut('e', ['the Aa, bb', ' cc dd ee.']);
 const all = [d0!, d1!, d2!, e0!, e1!];
 
-function caseOf(gold: Gold, more: Partial<QuestionCase> = {}): QuestionCase {
+function caseOf(gold: Gold, more: Partial<EvaluationQuestion> = {}): EvaluationQuestion {
   const documents = [{ id: 'd', text: '' }];
   return { id: '0', question: 'q', answers: ['x'], corpus: 'd', documents, gold, ...more };
 }

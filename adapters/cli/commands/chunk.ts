@@ -11,7 +11,7 @@ import {
 } from '../../../lib/index.js';
 import { decodeText } from '../../fs/documents/decode.js';
 import { defaultMaxFileBytes } from '../../fs/documents/types.js';
-import { readDocument } from '../../fs/index.js';
+import { readDocuments } from '../../fs/index.js';
 import {
   embeddingChunkers,
   modelChunkers,
@@ -107,9 +107,14 @@ async function documentAt(path: string, chunker: string, { signal }: Io): Promis
     return { id, text: decoded.text };
   }
   const file = { id, path, bytes: found.size, modifiedMs: found.mtimeMs, fingerprint: '' };
-  const { document, skipped } = await readDocument(file, { signal });
-  if (!document) throw new UsageError(`${path} cannot be cut: ${skipped.detail}.`);
-  return document;
+  const { documents, skipped } = await readDocuments(file, { signal });
+  if (!documents) throw new UsageError(`${path} cannot be cut: ${skipped.detail}.`);
+  if (documents.length > 1) {
+    throw new UsageError(
+      `${path} has ${documents.length} records, each a document; give a file with one text.`,
+    );
+  }
+  return documents[0];
 }
 
 interface Cut {
@@ -165,8 +170,13 @@ function summary(name: string, chunks: readonly Chunk[], page: string | undefine
   if (page === undefined) {
     for (const { text, tokens, metadata } of chunks) {
       const first = text.trim().split('\n', 1)[0]?.slice(0, 70) ?? '';
-      lines.push(`  line ${metadata?.['line']}, ${tokens.length} tokens: ${first}`);
+      lines.push(`  ${placeIn(metadata)}, ${tokens.length} tokens: ${first}`);
     }
   } else lines.push(`The page is at ${page}`);
   return lines.join('\n');
+}
+
+function placeIn(metadata: Chunk['metadata']): string {
+  const { line, page } = metadata ?? {};
+  return line === undefined ? `page ${page}` : `line ${line}`;
 }

@@ -58,7 +58,7 @@ then ask your own.
     const store = openStore(io, engine, terminal);
     try {
       const folder = join(packageFolder(), 'examples', 'documents');
-      const collection = await openCollection(folder, engine.model.fingerprint, io);
+      const collection = await openCollection(folder, engine.model.fingerprint, io, {});
       const lexical = emptyIndex();
       const index = new FolderIndex({ collection, lexical, embedder, terminal });
       const { retriever } = index;

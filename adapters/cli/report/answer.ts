@@ -10,9 +10,15 @@ export function sourceLines(sources: readonly Source[]): string[] {
   });
 }
 
-/** File and lines, as editors and terminals make them clickable. */
+/** File and lines, as editors and terminals make them clickable, or the page. */
 export function placeOf(source: Source): string {
-  const line = source.metadata?.['line'];
+  const { line, page, record } = source.metadata ?? {};
+  if (typeof record === 'number') {
+    return `${source.documentId}${typeof line === 'number' ? `, line ${line}` : ''}`;
+  }
+  if (typeof line !== 'number' && typeof page === 'number') {
+    return `${source.documentId}, page ${page}`;
+  }
   if (typeof line !== 'number') return `${source.title} [${source.start}-${source.end})`;
   const last = line + (source.text.trimEnd().match(/\n/g)?.length ?? 0);
   return `${source.documentId}:${line}${last > line ? `-${last}` : ''}`;

@@ -1,9 +1,11 @@
 export { statDocuments } from './find.js';
+export { defaultExtensions, type DocumentFormat } from './formats.js';
 export { extractHtml, type ExtractedHtml } from './html.js';
 export { loadAllDocuments, loadDocuments, type LoadedDocuments } from './load.js';
-export { readDocument, type ReadResult } from './read.js';
+export { readDocuments, type ReadResult } from './read.js';
+export type { RecordOptions, SourceRecord } from './records.js';
+export { defaultIgnoreFiles } from './selection.js';
 export {
-  defaultExtensions,
   defaultMaxFileBytes,
   type DocumentFile,
   type DocumentWarning,

@@ -1,14 +1,14 @@
 import type { Document } from '../../../lib/document.js';
 import { DocumentError } from '../../../lib/errors.js';
 import { statDocuments } from './find.js';
-import { readDocument } from './read.js';
+import { readDocuments } from './read.js';
 import type { DocumentWarning, LoadOptions, SkippedFile } from './types.js';
 
 /**
- * Reads the documents of a folder, or of one file, one after the other in a stable order. A file that gives
- * no document is reported to `onSkip`, and the rest goes on.
+ * Reads the documents of a folder, or of one file, one after the other in a stable order; `readDocuments` says what becomes
+ * of each kind of file. A file that gives no document is reported to `onSkip`, and the rest goes on.
  *
- * @throws DocumentError when nothing is there, no file has one of the extensions, or none could be read.
+ * @throws DocumentError when nothing is there, no file is asked for, or none could be read; InvalidArgumentError
  */
 export async function* loadDocuments(
   path: string,
@@ -20,14 +20,15 @@ export async function* loadDocuments(
   let loaded = 0;
   let lastSkipped: SkippedFile | undefined;
   for (const [i, file] of files.entries()) {
-    const { document, skipped } = await readDocument(file, options);
+    const { documents, skipped } = await readDocuments(file, options);
     bytesDone += file.bytes;
     if (skipped) {
       lastSkipped = skipped;
       options.onSkip?.(skipped);
     }
     options.onProgress?.({ filesDone: i + 1, filesTotal: files.length, bytesDone, bytesTotal });
-    if (document) {
+    for (const document of documents ?? []) {
+      options.signal?.throwIfAborted();
       loaded++;
       yield document;
     }

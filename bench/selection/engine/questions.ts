@@ -1,10 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { EvaluationQuestion } from '../../../lib/evaluate/index.js';
 import type { Chunk } from '../../../lib/index.js';
-import { type QuestionCase, readCases } from '../../fidelity/data.js';
+import { readCases } from '../../fidelity/data.js';
 
 /** A question, and which parts of its corpus answer it. */
-export interface JudgedCase extends QuestionCase {
+export interface JudgedCase extends EvaluationQuestion {
   /** For each piece of evidence whether a chunk holds some of it. */
   readonly evidence: readonly ((chunk: Chunk) => boolean)[];
 }
@@ -51,7 +52,7 @@ export async function readJudged(path: string): Promise<JudgedCase[]> {
     .filter(({ evidence }) => evidence.length > 0);
 }
 
-function byAnswer(item: QuestionCase): JudgedCase {
+function byAnswer(item: EvaluationQuestion): JudgedCase {
   const answers = item.answers.map((answer) => answer.toLowerCase());
   const holds = ({ text }: { readonly text: string }) =>
     answers.some((answer) => text.toLowerCase().includes(answer));

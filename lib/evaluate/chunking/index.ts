@@ -17,7 +17,7 @@ export {
   chunkStickiness,
   type ChunkStickinessOptions,
 } from './chunk-stickiness.js';
-export { chunkView, type ChunkViewColumn, viewPage } from './chunk-view.js';
+export { chunkView, type ChunkViewColumn } from './chunk-view.js';
 export {
   type EditKind,
   type EditStability,

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   loadAllDocuments,
   loadDocuments,
-  readDocument,
+  readDocuments,
   statDocuments,
   type SkippedFile,
 } from '../../../../adapters/fs/documents/index.js';
@@ -86,13 +86,16 @@ describe('loadAllDocuments', () => {
       'empty.html: blank',
       'empty.md: blank',
       'large.txt: too-large',
-      'paper.pdf: extension',
+      'paper.pdf: malformed',
     ]);
     expect(warnings).toEqual([
       { path: join(root, 'latin.txt'), detail: expect.stringMatching(/U\+FFFD/) },
     ]);
     const again = await loadAllDocuments(root);
-    expect(again.skipped.find(({ path }) => path.endsWith('deep.html'))?.detail).toMatch(/nested/);
+    expect(again.skipped.find(({ path }) => path.endsWith('deep.html'))).toMatchObject({
+      reason: 'malformed',
+      detail: expect.stringMatching(/nested/),
+    });
   });
 
   test('a file over 64 MB is refused without being read', async () => {
@@ -233,6 +236,6 @@ test('fingerprints change with a file, and files can be read one by one', async 
   expect(after[1]?.fingerprint).not.toBe(before[1]?.fingerprint);
   const [file] = after;
   if (!file) throw new Error('no file');
-  expect(await readDocument(file)).toMatchObject({ document: { id: 'a.md', text: 'one' } });
-  await expect(readDocument(file, { maxFileBytes: 0 })).rejects.toThrow(/maxFileBytes/);
+  expect(await readDocuments(file)).toMatchObject({ documents: [{ id: 'a.md', text: 'one' }] });
+  await expect(readDocuments(file, { maxFileBytes: 0 })).rejects.toThrow(/maxFileBytes/);
 });
