@@ -39,7 +39,7 @@ export type {
   ShadowResult,
   ShadowStats,
 } from './weave/shadow/options.js';
-export type { EncodedAfter, NeighbourWarmup, Warmup } from './weave/warmup/warmup.js';
+export type { DocumentWarmup, EncodedAfter, NeighbourWarmup, Warmup } from './weave/warmup/warmup.js';
 export type { PassageLayout, PromptOptions, PromptTokens } from './prompt.js';
 
 export type { Chunk, Document, TokenizedDocument } from './document.js';

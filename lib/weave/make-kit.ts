@@ -26,7 +26,7 @@ import { Neighbours } from './warmup/neighbours.js';
 import { SegmentMaker } from './warmup/segment-maker.js';
 import { segmentSize } from './warmup/segment-size.js';
 import { TextBase } from './warmup/text-base.js';
-import { kindOf, type NeighbourWarmup } from './warmup/warmup.js';
+import { documentSegments, kindOf, type NeighbourWarmup } from './warmup/warmup.js';
 import { warmupTokens } from './warmup/warmup-tokens.js';
 
 export interface MadeKit {
@@ -79,14 +79,14 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   const isForgotten = (key: string) => wanted.isForgotten(key);
   const library = new KvLibrary({ ...common, arena, prefix, statistics, isForgotten });
   const room = Math.max(0, Math.min(cells, model.contextLength - layout.prefix.length));
-  const segments = segmentSize(room);
+  const segments = segmentSize(room, documentSegments(warmup));
   const own = (chunk: Chunk) => wanted.of(chunk);
   const documents = new DocumentChunks({ registry, retriever });
   const encodings = new Encodings({
     own,
     prefix,
     contextLength: model.contextLength,
-    ...(warmup === 'document' && {
+    ...(kindOf(warmup) === 'document' && {
       plans: new DocumentPlans({ documents, own, segments, room }),
     }),
     ...(kindOf(warmup) === 'neighbours' && {
