@@ -25,6 +25,7 @@ export type {
   AskOptions,
   IngestOptions,
   IngestProgress,
+  IngestChanges,
   IngestReport,
   KvBudget,
   KvEstimate,
@@ -39,7 +40,12 @@ export type {
   ShadowResult,
   ShadowStats,
 } from './weave/shadow/options.js';
-export type { DocumentWarmup, EncodedAfter, NeighbourWarmup, Warmup } from './weave/warmup/warmup.js';
+export type {
+  DocumentWarmup,
+  EncodedAfter,
+  NeighbourWarmup,
+  Warmup,
+} from './weave/warmup/warmup.js';
 export type { PassageLayout, PromptOptions, PromptTokens } from './prompt.js';
 
 export type { Chunk, Document, TokenizedDocument } from './document.js';

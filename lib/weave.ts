@@ -9,7 +9,7 @@ import { runAsk } from './weave/ask.js';
 import type { Answer, AnswerEvent, AnswerStream, Source } from './weave/answer.js';
 import { startAnswerStream } from './weave/answer-stream.js';
 import type { Forgotten } from './weave/forgetter.js';
-import { type Indexed, indexDocuments } from './weave/index-documents.js';
+import { type Indexed, type IndexOptions, indexDocuments } from './weave/index-documents.js';
 import type { WeaveKit } from './weave/kit.js';
 import { likelyFirst } from './weave/likely-first.js';
 import { linkSignals } from './weave/link-signals.js';
@@ -178,7 +178,7 @@ class EngineWeave implements Weave {
     return this.#work([options.signal], async (signal) => {
       checkBudget(options.budget);
       const { indexed, forgotten } = await this.#changeDocuments(() =>
-        this.#index(documents, signal, options.onProgress),
+        this.#index(documents, { ...options, signal }),
       );
       const known = indexed.ids.flatMap((id) => this.#kit.registry.get(id) ?? []);
       const kv = await this.#warm(known, options, signal);
@@ -188,6 +188,7 @@ class EngineWeave implements Weave {
         tokens: indexed.tokens,
         replaced: indexed.replaced,
         empty: indexed.empty,
+        changes: indexed.changes,
         undeleted: forgotten.left,
         indexMilliseconds: indexed.milliseconds,
         kv,
@@ -356,13 +357,12 @@ class EngineWeave implements Weave {
   /** Also what is left out after an abort or a failure goes from the store. */
   async #index(
     documents: Iterable<Document> | AsyncIterable<Document>,
-    signal: AbortSignal,
-    onProgress: IngestOptions['onProgress'],
+    options: IndexOptions,
   ): Promise<{ indexed: Indexed; forgotten: Forgotten }> {
     const { forgetter } = this.#kit;
     let indexed: Indexed;
     try {
-      indexed = await indexDocuments(this.#kit, documents, signal, onProgress);
+      indexed = await indexDocuments(this.#kit, documents, options);
     } catch (error) {
       await forgetter.run();
       throw error;

@@ -47,7 +47,12 @@ export function segmentsOf(
   const ranks = Float64Array.from(spans, (span) => rankOf(tokens, span));
   const anchors = anchorsOf(spans, ranks, Math.max(1, minTokens));
   const firsts = anchors.flatMap((first, i) =>
-    divided(spans, ranks, { start: first, end: anchors[i + 1] ?? spans.length }, { maxTokens, minTokens }),
+    divided(
+      spans,
+      ranks,
+      { start: first, end: anchors[i + 1] ?? spans.length },
+      { maxTokens, minTokens },
+    ),
   );
   return firsts.map((first, i) => {
     const end = firsts[i + 1] ?? spans.length;
@@ -72,7 +77,10 @@ function anchorsOf(spans: readonly Span[], ranks: Float64Array, reach: number): 
   let ahead = 1;
   for (let i = 1; i < spans.length; i++) {
     for (; ahead < spans.length && startOf(ahead) - startOf(i) < reach; ahead++) {
-      while (window.length > head && (ranks[window.at(-1) as number] as number) > (ranks[ahead] as number)) {
+      while (
+        window.length > head &&
+        (ranks[window.at(-1) as number] as number) > (ranks[ahead] as number)
+      ) {
         window.pop();
       }
       window.push(ahead);

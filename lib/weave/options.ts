@@ -154,6 +154,11 @@ export interface IngestOptions {
   readonly onProgress?: (progress: IngestProgress) => void;
   /** How much chunk KV to make right away; the rest is made on first use and kept. */
   readonly budget?: KvBudget;
+  /**
+   * Whether the documents given are all that there are, as of a folder: others that the weave has go when the last one is
+   * in, with their KV, save what a document that stays has too. A renamed document so keeps its KV. Default false.
+   */
+  readonly complete?: boolean;
 }
 
 export interface WarmOptions {
@@ -211,6 +216,21 @@ export interface WarmReport {
   readonly refused: number;
 }
 
+/** What an ingest changed of what was there. Passages are told apart by their ids: document, text, ordinal. */
+export interface IngestChanges {
+  /** Passages that were there. */
+  readonly kept: number;
+  readonly added: number;
+  /** Passages that went. */
+  readonly removed: number;
+  /** Ids of documents that were there as they are, and so were not cut again. */
+  readonly unchanged: readonly string[];
+  /** Ids of documents that went because they were not among {@link IngestOptions.complete} ones. */
+  readonly removedDocuments: readonly string[];
+  /** Those of them whose passages came under another id. */
+  readonly renamed: readonly { readonly from: string; readonly to: string }[];
+}
+
 export interface IngestReport {
   readonly documents: number;
   readonly chunks: number;
@@ -219,6 +239,7 @@ export interface IngestReport {
   readonly replaced: readonly string[];
   /** Ids of documents without any text: not indexed. */
   readonly empty: readonly string[];
+  readonly changes: IngestChanges;
   /**
    * Passages that no document has any more and whose KV may still be in a part of the store that did not
    * answer. It is tried again with the next ingest or remove.

@@ -25,7 +25,7 @@ beforeEach(() => {
   const folder = mkdtempSync(join(root, 'indexes-'));
   const name = 'abc123';
   const indexFile = join(folder, `${name}.msgpack`);
-  collection = { path: root, files: [], name, indexFile, fingerprint: 'f' };
+  collection = { path: root, files: [], name, indexFile, fingerprint: 'f', model: 'm' };
   said = [];
 });
 

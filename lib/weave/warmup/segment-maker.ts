@@ -78,10 +78,7 @@ export class SegmentMaker {
    *
    * @throws what the engine throws, or the signal's reason.
    */
-  async make(
-    segment: PlannedSegment,
-    options: MakeOptions,
-  ): Promise<MadeOfSegment | undefined> {
+  async make(segment: PlannedSegment, options: MakeOptions): Promise<MadeOfSegment | undefined> {
     const computeMs = this.expectedMs(segment);
     let computed = 0;
     const chunks = await this.#once.run(segment.name, { ...options, computeMs }, async (claims) => {
