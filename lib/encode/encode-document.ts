@@ -39,6 +39,11 @@ export interface EncodeDocumentOptions {
    * one another; not with `losses` or `join`, and needs `kv`.
    */
   readonly resume?: (segment: Segment) => Promise<readonly ChunkKv[]>;
+  /**
+   * Tokens, such as the separator of passages in prompts, that are computed right after each chunk and belong to its keys and
+   * values; nothing else sees them. Needs cells for sixteen of them. Not with `resume`.
+   */
+  readonly suffix?: Int32Array;
   readonly signal?: AbortSignal;
   /** Tokens computed so far, of how many, overlaps included. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -136,23 +141,54 @@ async function encodeSegment(
     });
     const losses = result.losses && ownLosses(result.losses, segment, spans);
     const joined = joinedSpans(options, segment, losses);
-    const kvs: (ChunkKv | undefined)[] = [];
-    for (const { tokens: own } of joined) {
-      const span = moved(own, prefix.length - segment.tokens.start);
-      kvs.push(wantsKv ? await sequence.capture(span, signal ? { signal } : {}) : undefined);
-    }
+    const cuts = joined.map(({ tokens: own }) => moved(own, prefix.length - segment.tokens.start));
+    const kvs = wantsKv ? await captureAll(sequence, cuts, options) : [];
     const computeMs = performance.now() - start;
     return {
       number,
       segment,
       chunks: chunksOf(options, { segment, part, result, joined, kvs, computeMs }),
       ...(losses && { losses }),
-      computed: run.length,
+      computed: run.length + (wantsKv ? joined.length * (options.suffix?.length ?? 0) : 0),
       computeMs,
     };
   } finally {
     sequence.dispose();
   }
+}
+
+/** Chunks whose suffixes are computed at once. */
+export const suffixesAtOnce = 16;
+
+async function captureAll(
+  sequence: KvSequence,
+  cuts: readonly Span[],
+  { suffix, signal }: EncodeDocumentOptions,
+): Promise<ChunkKv[]> {
+  const run = signal ? { signal } : {};
+  const kvs: ChunkKv[] = [];
+  if (!suffix || suffix.length === 0) {
+    for (const cut of cuts) kvs.push(await sequence.capture(cut, run));
+    return kvs;
+  }
+  for (let at = 0; at < cuts.length; at += suffixesAtOnce) {
+    const some = cuts.slice(at, at + suffixesAtOnce);
+    const forks = some.map(({ end }) => sequence.fork(end));
+    try {
+      const groups = forks.map((fork) => ({
+        kind: 'append' as const,
+        sequence: fork,
+        tokens: suffix,
+      }));
+      await sequence.arena.forward(groups, { logits: 'none', ...run });
+      for (const [i, fork] of forks.entries()) {
+        kvs.push(await fork.capture({ start: some[i]?.start ?? 0, end: fork.length }, run));
+      }
+    } finally {
+      for (const fork of forks) fork.dispose();
+    }
+  }
+  return kvs;
 }
 
 /** What one call of the engine computes of a segment. */
@@ -233,12 +269,12 @@ export function piecesOf(spans: readonly Span[], { chunks: { start, end } }: Seg
 
 /** @throws InvalidArgumentError */
 function assertResumable(
-  { spans = [], losses, join, kv = true }: EncodeDocumentOptions,
+  { spans = [], losses, join, kv = true, suffix }: EncodeDocumentOptions,
   { chunks: { start, end } }: Segment,
 ): void {
-  if (losses || join || !kv) {
+  if (losses || join || suffix || !kv) {
     throw new InvalidArgumentError(
-      'encodeDocument: resume goes with keys and values, and not with losses or join.',
+      'encodeDocument: resume goes with keys and values, and not with losses, join or a suffix.',
     );
   }
   for (let i = start + 1; i < end; i++) {
