@@ -40,6 +40,7 @@ export type {
   ShadowResult,
   ShadowStats,
 } from './weave/shadow/options.js';
+export type { SinglePassMode } from './weave/single-pass/options.js';
 export type {
   DocumentWarmup,
   EncodedAfter,
@@ -71,6 +72,8 @@ export { intentChunker, type IntentChunkerOptions } from './chunkers/intent.js';
 export { perplexityChunker, type PerplexityChunkerOptions } from './chunkers/perplexity.js';
 export {
   type EncodedPassage,
+  type LentPrefix,
+  type PrefixLender,
   singlePassChunker,
   type SinglePassChunkerOptions,
 } from './chunkers/single-pass.js';

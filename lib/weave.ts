@@ -31,6 +31,7 @@ import {
   sourcesOf,
 } from './weave/prepare.js';
 import type { KnownDocument } from './weave/registry.js';
+import type { PassTally } from './weave/single-pass/single-pass.js';
 import { checkShadowOptions, type ShadowStats } from './weave/shadow/options.js';
 import { Shadow } from './weave/shadow/shadow.js';
 import { checkBudget, warmChunks } from './weave/warm.js';
@@ -181,7 +182,7 @@ class EngineWeave implements Weave {
         this.#index(documents, { ...options, signal }),
       );
       const known = indexed.ids.flatMap((id) => this.#kit.registry.get(id) ?? []);
-      const kv = await this.#warm(known, options, signal);
+      const kv = withPass(await this.#warm(known, options, signal), this.#kit.pass?.take());
       return {
         documents: indexed.ids.length,
         chunks: indexed.chunks,
@@ -415,4 +416,17 @@ class EngineWeave implements Weave {
       unlink();
     }
   }
+}
+
+/** What a pass made counts as made now, not as there before. */
+function withPass(report: WarmReport, pass: PassTally | undefined): WarmReport {
+  if (!pass) return report;
+  const made = Math.min(pass.chunks, report.cached);
+  return {
+    ...report,
+    encoded: report.encoded + made,
+    cached: report.cached - made,
+    tokens: report.tokens + pass.tokens,
+    bytes: report.bytes + pass.bytes,
+  };
 }

@@ -83,7 +83,13 @@ class Indexing {
     const old = known?.chunks ?? this.#restored.get(document.id);
     const { tokenizer } = engine;
     const chunks = await chunkDocument(document, { tokenizer, chunker, signal });
-    await replaceChunks(this.#kit, old ?? [], chunks, signal);
+    try {
+      await replaceChunks(this.#kit, old ?? [], chunks, signal);
+    } catch (error) {
+      // Their keys and values may have been made.
+      forgetter.add(chunks);
+      throw error;
+    }
     this.#restored.delete(document.id);
     if (old) this.#replaced.add(document.id);
     else this.#arrived.set(textsOf(chunks), document.id);

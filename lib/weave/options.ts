@@ -11,6 +11,7 @@ import type { QuestionProbe } from '../select/question-probe.js';
 import type { Selector, SetValue } from '../select/selector.js';
 import type { ChunkStore } from '../store/chunk-store.js';
 import type { ShadowOptions } from './shadow/options.js';
+import type { SinglePassMode } from './single-pass/options.js';
 import type { Warmup } from './warmup/warmup.js';
 
 export interface WeaveOptions extends AskDefaults {
@@ -54,6 +55,13 @@ export interface WeaveOptions extends AskDefaults {
    * that finds it missing goes on as with `document`.
    */
   readonly warmup?: Warmup;
+  /**
+   * Documents are cut and encoded in one pass of the model ({@link singlePassChunker}): where they are cut follows from the
+   * losses, and the KV of each passage, in sight of the text before it, comes from the same pass, which `ingest` makes
+   * whatever its budget. In place of `chunker`, `warmup` and `statistics`. KV that the store let go is made anew right
+   * after the prefix, or by a pass when the document is ingested again after a change. Default: none.
+   */
+  readonly singlePass?: true | SinglePassMode;
   /**
    * Holds some of the woven answers against a full prefill of their prompts while the weave is idle, so that one knows
    * how close weaving stays on the questions that are really asked. Default: none.

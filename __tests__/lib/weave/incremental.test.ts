@@ -21,6 +21,8 @@ import {
 
 afterEach(closeAll);
 
+const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
+const fake = { layers: 2, width: 8, headDim: 4 };
 const warmup: Warmup = { document: { segmentTokens: 96, overlap: 24 } };
 
 type Edit =
@@ -87,7 +89,7 @@ test('edits, renames and deletions end in the index and the KV of a fresh ingest
       async (rounds) => {
         const store = memoryStore();
         const retriever = bm25Retriever();
-        const { weave } = await warmWeave({ store, retriever, warmup });
+        const { weave } = await warmWeave({ store, retriever, warmup, fake });
         let folder: ReadonlyMap<string, readonly string[]> = start;
         await weave.ingest(documentsOf(folder), plenty);
         for (const edits of rounds) {
@@ -102,6 +104,7 @@ test('edits, renames and deletions end in the index and the KV of a fresh ingest
           store: freshStore,
           retriever: freshRetriever,
           warmup,
+          fake,
         });
         await fresh.ingest(documentsOf(folder), plenty);
         const byId = (chunks: Iterable<{ id: string }>) =>
@@ -125,9 +128,9 @@ test('edits, renames and deletions end in the index and the KV of a fresh ingest
         await fresh.dispose();
       },
     ),
-    { numRuns: 8 },
+    { numRuns: soak ? 100 : 4 },
   );
-});
+}, 600_000);
 
 test('the report says what stayed, came and went', async () => {
   const { weave, engine } = await warmWeave({ warmup });
