@@ -57,9 +57,10 @@ export async function restoreVectors(
     const bytes = readVectorIndex(join(dirname(collection.indexFile), list.vectors));
     const index = await restoreFlatIndex(bytes, { embedder, signal });
     const saved = new Set(list.ids);
-    const known = [...chunks].filter(({ id }) => saved.has(id));
+    const wanted = [...chunks];
+    const known = wanted.filter(({ id }) => saved.has(id));
     for (const { id } of known) saved.delete(id);
-    const all = [...known, ...(await takeRenamed(index, saved, chunks))];
+    const all = [...known, ...(await takeRenamed(index, saved, wanted))];
     await index.remove([...saved]);
     const snapshot = { ...empty.retriever.toJSON(), chunks: all.map(savedChunk) };
     return { index, retriever: await restoreDenseRetriever(snapshot, { embedder, index }) };
@@ -74,7 +75,7 @@ export async function restoreVectors(
 async function takeRenamed(
   index: SavableVectorIndex,
   others: ReadonlySet<string>,
-  chunks: Iterable<Chunk>,
+  chunks: readonly Chunk[],
 ): Promise<Chunk[]> {
   const byText = new Map(Array.from(others, (id) => [textOf(id), id]));
   const taken: Chunk[] = [];

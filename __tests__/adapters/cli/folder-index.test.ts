@@ -224,3 +224,22 @@ test('vectors that cannot be saved are used all the same, and it is said', async
   expect(index.kind).toBe('hybrid');
   expect(said.join('')).toContain('not kept');
 });
+
+test('passages of a file that has another name now keep their vectors', async () => {
+  await (await open(new HashingEmbedder())).embed({ signal });
+  const renamed = passages.map((chunk) => {
+    return { ...chunk, id: chunk.id.replace('doc#', 'new#'), documentId: 'new' };
+  });
+  const embedder = new HashingEmbedder();
+  const index = await open(embedder, [...renamed.slice(0, 40), ...passages.slice(40)]);
+  await index.embed({ signal });
+  expect(embedder.seen).toEqual([]);
+  expect(index.kind).toBe('hybrid');
+  const fresh = await open(new HashingEmbedder());
+  await fresh.embed({ signal });
+  const scoresOf = async ({ retriever }: FolderIndex) => {
+    const hits = await retriever.search(question, { k: 80 });
+    return new Map(hits.map(({ chunk, score }) => [chunk.text, score.toFixed(4)]));
+  };
+  expect(await scoresOf(index)).toEqual(await scoresOf(fresh));
+});

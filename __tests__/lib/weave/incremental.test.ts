@@ -133,7 +133,7 @@ test('edits, renames and deletions end in the index and the KV of a fresh ingest
 }, 600_000);
 
 test('the report says what stayed, came and went', async () => {
-  const { weave, engine } = await warmWeave({ warmup });
+  const { weave, engine } = await warmWeave({ warmup, fake });
   const [a, b] = [book('a.md', 8), book('b.md', 6)];
   const first = await weave.ingest([a, b], plenty);
   expect(first.changes).toEqual({
@@ -171,7 +171,7 @@ test('the report says what stayed, came and went', async () => {
 });
 
 test('an abort before the end removes nothing', async () => {
-  const { weave } = await warmWeave({ warmup });
+  const { weave } = await warmWeave({ warmup, fake });
   await weave.ingest([book('a.md', 3), book('b.md', 3)], plenty);
   const controller = new AbortController();
   async function* broken() {
@@ -187,11 +187,11 @@ test('an abort before the end removes nothing', async () => {
 test('documents of a restored index are replaced, renamed and removed too', async () => {
   const store = memoryStore();
   const retriever = bm25Retriever();
-  const { weave } = await warmWeave({ store, retriever, warmup });
+  const { weave } = await warmWeave({ store, retriever, warmup, fake });
   await weave.ingest([book('a.md', 8), book('b.md', 6), book('x.md', 2)], plenty);
   await weave.dispose();
   const restored = await restoreBm25Retriever(JSON.parse(JSON.stringify(retriever)));
-  const { weave: later } = await warmWeave({ store, retriever: restored, warmup });
+  const { weave: later } = await warmWeave({ store, retriever: restored, warmup, fake });
   const renamed = { ...book('b.md', 6), id: 'c.md' };
   const report = await later.ingest([edited(book('a.md', 8), 6, paragraph('other', 3)), renamed], {
     ...plenty,
@@ -212,7 +212,7 @@ test('documents of a restored index are replaced, renamed and removed too', asyn
 });
 
 test('a passage that stands in two documents is cited apart, and goes with the last of them', async () => {
-  const { weave } = await warmWeave({ warmup: 'prefix', cells });
+  const { weave } = await warmWeave({ warmup: 'prefix', cells, fake });
   const page = paragraph('shared', 1);
   const [a, b] = ['a.md', 'b.md'].map((id) => ({ id, text: page })) as [Document, Document];
   const first = await weave.ingest([a, b], plenty);

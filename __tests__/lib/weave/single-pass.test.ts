@@ -7,6 +7,7 @@ import {
   type EncodedPassage,
   memoryStore,
   restoreBm25Retriever,
+  type Retriever,
   singlePassChunker,
   type SinglePassMode,
   tokenizeDocument,
@@ -28,6 +29,7 @@ import { disposeAll, testWeave } from './support.js';
 afterEach(closeAll);
 afterEach(disposeAll);
 
+const fake = { layers: 2, width: 8, headDim: 4 };
 const singlePass: SinglePassMode = {
   maxTokens: 64,
   targetTokens: 40,
@@ -45,6 +47,7 @@ async function passWeave(options: Parameters<typeof testWeave>[0] = {}) {
     maxTokens: 4,
     singlePass,
     ...options,
+    fake: { ...fake, ...options.fake },
     retriever,
     store,
     ...({ chunker: undefined } as object),
@@ -52,8 +55,8 @@ async function passWeave(options: Parameters<typeof testWeave>[0] = {}) {
   return { ...made, retriever, store };
 }
 
-const chunksOf = ({ chunks }: { chunks?: () => Iterable<Chunk> }): Chunk[] =>
-  [...(chunks?.() ?? [])].toSorted((a, b) => a.start - b.start);
+const chunksOf = (retriever: Retriever): Chunk[] =>
+  [...retriever.chunks!()].toSorted((a, b) => a.start - b.start);
 
 test('passages and their KV come from one pass, and nothing is encoded twice', async () => {
   const { weave, engine, retriever, store } = await passWeave();
@@ -85,7 +88,7 @@ test('passages and their KV come from one pass, and nothing is encoded twice', a
 });
 
 async function layoutOf() {
-  const engine = new FakeEngine();
+  const engine = new FakeEngine(fake);
   return { engine, layout: await createPromptLayout(engine) };
 }
 
