@@ -33,7 +33,7 @@ export interface EncodeDocumentOptions {
   readonly join?: (segment: Segment, losses: Float32Array) => readonly JoinedSpans[];
   /**
    * Keys and values of a segment's first chunks, from its first on, as an earlier call with this option gave them; none is
-   * an answer too. With it a segment is computed in {@link piecesOf pieces}, and what a piece sees of those before
+   * an answer too. With it a segment is computed in pieces of at least 128 tokens, and what a piece sees of those before
    * it is what was cut out of them: so a chunk's KV is the same, bit for bit, whether those before it were computed or
    * taken, and only what follows is computed. What was taken is not among the chunks that are given. Spans must follow
    * one another; not with `losses` or `join`, and needs `kv`.
@@ -255,7 +255,7 @@ async function encodeInPieces(
 const pieceTokens = 128;
 
 /** Numbers of the chunks that are computed at once: from a segment's first on, as many as reach some length. */
-export function piecesOf(spans: readonly Span[], { chunks: { start, end } }: Segment): Span[] {
+function piecesOf(spans: readonly Span[], { chunks: { start, end } }: Segment): Span[] {
   const pieces: Span[] = [];
   let first = start;
   for (let i = start; i < end; i++) {

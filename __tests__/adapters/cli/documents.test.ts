@@ -143,14 +143,16 @@ test('ingest says what it will take and what it did, and keeps to its budget', a
   expect(none.kv.encoded).toBe(0);
 });
 
+/** Twelve paragraphs that differ. */
+const page = (name: string, from: number): string =>
+  Array.from(
+    { length: 12 },
+    (_, i) => `Line ${from + i} of ${name}: the tide is ${(from + i) * 7} inches high there.`,
+  ).join('\n\n');
+
 test('ingest of a folder that changed says what stayed, came and went, and computes only what is new', async () => {
   const folder = join(root, 'changing');
   mkdirSync(folder);
-  const page = (name: string, from: number) =>
-    Array.from(
-      { length: 12 },
-      (_, i) => `Line ${from + i} of ${name}: the tide is ${(from + i) * 7} inches high there.`,
-    ).join('\n\n');
   for (const name of ['a.md', 'b.md', 'x.md']) writeFileSync(join(folder, name), page(name, 0));
   const first = await run('ingest', 'changing', '--budget', '60');
   expect(first.stdout).not.toContain('kept');

@@ -225,6 +225,11 @@ test('vectors that cannot be saved are used all the same, and it is said', async
   expect(said.join('')).toContain('not kept');
 });
 
+async function scoresOf({ retriever }: FolderIndex): Promise<Map<string, string>> {
+  const hits = await retriever.search(question, { k: 80 });
+  return new Map(hits.map(({ chunk, score }) => [chunk.text, score.toFixed(4)]));
+}
+
 test('passages of a file that has another name now keep their vectors', async () => {
   await (await open(new HashingEmbedder())).embed({ signal });
   const renamed = passages.map((chunk) => {
@@ -237,9 +242,5 @@ test('passages of a file that has another name now keep their vectors', async ()
   expect(index.kind).toBe('hybrid');
   const fresh = await open(new HashingEmbedder());
   await fresh.embed({ signal });
-  const scoresOf = async ({ retriever }: FolderIndex) => {
-    const hits = await retriever.search(question, { k: 80 });
-    return new Map(hits.map(({ chunk, score }) => [chunk.text, score.toFixed(4)]));
-  };
   expect(await scoresOf(index)).toEqual(await scoresOf(fresh));
 });

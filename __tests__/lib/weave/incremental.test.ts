@@ -43,11 +43,12 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
   fc.record({ kind: fc.constant('create' as const), to: small, text: small }),
 );
 
+/** Few texts, so that some occur again and again, in one document and in several. */
+const written = (text: number): string => paragraph('shared', text % 4);
+
 /** A folder after an edit; files by name, a text as its paragraphs. */
 function apply(folder: ReadonlyMap<string, readonly string[]>, change: Edit) {
   const next = new Map(folder);
-  // Few texts, so that some occur again and again, in one document and in several.
-  const written = (text: number): string => paragraph('shared', text % 4);
   if (change.kind === 'create') {
     next.set(`new-${change.to}.md`, [written(change.text), written(change.text + 1)]);
     return next;
@@ -73,6 +74,9 @@ function documentsOf(folder: ReadonlyMap<string, readonly string[]>): Document[]
 }
 
 const start = new Map(['a.md', 'b.md'].map((id) => [id, book(id, 7).text.split('\n\n')] as const));
+
+const byId = (chunks: Iterable<{ readonly id: string }>) =>
+  [...chunks].toSorted((a, b) => (a.id < b.id ? -1 : 1));
 
 /** What a store holds, by key. */
 async function bytesOf(store: ChunkStore): Promise<Map<string, string>> {
@@ -107,8 +111,6 @@ test('edits, renames and deletions end in the index and the KV of a fresh ingest
           fake,
         });
         await fresh.ingest(documentsOf(folder), plenty);
-        const byId = (chunks: Iterable<{ id: string }>) =>
-          [...chunks].toSorted((a, b) => (a.id < b.id ? -1 : 1));
         expect(byId(retriever.chunks!())).toEqual(byId(freshRetriever.chunks!()));
         const [kept, made] = [await bytesOf(store), await bytesOf(freshStore)];
         expect([...made].filter(([key, data]) => kept.get(key) !== data)).toEqual([]);

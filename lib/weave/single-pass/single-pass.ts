@@ -21,7 +21,7 @@ import type { KvLibrary } from '../kv-library.js';
 import type { EncodingBase } from '../warmup/encoding-base.js';
 import { type PassSizes, passSizes, type SinglePassMode } from './options.js';
 
-export interface SinglePassParts {
+interface SinglePassParts {
   readonly engine: KvEngine;
   readonly layout: PromptLayout;
   readonly prefix: EncodingBase;

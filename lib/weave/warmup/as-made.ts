@@ -3,7 +3,7 @@ import { wordSum } from '../../store/block-sums.js';
 import type { ChunkRecord } from '../../store/chunk-store.js';
 
 /** What a record's details say of its keys and values when they were computed. */
-export interface SumOfKv {
+interface SumOfKv {
   readonly sum: number;
 }
 

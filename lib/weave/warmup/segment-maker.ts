@@ -31,7 +31,7 @@ export interface SegmentMakerOptions {
   readonly statistics?: boolean;
 }
 
-export interface MadeOfSegment {
+interface MadeOfSegment {
   readonly chunks: readonly PlannedChunk[];
   /** Tokens that were computed for them, the overlap's included. */
   readonly computed: number;
