@@ -48,7 +48,8 @@ export interface WeaveOptions extends AskDefaults {
    * What the KV of passages is made in the sight of, beside the canonical prefix; default `prefix`, nothing. `document`:
    * the text before them in their own document, some 256 to 2,304 tokens of it, so that less is to be repaired in
    * prompts. It is made by `ingest` and `warm` in segments of up to 2,304 tokens, less where
-   * the cells hold less; a question that finds it missing has the passage encoded right after the prefix. `{ text }`:
+   * the cells hold less; a question that finds it missing has the passage encoded right after the prefix.
+   * `{ document: { segmentTokens: 640, overlap: 48 } }`: in shorter ones, of which an edit has less computed again. `{ text }`:
    * a fixed text of up to half of the context. `{ neighbours: 2 }`: the passages that the retriever finds for a
    * passage's own text at the time when `ingest` or `warm` makes its KV, the best last; with `preceding`, also so
    * many tokens before it in its document, each seen by itself and the mean kept unless `join` says otherwise. A question
