@@ -20,7 +20,7 @@ import { atMost, type BenchOptions, benchWith, emptyOutcome, isWanted, round } f
 /** UTF-16 units of a document that edits are tried on: each edit cuts it anew. */
 const editedUnits = 100_000;
 /** Tokens that the model's own part computes. */
-const timedTokens = 4_000;
+const timedTokens = 1_500;
 
 interface Setting {
   readonly name: string;
