@@ -4,6 +4,7 @@ import type { Bench } from './harness.js';
 export const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   canary: async () => (await import('./canary.js')).canary,
   chunking: async () => (await import('./chunking.js')).chunking,
+  edits: async () => (await import('./edits.js')).edits,
   embed: async () => (await import('./embed.js')).embed,
   engine: async () => (await import('./engine.js')).engine,
   fidelity: async () => (await import('./fidelity.js')).fidelity,

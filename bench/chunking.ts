@@ -373,7 +373,7 @@ async function stability(
       least = Math.min(least, found.unchanged);
     }
     options.log(`${name}.${size}: at least ${(100 * least).toFixed(1)}% unchanged by an edit`);
-    if (size === 200 && (name === 'content-defined' || name === 'recursive')) {
+    if (size === 200 && ['content-defined', 'recursive', 'anchored'].includes(name)) {
       goals[`${name}.${size}.unchanged.least`] = atLeast(least, 0.95);
     }
   }

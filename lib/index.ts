@@ -42,6 +42,7 @@ export type {
   AskOptions,
   IngestOptions,
   IngestProgress,
+  IngestChanges,
   IngestReport,
   KvBudget,
   KvEstimate,
@@ -56,7 +57,13 @@ export type {
   ShadowResult,
   ShadowStats,
 } from './weave/shadow/options.js';
-export type { EncodedAfter, NeighbourWarmup, Warmup } from './weave/warmup/warmup.js';
+export type { SinglePassMode } from './weave/single-pass/options.js';
+export type {
+  DocumentWarmup,
+  EncodedAfter,
+  NeighbourWarmup,
+  Warmup,
+} from './weave/warmup/warmup.js';
 export type { PassageLayout, PromptOptions, PromptTokens } from './prompt.js';
 
 export type { Chunk, Document, DocumentSection, TokenizedDocument } from './document.js';
@@ -86,6 +93,8 @@ export { intentChunker, type IntentChunkerOptions } from './chunkers/intent.js';
 export { perplexityChunker, type PerplexityChunkerOptions } from './chunkers/perplexity.js';
 export {
   type EncodedPassage,
+  type LentPrefix,
+  type PrefixLender,
   singlePassChunker,
   type SinglePassChunkerOptions,
 } from './chunkers/single-pass.js';

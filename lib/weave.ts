@@ -11,7 +11,7 @@ import { startAnswerStream } from './weave/answer-stream.js';
 import { assertChatOptions, EngineChat } from './weave/chat/chat.js';
 import type { Chat, ChatOptions } from './weave/chat/options.js';
 import type { Forgotten } from './weave/forgetter.js';
-import { type Indexed, indexDocuments } from './weave/index-documents.js';
+import { type Indexed, type IndexOptions, indexDocuments } from './weave/index-documents.js';
 import type { WeaveKit } from './weave/kit.js';
 import { likelyFirst } from './weave/likely-first.js';
 import { linkSignals } from './weave/link-signals.js';
@@ -33,6 +33,7 @@ import {
   sourcesOf,
 } from './weave/prepare.js';
 import type { KnownDocument } from './weave/registry.js';
+import type { PassTally } from './weave/single-pass/single-pass.js';
 import { checkShadowOptions, type ShadowStats } from './weave/shadow/options.js';
 import { Shadow } from './weave/shadow/shadow.js';
 import { checkBudget, warmChunks } from './weave/warm.js';
@@ -186,16 +187,17 @@ class EngineWeave implements Weave {
     return this.#work([options.signal], async (signal) => {
       checkBudget(options.budget);
       const { indexed, forgotten } = await this.#changeDocuments(() =>
-        this.#index(documents, signal, options.onProgress),
+        this.#index(documents, { ...options, signal }),
       );
       const known = indexed.ids.flatMap((id) => this.#kit.registry.get(id) ?? []);
-      const kv = await this.#warm(known, options, signal);
+      const kv = withPass(await this.#warm(known, options, signal), this.#kit.pass?.take());
       return {
         documents: indexed.ids.length,
         chunks: indexed.chunks,
         tokens: indexed.tokens,
         replaced: indexed.replaced,
         empty: indexed.empty,
+        changes: indexed.changes,
         undeleted: forgotten.left,
         indexMilliseconds: indexed.milliseconds,
         kv,
@@ -382,13 +384,12 @@ class EngineWeave implements Weave {
   /** Also what is left out after an abort or a failure goes from the store. */
   async #index(
     documents: Iterable<Document> | AsyncIterable<Document>,
-    signal: AbortSignal,
-    onProgress: IngestOptions['onProgress'],
+    options: IndexOptions,
   ): Promise<{ indexed: Indexed; forgotten: Forgotten }> {
     const { forgetter } = this.#kit;
     let indexed: Indexed;
     try {
-      indexed = await indexDocuments(this.#kit, documents, signal, onProgress);
+      indexed = await indexDocuments(this.#kit, documents, options);
     } catch (error) {
       await forgetter.run();
       throw error;
@@ -441,4 +442,17 @@ class EngineWeave implements Weave {
       unlink();
     }
   }
+}
+
+/** What a pass made counts as made now, not as there before. */
+function withPass(report: WarmReport, pass: PassTally | undefined): WarmReport {
+  if (!pass) return report;
+  const made = Math.min(pass.chunks, report.cached);
+  return {
+    ...report,
+    encoded: report.encoded + made,
+    cached: report.cached - made,
+    tokens: report.tokens + pass.tokens,
+    bytes: report.bytes + pass.bytes,
+  };
 }

@@ -26,6 +26,8 @@ export interface Collection {
   readonly indexFile: string;
   /** Changes when a file or the tokenizer does. */
   readonly fingerprint: string;
+  /** Fingerprint of the model whose tokens its passages are made of. */
+  readonly model: string;
 }
 
 // Records would be shared between unlike objects and only cost time here.
@@ -54,17 +56,37 @@ export async function openCollection(
   if (choice.recordText !== undefined) hash.update(`records ${choice.recordText}\n`);
   for (const file of files) hash.update(`${file.path}\n${file.fingerprint}\n`);
   const indexFile = join(indexes, `${name}.msgpack`);
-  return { path, files, choice, name, indexFile, fingerprint: hash.digest('hex') };
+  const fingerprint = hash.digest('hex');
+  return { path, files, choice, name, indexFile, fingerprint, model: modelFingerprint };
 }
 
 /** The index as an earlier run saved it, when no file has changed since. */
 export async function restoreIndex(collection: Collection): Promise<Bm25Retriever | undefined> {
+  return savedIndex(collection, ({ fingerprint }) => fingerprint === collection.fingerprint);
+}
+
+/** The index as an earlier run saved it, of the files as they were then; an empty one where there is none of this model. */
+export async function earlierIndex(collection: Collection): Promise<Bm25Retriever> {
+  const saved = await savedIndex(collection, ({ model }) => model === collection.model);
+  return saved ?? emptyIndex();
+}
+
+interface SavedIndex {
+  readonly fingerprint: unknown;
+  readonly model: unknown;
+  readonly index: unknown;
+}
+
+async function savedIndex(
+  { indexFile }: Collection,
+  isWanted: (saved: SavedIndex) => boolean,
+): Promise<Bm25Retriever | undefined> {
   try {
-    const saved: unknown = packr.unpack(await readFile(collection.indexFile));
-    if (typeof saved !== 'object' || saved === null) return undefined;
-    const { fingerprint, index } = saved as { fingerprint?: unknown; index?: unknown };
-    if (fingerprint !== collection.fingerprint) return undefined;
-    return await restoreBm25Retriever(index);
+    const saved: unknown = packr.unpack(await readFile(indexFile));
+    if (typeof saved !== 'object' || saved === null || !isWanted(saved as SavedIndex)) {
+      return undefined;
+    }
+    return await restoreBm25Retriever((saved as SavedIndex).index);
   } catch {
     // Nothing saved, or damaged: the documents themselves are there.
     return undefined;
@@ -73,11 +95,11 @@ export async function restoreIndex(collection: Collection): Promise<Bm25Retrieve
 
 /** Saves the index for the next run. Failing to is no error: the next run indexes again. */
 export async function saveIndex(collection: Collection, index: Bm25Retriever): Promise<void> {
-  const { indexFile, fingerprint } = collection;
+  const { indexFile, fingerprint, model } = collection;
   const beside = `${indexFile}.${process.pid}.tmp`;
   try {
     await mkdir(dirname(indexFile), { recursive: true });
-    const content = packr.pack({ fingerprint, index: index.toJSON() });
+    const content = packr.pack({ fingerprint, model, index: index.toJSON() });
     await writeFile(beside, content, { mode: 0o600 });
     await rename(beside, indexFile);
   } catch {

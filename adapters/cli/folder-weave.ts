@@ -1,7 +1,7 @@
 import type { AskDefaults, Embedder, Warmup, Weave } from '../../lib/index.js';
 import type { GgmlEngine } from '../ggml/engine.js';
 import {
-  emptyIndex,
+  earlierIndex,
   openCollection,
   rememberFolder,
   restoreIndex,
@@ -41,7 +41,7 @@ export async function withFolderWeave<T>(
   const { directory, documents, engine, embedder, store, warmup, defaults, io, terminal } = parts;
   const collection = await openCollection(directory, engine.model.fingerprint, io, documents);
   const restored = await restoreIndex(collection);
-  const lexical = restored ?? emptyIndex();
+  const lexical = restored ?? (await earlierIndex(collection));
   const index = new FolderIndex({ collection, lexical, embedder, terminal });
   const { retriever } = index;
   const weave = await openWeave({ engine, store, retriever, warmup, defaults });

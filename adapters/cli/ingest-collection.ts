@@ -14,7 +14,10 @@ export interface IngestParts {
   readonly terminal: Terminal;
 }
 
-/** Cuts and indexes the documents of a folder; nothing is embedded or prefilled. */
+/**
+ * Cuts and indexes the documents of a folder, beside what the index has of it from an earlier run; what is in no file any
+ * more goes. Nothing is embedded or prefilled.
+ */
 export function indexCollection({
   weave,
   collection,
@@ -23,6 +26,7 @@ export function indexCollection({
 }: Omit<IngestParts, 'index'>): Promise<IngestReport> {
   return weave.ingest(documentsOf(collection, io, terminal), {
     budget: { milliseconds: 0 },
+    complete: true,
     signal: io.signal,
   });
 }

@@ -12,6 +12,7 @@ import {
   restoreFlatIndex,
   type SavableVectorIndex,
 } from '../../lib/index.js';
+import { fieldsOf } from '../../lib/retrieve/filter.js';
 import { savedChunk } from '../../lib/retrieve/saved-chunk.js';
 import { readVectorIndex, saveVectorIndex } from '../fs/index.js';
 import type { Collection } from './collection.js';
@@ -38,7 +39,8 @@ function emptyVectors(embedder: Embedder): FolderVectors {
 
 /**
  * Vectors that an earlier run saved, of those of `chunks` that had one; none where nothing is saved, or it is damaged or of
- * another embedder. A passage's id names its text, so those of files that did not change stay good.
+ * another embedder. A passage's id names its text, so those of files that did not change stay good, and those of files that
+ * have another name now.
  *
  * @throws the signal's reason
  */
@@ -55,16 +57,49 @@ export async function restoreVectors(
     const bytes = readVectorIndex(join(dirname(collection.indexFile), list.vectors));
     const index = await restoreFlatIndex(bytes, { embedder, signal });
     const saved = new Set(list.ids);
-    const known = [...chunks].filter(({ id }) => saved.has(id));
+    const wanted = [...chunks];
+    const known = wanted.filter(({ id }) => saved.has(id));
     for (const { id } of known) saved.delete(id);
+    const all = [...known, ...(await takeRenamed(index, saved, wanted))];
     await index.remove([...saved]);
-    const snapshot = { ...empty.retriever.toJSON(), chunks: known.map(savedChunk) };
+    const snapshot = { ...empty.retriever.toJSON(), chunks: all.map(savedChunk) };
     return { index, retriever: await restoreDenseRetriever(snapshot, { embedder, index }) };
   } catch {
     signal.throwIfAborted();
     // Nothing that cannot be made again.
     return empty;
   }
+}
+
+/** Gives passages the vectors of the same text under other ids. */
+async function takeRenamed(
+  index: SavableVectorIndex,
+  others: ReadonlySet<string>,
+  chunks: readonly Chunk[],
+): Promise<Chunk[]> {
+  const byText = new Map(Array.from(others, (id) => [textOf(id), id]));
+  const taken: Chunk[] = [];
+  for (const chunk of chunks) {
+    const vector = index.vectorOf(chunk.id) ? undefined : vectorOf(index, byText, chunk);
+    if (!vector) continue;
+    await index.upsert([{ id: chunk.id, vector, metadata: fieldsOf(chunk) }]);
+    taken.push(chunk);
+  }
+  return taken;
+}
+
+function vectorOf(
+  index: SavableVectorIndex,
+  byText: ReadonlyMap<string, string>,
+  { id }: Chunk,
+): Float32Array | undefined {
+  const other = byText.get(textOf(id));
+  return other === undefined ? undefined : index.vectorOf(other);
+}
+
+/** The part of a passage's id that names its text: what stands between its document and its ordinal. */
+function textOf(id: string): string {
+  return id.slice(id.lastIndexOf('#') + 1).replace(/\.\d+$/, '');
 }
 
 /**

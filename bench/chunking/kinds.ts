@@ -23,6 +23,7 @@ export type ChunkerKind = (maxTokens: number) => Chunker;
 export const chunkerKinds: Readonly<Record<string, ChunkerKind>> = {
   fixed: (maxTokens) => fixedChunker({ maxTokens }),
   recursive: (maxTokens) => recursiveChunker({ maxTokens }),
+  anchored: (maxTokens) => recursiveChunker({ maxTokens, anchored: true }),
   sentence: (maxTokens) => sentenceChunker({ maxTokens }),
   'content-defined': (maxTokens) => contentDefinedChunker({ maxTokens }),
 };

@@ -9,6 +9,7 @@ import {
   type KvSequence,
   meanKv,
   packStatistics,
+  type SegmentOptions,
   segmentsOf,
   type Span,
   variantKey,
@@ -66,7 +67,8 @@ export class PieceEncoder {
 
   /**
    * @param warmup `prefix`: after nothing but the canonical prefix; `text`: after a fixed neutral passage; `preceding-N`:
-   * after the N tokens before it in its document; `document`: in segments of its document, as an ingest does;
+   * after the N tokens before it in its document; `document`: in segments of its document, as an ingest does, with
+   * `document-N-O` of N tokens, overlapping by O;
    * `neighbours-N`: after the N passages of its corpus that are most like it; `both-N`: those, then 256 preceding tokens;
    * `X+Y`: the mean of what these give; `X@N`: X behind no more than the first N tokens of the canonical prefix.
    */
@@ -80,8 +82,11 @@ export class PieceEncoder {
       const missedPrefix = this.#options.prefix.length - encoder.#options.prefix.length;
       return { ...(await encoder.encode(piece, inner)), key, missedPrefix };
     }
-    const [, segment] = /^document(?:-(\d+))?$/.exec(warmup) ?? [];
-    if (warmup.startsWith('document')) return this.#fromSegment(piece, Number(segment ?? 2048));
+    if (warmup.startsWith('document')) {
+      const [, size = 2048, own] = /^document(?:-(\d+)(?:-(\d+))?)?$/.exec(warmup) ?? [];
+      const maxTokens = Number(size);
+      return this.#fromSegment(piece, { maxTokens, overlap: Number(own ?? 256) });
+    }
     const { runs, saw } = this.#before(piece, warmup);
     const before = joined(runs);
     const own = await this.#options.keys.key(piece.tokens);
@@ -143,12 +148,12 @@ export class PieceEncoder {
     return { runs: kind === 'both' ? [...runs, preceding(piece, 256)] : runs, saw: runs };
   }
 
-  async #fromSegment(piece: Piece, maxTokens: number): Promise<EncodedPiece> {
+  async #fromSegment(piece: Piece, size: SegmentOptions): Promise<EncodedPiece> {
     const { engine, prefix, keys, store } = this.#options;
     const { document, number } = piece;
     const tokens = joined(document);
     const spans = spansOf(document);
-    const segments = segmentsOf(tokens, spans, { maxTokens });
+    const segments = segmentsOf(tokens, spans, size);
     const segment = segments.findIndex(
       ({ chunks }) => number >= chunks.start && number < chunks.end,
     );
@@ -176,7 +181,9 @@ export class PieceEncoder {
       tokens,
       spans,
       only: [segment],
-      segments: { maxTokens },
+      segments: size,
+      // As an ingest computes them.
+      resume: async () => [],
     };
     for await (const { chunks } of encodeDocument({ ...options, statistics: true })) {
       for (const chunk of chunks) {

@@ -31,7 +31,15 @@ export interface RecursiveChunkerOptions {
    * then the inside of words always follow, each only where nothing better fits.
    */
   readonly separators?: readonly Separator[];
+  /**
+   * Also cut at borders that the text itself singles out, the best within twice `maxTokens`, so that an edit moves
+   * no border beyond the next of them. Costs some 4% more chunks. Default false.
+   */
+  readonly anchored?: boolean;
 }
+
+/** Chunks within which an anchor is the best border. */
+const anchorReach = 2;
 
 /**
  * Cuts at the best separator that keeps chunks within `maxTokens`, and joins neighbours while they fit. Blank tokens
@@ -45,7 +53,7 @@ export interface RecursiveChunkerOptions {
  * `maxTokens` tokens follow each other without a border between characters.
  */
 export function recursiveChunker(options: RecursiveChunkerOptions = {}): Chunker {
-  const { separators = defaultSeparators } = options;
+  const { separators = defaultSeparators, anchored = false } = options;
   const limits = checkedLimits({ ...options, maxTokens: options.maxTokens ?? 250 });
   const { maxTokens, overlapTokens } = limits;
   checkSeparators(separators);
@@ -56,10 +64,11 @@ export function recursiveChunker(options: RecursiveChunkerOptions = {}): Chunker
       options.minTokens !== undefined && `min ${options.minTokens}`,
       overlapTokens > 0 && `overlap ${overlapTokens}`,
       options.separators !== undefined && `at ${describeSeparators(kept)}`,
+      anchored && 'anchored',
     ]),
     chunk: async (document: TokenizedDocument, chunkOptions: ChunkOptions = {}) => {
       checkTokens(document);
-      return runSteps(cut(document, kept, limits), chunkOptions);
+      return runSteps(cut(document, kept, limits, anchored), chunkOptions);
     },
   };
 }
@@ -68,6 +77,7 @@ function* cut(
   document: TokenizedDocument,
   separators: readonly Separator[],
   { minTokens, maxTokens, overlapTokens }: Limits,
+  anchored: boolean,
 ): Steps<Chunk[]> {
   const room = maxTokens - overlapTokens;
   const borders = new BorderMap(document.text, document.tokens, separators.length);
@@ -80,7 +90,8 @@ function* cut(
     isMarkdown(document),
   );
   const outline = yield* part(scanner.scan(), 0.35, 0.6);
-  const spans = yield* part(new SpanCutter(borders, minTokens, room).cut(), 0.6, 0.8);
+  const cutter = new SpanCutter(borders, minTokens, room, anchored ? anchorReach * room : 0);
+  const spans = yield* part(cutter.cut(), 0.6, 0.8);
   addOverlap(document, spans, overlapTokens);
   return yield* part(buildChunks(document, spans, outline), 0.8, 1);
 }

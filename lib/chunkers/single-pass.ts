@@ -1,5 +1,9 @@
 import type { Chunk, TokenizedDocument } from '../document.js';
-import { encodeDocument, type EncodedDocumentChunk } from '../encode/encode-document.js';
+import {
+  encodeDocument,
+  type EncodedDocumentChunk,
+  suffixesAtOnce,
+} from '../encode/encode-document.js';
 import type { Segment } from '../encode/segments.js';
 import type { KvArena, KvSequence, Span } from '../engine/arena.js';
 import type { KvEngine } from '../engine/engine.js';
@@ -27,9 +31,12 @@ export interface SinglePassChunkerOptions {
   readonly engine: KvEngine;
   /**
    * The canonical prefix that every segment is computed after: tokens, computed once a document, or a sequence that is
-   * computed, whose arena has room for a segment. Default: BOS, where the model wants one.
+   * computed, whose arena has room for a segment, or one that is lent for each segment. Default: BOS, where the model wants
+   * one.
    */
-  readonly prefix?: Int32Array | KvSequence;
+  readonly prefix?: Int32Array | KvSequence | PrefixLender;
+  /** Tokens that the keys and values of each chunk end with, such as the separator in prompts; default none. */
+  readonly suffix?: Int32Array;
   /** Most tokens of a chunk, at least 4; default 300. */
   readonly maxTokens?: number;
   /** Neighbours are joined while they have at most so many tokens together; default two thirds of `maxTokens`. */
@@ -59,9 +66,23 @@ export interface SinglePassChunkerOptions {
   readonly onNotice?: OnChunkingNotice;
 }
 
+/** Lends a prefix, and the cells behind it, for as long as a segment is computed. */
+export interface PrefixLender {
+  readonly tokens: Int32Array;
+  /** @param cells that are needed beside those of the prefix. */
+  lend(cells: number, signal?: AbortSignal): Promise<LentPrefix>;
+}
+
+export interface LentPrefix {
+  readonly sequence: KvSequence;
+  release(): void;
+}
+
 /** A chunk as the pass left it. The numbers of `number`, `saw` and `statistics` are those of chunks of the document. */
 export interface EncodedPassage extends EncodedDocumentChunk {
   readonly documentId: string;
+  /** Tokens of the earlier chunks that it saw, whole or in part: those of the numbers in `saw`. */
+  readonly sawTokens: readonly Span[];
 }
 
 /**
@@ -82,7 +103,7 @@ export function singlePassChunker(options: SinglePassChunkerOptions): Chunker {
   const { maxTokens } = checkedLimits({ maxTokens: options.maxTokens ?? 300 });
   const { targetTokens = Math.floor((2 * maxTokens) / 3), threshold = 0 } = options;
   const { cache = memoryBoundaryCache(), onEncoded } = options;
-  const segments = { maxTokens: 1792, overlap: 128, ...options.segments };
+  const segments = { ...passSegments, ...options.segments };
   const { outputs = { kv: onEncoded !== undefined } } = options;
   checkedTarget('singlePassChunker', targetTokens, maxTokens);
   for (const [name, value] of Object.entries(segments)) {
@@ -109,7 +130,7 @@ export function singlePassChunker(options: SinglePassChunkerOptions): Chunker {
 type Plan = SinglePassChunkerOptions &
   Required<
     Pick<SinglePassChunkerOptions, 'maxTokens' | 'targetTokens' | 'threshold' | 'cache' | 'outputs'>
-  > & { readonly segments: { readonly maxTokens: number; readonly overlap: number } };
+  > & { readonly segments: PassSegments };
 
 async function chunk(
   document: TokenizedDocument,
@@ -123,21 +144,49 @@ async function chunk(
     start: units.starts[i] as number,
     end: units.starts[i + 1] as number,
   }));
-  const firsts = await runSteps(
-    mergeUnits(document, units, plan.segments.maxTokens),
-    signal ? { signal } : {},
-  );
-  const segments = segmentsAt(firsts, units, plan.segments.overlap);
-  const spans: number[] = [];
+  const segments = await segmentsIn(document, units, plan.segments, signal);
+  const spans: Span[] = [];
   await using prefix = new Prefix(plan, segments);
   for (const [done, segment] of segments.entries()) {
     signal?.throwIfAborted();
     const work = { document, units, sentences, plan, segment, signal };
-    const before = spans.length / 2;
-    for (const { start, end } of await cutSegment(work, prefix, before)) spans.push(start, end);
+    spans.push(...(await cutSegment(work, prefix, spans)));
     onProgress?.((done + 1) / segments.length);
   }
-  return runSteps(buildChunks(document, spans, units.outline), stage(options, 0.9, 1));
+  const flat = spans.flatMap(({ start, end }) => [start, end]);
+  return runSteps(buildChunks(document, flat, units.outline), stage(options, 0.9, 1));
+}
+
+/** Default sizes of segments. */
+export const passSegments = { maxTokens: 1792, overlap: 128 } as const;
+
+/**
+ * The tokens of each segment that {@link singlePassChunker} computes a document in, its overlap included; each begins where
+ * the one before it ends, but for the overlap. Nothing is computed for it.
+ */
+export async function singlePassSegments(
+  document: TokenizedDocument,
+  { maxTokens, segments }: { readonly maxTokens: number; readonly segments: PassSegments },
+  signal?: AbortSignal,
+): Promise<Span[]> {
+  const longest = Math.min(maxTokens, sentenceTokens);
+  const units = await runSteps(unitsOf(document, longest, maxTokens), signal ? { signal } : {});
+  return (await segmentsIn(document, units, segments, signal)).map(({ tokens }) => tokens);
+}
+
+interface PassSegments {
+  readonly maxTokens: number;
+  readonly overlap: number;
+}
+
+async function segmentsIn(
+  document: TokenizedDocument,
+  units: Units,
+  { maxTokens, overlap }: PassSegments,
+  signal: AbortSignal | undefined,
+): Promise<Segment[]> {
+  const firsts = await runSteps(mergeUnits(document, units, maxTokens), signal ? { signal } : {});
+  return segmentsAt(firsts, units, overlap);
 }
 
 /**
@@ -167,7 +216,7 @@ interface Work {
 }
 
 /** Tokens of each chunk of a segment. */
-async function cutSegment(work: Work, prefix: Prefix, before: number): Promise<Span[]> {
+async function cutSegment(work: Work, prefix: Prefix, before: readonly Span[]): Promise<Span[]> {
   const { document, plan, units, segment } = work;
   const { start: first, end } = segment.chunks;
   const kept = await KeptRanges.of(plan.cache, end - first, keyParts(work));
@@ -175,8 +224,10 @@ async function cutSegment(work: Work, prefix: Prefix, before: number): Promise<S
   if (known) return spansIn(work, known);
   let ranges: UnitRange[] = [{ from: 0, to: end - first }];
   let chunks: readonly EncodedDocumentChunk[];
+  let lent: LentPrefix | undefined;
   try {
-    chunks = await encodeSegment(work, await prefix.sequence(work.signal), (losses) => {
+    lent = await prefix.lend(segment, work.signal);
+    chunks = await encodeSegment(work, lent.sequence, (losses) => {
       const own = work.sentences.slice(first, end);
       const start = own[0]?.start ?? 0;
       const means = sentenceLosses(
@@ -201,6 +252,8 @@ async function cutSegment(work: Work, prefix: Prefix, before: number): Promise<S
       cause,
     });
     return spansIn(work, [{ from: 0, to: end - first }]);
+  } finally {
+    lent?.release();
   }
   for (const passage of numbered(document.id, chunks, before)) await plan.onEncoded?.(passage);
   await kept.set(ranges);
@@ -215,6 +268,7 @@ function keyParts({ document, units, plan, segment }: Work): readonly unknown[] 
     'single-pass',
     engine.model.fingerprint,
     [...(prefix === undefined ? [] : ArrayBuffer.isView(prefix) ? prefix : prefix.tokens)],
+    [...(plan.suffix ?? [])],
     [maxTokens, targetTokens, threshold, outputs.kv, outputs.statistics, outputs.pooled],
     [...units.starts.subarray(segment.chunks.start, segment.chunks.end)].map((at) => at - start),
     [...document.tokens.ids.subarray(start, end)],
@@ -255,6 +309,7 @@ async function encodeSegment(
     kv,
     statistics,
     ...(pooled !== undefined && { pooled }),
+    ...(plan.suffix && { suffix: plan.suffix }),
     join: (_, losses) => joinedIn({ document, units, plan, segment }, rangesOf(losses)),
     ...(signal && { signal }),
   })) {
@@ -267,19 +322,22 @@ async function encodeSegment(
 function numbered(
   documentId: string,
   chunks: readonly EncodedDocumentChunk[],
-  before: number,
+  before: readonly Span[],
 ): EncodedPassage[] {
-  const numbers = new Map(chunks.map(({ number }, i) => [number, before + i]));
-  const numberOf = (sentence: number) => numbers.get(sentence) ?? Math.max(0, before - 1);
+  const numbers = new Map(chunks.map(({ number }, i) => [number, before.length + i]));
+  const numberOf = (sentence: number) => numbers.get(sentence) ?? Math.max(0, before.length - 1);
+  const all = [...before, ...chunks.map(({ tokens }) => tokens)];
   return chunks.map((chunk) => {
     const { statistics } = chunk;
     const number = numberOf(chunk.number);
-    const sawBefore = chunk.warmup.end > chunk.warmup.start;
+    let first = number;
+    while (first > 0 && (all[first - 1] as Span).end > chunk.warmup.start) first--;
     return {
       ...chunk,
       documentId,
       number,
-      saw: { start: sawBefore ? Math.min(number, Math.max(0, before - 1)) : number, end: number },
+      saw: { start: first, end: number },
+      sawTokens: all.slice(first, number),
       ...(statistics && {
         statistics: {
           ...statistics,
@@ -305,13 +363,27 @@ class Prefix implements AsyncDisposable {
     );
   }
 
-  async sequence(signal: AbortSignal | undefined): Promise<KvSequence> {
+  async lend({ tokens }: Segment, signal: AbortSignal | undefined): Promise<LentPrefix> {
+    const { prefix } = this.#plan;
+    if (prefix && 'lend' in prefix) {
+      return prefix.lend(tokens.end - tokens.start + this.#suffixes, signal);
+    }
+    return { sequence: await this.#own(signal), release: () => {} };
+  }
+
+  get #suffixes(): number {
+    return suffixesAtOnce * (this.#plan.suffix?.length ?? 0);
+  }
+
+  async #own(signal: AbortSignal | undefined): Promise<KvSequence> {
     const { engine, prefix } = this.#plan;
-    if (prefix && !ArrayBuffer.isView(prefix)) return prefix;
+    if (prefix && !ArrayBuffer.isView(prefix)) return prefix as KvSequence;
     if (this.#sequence) return this.#sequence;
     const { addBos, bos } = engine.tokenizer;
     const tokens = prefix ?? (addBos && bos >= 0 ? Int32Array.of(bos) : new Int32Array());
-    this.#arena ??= await engine.createArena({ cells: this.#longest + tokens.length });
+    this.#arena ??= await engine.createArena({
+      cells: this.#longest + tokens.length + this.#suffixes,
+    });
     const sequence = this.#arena.createSequence();
     try {
       if (tokens.length > 0) {

@@ -1,4 +1,5 @@
 import { part, type Steps } from '../pace.js';
+import { anchorsAmong } from './anchors.js';
 import type { BorderMap } from './border-map.js';
 import { NEWLINE, classAt, classBefore } from './characters.js';
 import { refuseUncuttable } from './limits.js';
@@ -28,10 +29,14 @@ export class SpanCutter {
   #strongEnds: Int32Array = new Int32Array(0);
   #ticks = 0;
 
-  constructor(borders: BorderMap, min: number, max: number) {
+  /** Anchors are better than all borders within so many tokens; 0 for no anchors. */
+  readonly #reach: number;
+
+  constructor(borders: BorderMap, min: number, max: number, reach = 0) {
     this.#borders = borders;
     this.#min = min;
     this.#max = max;
+    this.#reach = reach;
   }
 
   /** Token spans, `start, end, start, end, ...`; none blank. Call once. */
@@ -40,12 +45,19 @@ export class SpanCutter {
     const strong = yield* part(this.#borders.strong(), 0, 0.3);
     this.#strong = strong.tokens;
     this.#strongEnds = strong.ends;
-    const open = yield* this.#cutRun(0, size, 0);
-    if (open < size) {
-      const end = yield* this.#contentEnd(open, size);
-      if (end > open) this.#spans.push(open, end);
+    const anchors =
+      this.#reach > 0 ? yield* anchorsAmong(this.#borders, strong.tokens, this.#reach) : [];
+    let from = 0;
+    for (const to of [...anchors, size]) {
+      const first = this.#spans.length;
+      const open = yield* this.#cutRun(from, to, 0);
+      if (open < to) {
+        const end = yield* this.#contentEnd(open, to);
+        if (end > open) this.#spans.push(open, end);
+      }
+      yield* this.#balanceTail(first);
+      from = to;
     }
-    yield* this.#balanceTail();
     return this.#spans;
   }
 
@@ -115,11 +127,11 @@ export class SpanCutter {
     run.gatheredEnd = end;
   }
 
-  /** Evens out a last span that is too short, at the best border that leaves both sides long enough. */
-  *#balanceTail(): Steps<void> {
+  /** Evens out a last span that is too short with the one before, if that is not before `first`, at the best border that leaves both sides long enough. */
+  *#balanceTail(first: number): Steps<void> {
     const spans = this.#spans;
     const [start = 0, , lastStart = 0, end = 0] = spans.slice(-4);
-    if (spans.length < 4 || end - lastStart >= this.#min) return;
+    if (spans.length - first < 4 || end - lastStart >= this.#min) return;
     if (end - start <= this.#max) {
       spans.splice(-4, 4, start, end);
       return;

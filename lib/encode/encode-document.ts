@@ -31,6 +31,19 @@ export interface EncodeDocumentOptions {
    * before anything is cut out of it. Default: every span is a chunk.
    */
   readonly join?: (segment: Segment, losses: Float32Array) => readonly JoinedSpans[];
+  /**
+   * Keys and values of a segment's first chunks, from its first on, as an earlier call with this option gave them; none is
+   * an answer too. With it a segment is computed in pieces of at least 128 tokens, and what a piece sees of those before
+   * it is what was cut out of them: so a chunk's KV is the same, bit for bit, whether those before it were computed or
+   * taken, and only what follows is computed. What was taken is not among the chunks that are given. Spans must follow
+   * one another; not with `losses` or `join`, and needs `kv`.
+   */
+  readonly resume?: (segment: Segment) => Promise<readonly ChunkKv[]>;
+  /**
+   * Tokens, such as the separator of passages in prompts, that are computed right after each chunk and belong to its keys and
+   * values; nothing else sees them. Needs cells for sixteen of them. Not with `resume`.
+   */
+  readonly suffix?: Int32Array;
   readonly signal?: AbortSignal;
   /** Tokens computed so far, of how many, overlaps included. */
   readonly onProgress?: (done: number, total: number) => void;
@@ -55,6 +68,8 @@ export interface EncodedSegment {
    * for.
    */
   readonly losses?: Float32Array;
+  /** Tokens that were computed, the overlap's included. */
+  readonly computed: number;
   readonly computeMs: number;
 }
 
@@ -101,7 +116,9 @@ export async function* encodeDocument(
     signal?.throwIfAborted();
     const segment = all[number];
     if (!segment) continue;
-    yield await encodeSegment({ ...options, spans }, segment, number);
+    yield options.resume
+      ? await encodeInPieces({ ...options, spans }, segment, number, options.resume)
+      : await encodeSegment({ ...options, spans }, segment, number);
     done += lengthOf(segment.tokens);
     onProgress?.(done, total);
   }
@@ -117,28 +134,159 @@ async function encodeSegment(
   const sequence = prefix.fork();
   try {
     const run = tokens.slice(segment.tokens.start, segment.tokens.end);
+    const part = { rows: segment.tokens.start, chunks: segment.chunks };
     const result = await sequence.append(run, {
-      ...outputsOf(options, segment),
+      ...outputsOf(options, segment, part),
       ...(signal && { signal }),
     });
     const losses = result.losses && ownLosses(result.losses, segment, spans);
     const joined = joinedSpans(options, segment, losses);
-    const kvs: (ChunkKv | undefined)[] = [];
-    for (const { tokens: own } of joined) {
-      const span = moved(own, prefix.length - segment.tokens.start);
-      kvs.push(wantsKv ? await sequence.capture(span, signal ? { signal } : {}) : undefined);
-    }
+    const cuts = joined.map(({ tokens: own }) => moved(own, prefix.length - segment.tokens.start));
+    const kvs = wantsKv ? await captureAll(sequence, cuts, options) : [];
     const computeMs = performance.now() - start;
     return {
       number,
       segment,
-      chunks: chunksOf(options, segment, result, joined, kvs, computeMs),
+      chunks: chunksOf(options, { segment, part, result, joined, kvs, computeMs }),
       ...(losses && { losses }),
+      computed: run.length + (wantsKv ? joined.length * (options.suffix?.length ?? 0) : 0),
       computeMs,
     };
   } finally {
     sequence.dispose();
   }
+}
+
+/** Chunks whose suffixes are computed at once. */
+export const suffixesAtOnce = 16;
+
+async function captureAll(
+  sequence: KvSequence,
+  cuts: readonly Span[],
+  { suffix, signal }: EncodeDocumentOptions,
+): Promise<ChunkKv[]> {
+  const run = signal ? { signal } : {};
+  const kvs: ChunkKv[] = [];
+  if (!suffix || suffix.length === 0) {
+    for (const cut of cuts) kvs.push(await sequence.capture(cut, run));
+    return kvs;
+  }
+  for (let at = 0; at < cuts.length; at += suffixesAtOnce) {
+    const some = cuts.slice(at, at + suffixesAtOnce);
+    const forks = some.map(({ end }) => sequence.fork(end));
+    try {
+      const groups = forks.map((fork) => ({
+        kind: 'append' as const,
+        sequence: fork,
+        tokens: suffix,
+      }));
+      await sequence.arena.forward(groups, { logits: 'none', ...run });
+      for (const [i, fork] of forks.entries()) {
+        kvs.push(await fork.capture({ start: some[i]?.start ?? 0, end: fork.length }, run));
+      }
+    } finally {
+      for (const fork of forks) fork.dispose();
+    }
+  }
+  return kvs;
+}
+
+/** What one call of the engine computes of a segment. */
+interface Part {
+  /** Its first token. */
+  readonly rows: number;
+  /** Numbers of the chunks that end in it. */
+  readonly chunks: Span;
+}
+
+async function encodeInPieces(
+  options: EncodeDocumentOptions & { readonly spans: readonly Span[] },
+  segment: Segment,
+  number: number,
+  resume: (segment: Segment) => Promise<readonly ChunkKv[]>,
+): Promise<EncodedSegment> {
+  const { prefix, tokens, spans, signal } = options;
+  assertResumable(options, segment);
+  const run = signal ? { signal } : {};
+  const pieces = piecesOf(spans, segment);
+  const taken = await resume(segment);
+  const start = performance.now();
+  let began = start;
+  const sequence = prefix.fork();
+  let computed = 0;
+  try {
+    const own = spans[segment.chunks.start]?.start ?? segment.tokens.end;
+    const overlap = tokens.slice(segment.tokens.start, own);
+    if (overlap.length > 0) await sequence.append(overlap, { logits: 'none', ...run });
+    computed += overlap.length;
+    const chunks: EncodedDocumentChunk[] = [];
+    for (const piece of pieces) {
+      const first = piece.start - segment.chunks.start;
+      const known = taken.slice(first, piece.end - segment.chunks.start);
+      if (chunks.length === 0 && known.length === piece.end - piece.start) {
+        for (const kv of known) await sequence.splice(kv, run);
+        continue;
+      }
+      const rows = spans[piece.start]?.start ?? 0;
+      const part: Part = { rows, chunks: piece };
+      const own = tokens.slice(rows, spans[piece.end - 1]?.end);
+      const result = await sequence.append(own, { ...outputsOf(options, segment, part), ...run });
+      computed += own.length;
+      const kvs: ChunkKv[] = [];
+      for (let i = piece.start; i < piece.end; i++) {
+        const at = moved(spans[i] as Span, prefix.length - segment.tokens.start);
+        const kv = await sequence.capture(at, run);
+        kvs.push(kv);
+        // What follows sees what whoever takes it will see: keys lose their last bits when they are turned back.
+        if (piece.end < segment.chunks.end) await sequence.load(at, kv, run);
+      }
+      const joined = Array.from(kvs, (_, i) => joinedOf(spans, piece.start + i));
+      const computeMs = performance.now() - began;
+      began += computeMs;
+      chunks.push(...chunksOf(options, { segment, part, result, joined, kvs, computeMs }));
+    }
+    return { number, segment, chunks, computed, computeMs: performance.now() - start };
+  } finally {
+    sequence.dispose();
+  }
+}
+
+/** Fewest tokens of a piece, unless the segment ends. */
+const pieceTokens = 128;
+
+/** Numbers of the chunks that are computed at once: from a segment's first on, as many as reach some length. */
+function piecesOf(spans: readonly Span[], { chunks: { start, end } }: Segment): Span[] {
+  const pieces: Span[] = [];
+  let first = start;
+  for (let i = start; i < end; i++) {
+    const length = (spans[i]?.end ?? 0) - (spans[first]?.start ?? 0);
+    if (length < pieceTokens && i + 1 < end) continue;
+    pieces.push({ start: first, end: i + 1 });
+    first = i + 1;
+  }
+  return pieces;
+}
+
+/** @throws InvalidArgumentError */
+function assertResumable(
+  { spans = [], losses, join, kv = true, suffix }: EncodeDocumentOptions,
+  { chunks: { start, end } }: Segment,
+): void {
+  if (losses || join || suffix || !kv) {
+    throw new InvalidArgumentError(
+      'encodeDocument: resume goes with keys and values, and not with losses, join or a suffix.',
+    );
+  }
+  for (let i = start + 1; i < end; i++) {
+    if (spans[i]?.start === spans[i - 1]?.end) continue;
+    throw new InvalidArgumentError(
+      `encodeDocument: span ${i} does not begin where the one before it ends; with resume all must.`,
+    );
+  }
+}
+
+function joinedOf(spans: readonly Span[], number: number): JoinedSpans {
+  return { spans: { start: number, end: number + 1 }, tokens: spans[number] as Span };
 }
 
 function joinedSpans(
@@ -148,10 +296,7 @@ function joinedSpans(
 ): readonly JoinedSpans[] {
   if (!join) {
     const { start, end } = segment.chunks;
-    return spans.slice(start, end).map((tokens, i) => ({
-      spans: { start: start + i, end: start + i + 1 },
-      tokens,
-    }));
+    return Array.from({ length: end - start }, (_, i) => joinedOf(spans, start + i));
   }
   if (!losses) throw new ComputeError('The engine gave no losses.');
   const joined = join(segment, losses);
@@ -172,12 +317,13 @@ function joinedSpans(
   return joined;
 }
 
-/** What is asked of the pass. Chunks that the overlap shows only in part are spans of their own. */
+/** What is asked of the engine. Chunks that the overlap shows only in part are spans of their own. */
 function outputsOf(
   { model, prefix, spans = [], losses, join, statistics, pooled }: EncodeDocumentOptions,
   segment: Segment,
+  { rows, chunks }: Part,
 ): ForwardOutputs {
-  const { start } = segment.tokens;
+  const by = prefix.length - segment.tokens.start;
   return {
     logits: 'none',
     ...((losses || join) && { losses: true }),
@@ -186,29 +332,32 @@ function outputsOf(
         layers: model.probeLayers,
         perLayer: true,
         groups: [0],
-        spans: seenBy(spans, segment).map(({ span }) => moved(span, prefix.length - start)),
+        spans: seenBy(spans, segment, chunks.end).map(({ span }) => moved(span, by)),
       },
     }),
     ...(pooled !== undefined && {
       hidden: {
         layers: [pooled],
-        pool: spans
-          .slice(segment.chunks.start, segment.chunks.end)
-          .map((span) => moved(span, -start)),
+        pool: spans.slice(chunks.start, chunks.end).map((span) => moved(span, -rows)),
       },
     }),
   };
 }
 
+interface Computed {
+  readonly segment: Segment;
+  readonly part: Part;
+  readonly result: ForwardResult;
+  readonly joined: readonly JoinedSpans[];
+  readonly kvs: readonly (ChunkKv | undefined)[];
+  readonly computeMs: number;
+}
+
 function chunksOf(
   { model, spans = [], join, statistics }: EncodeDocumentOptions,
-  segment: Segment,
-  result: ForwardResult,
-  joined: readonly JoinedSpans[],
-  kvs: readonly (ChunkKv | undefined)[],
-  computeMs: number,
+  { segment, part, result, joined, kvs, computeMs }: Computed,
 ): EncodedDocumentChunk[] {
-  const seen = seenBy(spans, segment);
+  const seen = seenBy(spans, segment, part.chunks.end);
   const first = seen[0]?.chunk ?? segment.chunks.start;
   const attention = result.attention?.[0];
   if (statistics && !attention?.bySpan) throw new ComputeError('The engine gave no attention.');
@@ -223,7 +372,7 @@ function chunksOf(
   return joined.map(({ spans: numbers, tokens }, i) => {
     const kv = kvs[i];
     const pooled =
-      result.hidden && pooledOf(result.hidden.values, model.width, spans, segment, numbers);
+      result.hidden && pooledOf(result.hidden.values, model.width, spans, part, numbers);
     return {
       number: numbers.start,
       tokens,
@@ -235,7 +384,7 @@ function chunksOf(
           statistics: statisticsOf({
             ...masses,
             layers: attention.layers,
-            rows: moved(tokens, -segment.tokens.start),
+            rows: moved(tokens, -part.rows),
             chunk: numbers.start,
           }),
         }),
@@ -285,29 +434,30 @@ function pooledOf(
   values: Float32Array,
   width: number,
   spans: readonly Span[],
-  segment: Segment,
+  { chunks }: Part,
   { start, end }: Span,
 ): Float32Array {
-  const at = (start - segment.chunks.start) * width;
+  const at = (start - chunks.start) * width;
   if (end === start + 1) return values.slice(at, at + width);
   const mean = new Float64Array(width);
   const all = (spans[end - 1]?.end ?? 0) - (spans[start]?.start ?? 0);
   for (let i = start; i < end; i++) {
     const share = lengthOf(spans[i]) / all;
-    const row = (i - segment.chunks.start) * width;
+    const row = (i - chunks.start) * width;
     for (let k = 0; k < width; k++) (mean[k] as number) += share * (values[row + k] as number);
   }
   return Float32Array.from(mean);
 }
 
-/** The chunks that a segment's tokens hold, whole or in part, the overlap's included. */
+/** The chunks before `end` that a segment's tokens hold, whole or in part, the overlap's included. */
 function seenBy(
   spans: readonly Span[],
   { tokens, chunks }: Segment,
+  end: number,
 ): { chunk: number; span: Span }[] {
   let first = chunks.start;
   while (first > 0 && (spans[first - 1]?.end ?? 0) > tokens.start) first--;
-  return spans.slice(first, chunks.end).map(({ start, end }, i) => ({
+  return spans.slice(first, end).map(({ start, end }, i) => ({
     chunk: first + i,
     span: { start: Math.max(start, tokens.start), end },
   }));

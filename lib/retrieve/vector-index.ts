@@ -55,6 +55,8 @@ export interface SavableVectorIndex extends VectorIndex {
    * piece is taken; `saveVectorIndex` of `chunkweave/fs` makes a file of them.
    */
   toBytes(options?: VectorCallOptions): AsyncIterable<Uint8Array>;
+  /** A copy of an entry's vector, of length 1 where the metric is `cosine`; undefined for an id that is not there. */
+  vectorOf(id: string): Float32Array | undefined;
 }
 
 /** What a single call of an index may be given. */

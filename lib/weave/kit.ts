@@ -15,6 +15,7 @@ import type { Forgetter } from './forgetter.js';
 import type { KvLibrary, Wanted } from './kv-library.js';
 import type { CanonicalPrefix } from './prefix.js';
 import type { Registry } from './registry.js';
+import type { SinglePass } from './single-pass/single-pass.js';
 import type { RefreshShares } from './selection/refresh-shares.js';
 import type { Encodings } from './warmup/encodings.js';
 import type { NeighbourMaker } from './warmup/neighbour-maker.js';
@@ -37,6 +38,8 @@ export interface WeaveKit {
   readonly costs: CostModel;
   readonly forgetter: Forgetter;
   readonly chunker: Chunker;
+  /** Where documents are cut and encoded in one pass. */
+  readonly pass: SinglePass | undefined;
   readonly retriever: Retriever;
   readonly registry: Registry;
   /** Asks questions behind candidates. */

@@ -17,6 +17,7 @@ import type { WeaveOptions } from './options.js';
 import { CanonicalPrefix } from './prefix.js';
 import { WovenProbe } from './probe/woven-probe.js';
 import { Registry } from './registry.js';
+import { SinglePass } from './single-pass/single-pass.js';
 import { RefreshShares } from './selection/refresh-shares.js';
 import { DocumentChunks } from './warmup/document-chunks.js';
 import { DocumentPlans } from './warmup/document-plans.js';
@@ -26,7 +27,7 @@ import { Neighbours } from './warmup/neighbours.js';
 import { SegmentMaker } from './warmup/segment-maker.js';
 import { segmentSize } from './warmup/segment-size.js';
 import { TextBase } from './warmup/text-base.js';
-import { kindOf, type NeighbourWarmup } from './warmup/warmup.js';
+import { documentSegments, kindOf, type NeighbourWarmup } from './warmup/warmup.js';
 import { warmupTokens } from './warmup/warmup-tokens.js';
 
 export interface MadeKit {
@@ -44,7 +45,7 @@ export interface MadeKit {
 export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Promise<MadeKit> {
   const { engine, store: givenStore, costs = new CostModel(), system, warmup = 'prefix' } = options;
   const { statistics = false, maxVariants = 8 } = options;
-  const { retriever = bm25Retriever(), chunker = recursiveChunker() } = options;
+  const { retriever = bm25Retriever(), singlePass } = options;
   const { cells = defaultCells(engine) } = options;
   if (!Number.isSafeInteger(cells) || cells < 1) {
     throw new InvalidArgumentError(`cells is ${cells}; give a whole number of at least 1.`);
@@ -55,6 +56,7 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
     );
   }
   assertAccess(options);
+  assertSinglePass(options);
   const { model } = engine;
   const layout = await createPromptLayout(engine, {
     ...options.prompt,
@@ -79,14 +81,21 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   const isForgotten = (key: string) => wanted.isForgotten(key);
   const library = new KvLibrary({ ...common, arena, prefix, statistics, isForgotten });
   const room = Math.max(0, Math.min(cells, model.contextLength - layout.prefix.length));
-  const segments = segmentSize(room);
+  const segments = segmentSize(room, documentSegments(warmup));
   const own = (chunk: Chunk) => wanted.of(chunk);
   const documents = new DocumentChunks({ registry, retriever });
+  const pass =
+    singlePass &&
+    new SinglePass(
+      { engine, layout, prefix, cells: budget, library, store, writer, wanted },
+      singlePass === true ? {} : singlePass,
+    );
   const encodings = new Encodings({
     own,
+    ...(pass && { pass: { keys: pass, documents } }),
     prefix,
     contextLength: model.contextLength,
-    ...(warmup === 'document' && {
+    ...(kindOf(warmup) === 'document' && {
       plans: new DocumentPlans({ documents, own, segments, room }),
     }),
     ...(kindOf(warmup) === 'neighbours' && {
@@ -139,11 +148,23 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
     }),
     neighbours: new NeighbourMaker({ ...common, prefix, cells: budget, library }),
     forgetter: new Forgetter({ store, writer, wanted, registry, neutral }),
-    chunker,
+    chunker: pass?.chunker ?? options.chunker ?? recursiveChunker(),
+    pass,
     retriever,
     registry,
   };
   return { kit, ...(ownStore && { ownStore }) };
+}
+
+function assertSinglePass({ singlePass, chunker, warmup, statistics }: WeaveOptions): void {
+  if (!singlePass) return;
+  const others = { chunker, warmup, statistics: statistics || undefined };
+  for (const [name, value] of Object.entries(others)) {
+    if (value === undefined) continue;
+    throw new InvalidArgumentError(
+      `singlePass cuts and encodes documents itself; leave out ${name}, or singlePass.`,
+    );
+  }
 }
 
 /** A store of others would be listed, and its records evicted, by those who must not know of them. */

@@ -11,6 +11,7 @@ import type { QuestionProbe } from '../select/question-probe.js';
 import type { Selector, SetValue } from '../select/selector.js';
 import type { ChunkStore } from '../store/chunk-store.js';
 import type { ShadowOptions } from './shadow/options.js';
+import type { SinglePassMode } from './single-pass/options.js';
 import type { Warmup } from './warmup/warmup.js';
 
 export interface WeaveOptions extends AskDefaults {
@@ -47,13 +48,21 @@ export interface WeaveOptions extends AskDefaults {
    * What the KV of passages is made in the sight of, beside the canonical prefix; default `prefix`, nothing. `document`:
    * the text before them in their own document, some 256 to 2,304 tokens of it, so that less is to be repaired in
    * prompts. It is made by `ingest` and `warm` in segments of up to 2,304 tokens, less where
-   * the cells hold less; a question that finds it missing has the passage encoded right after the prefix. `{ text }`:
+   * the cells hold less; a question that finds it missing has the passage encoded right after the prefix.
+   * `{ document: { segmentTokens: 640, overlap: 48 } }`: in shorter ones, of which an edit has less computed again. `{ text }`:
    * a fixed text of up to half of the context. `{ neighbours: 2 }`: the passages that the retriever finds for a
    * passage's own text at the time when `ingest` or `warm` makes its KV, the best last; with `preceding`, also so
    * many tokens before it in its document, each seen by itself and the mean kept unless `join` says otherwise. A question
    * that finds it missing goes on as with `document`.
    */
   readonly warmup?: Warmup;
+  /**
+   * Documents are cut and encoded in one pass of the model ({@link singlePassChunker}): where they are cut follows from the
+   * losses, and the KV of each passage, in sight of the text before it, comes from the same pass, which `ingest` makes
+   * whatever its budget. In place of `chunker`, `warmup` and `statistics`. KV that the store let go is made anew right
+   * after the prefix, or by a pass when the document is ingested again after a change. Default: none.
+   */
+  readonly singlePass?: true | SinglePassMode;
   /**
    * Holds some of the woven answers against a full prefill of their prompts while the weave is idle, so that one knows
    * how close weaving stays on the questions that are really asked. Default: none.
@@ -154,6 +163,11 @@ export interface IngestOptions {
   readonly onProgress?: (progress: IngestProgress) => void;
   /** How much chunk KV to make right away; the rest is made on first use and kept. */
   readonly budget?: KvBudget;
+  /**
+   * Whether the documents given are all that there are, as of a folder: others that the weave has go when the last one is
+   * in, with their KV, save what a document that stays has too. A renamed document so keeps its KV. Default false.
+   */
+  readonly complete?: boolean;
 }
 
 /** See {@link IngestOptions}. */
@@ -212,6 +226,21 @@ export interface WarmReport {
   readonly refused: number;
 }
 
+/** What an ingest changed of what was there. Passages are told apart by their ids: document, text, ordinal. */
+export interface IngestChanges {
+  /** Passages that were there. */
+  readonly kept: number;
+  readonly added: number;
+  /** Passages that went. */
+  readonly removed: number;
+  /** Ids of documents that were there as they are, and so were not cut again. */
+  readonly unchanged: readonly string[];
+  /** Ids of documents that went because they were not among {@link IngestOptions.complete} ones. */
+  readonly removedDocuments: readonly string[];
+  /** Those of them whose passages came under another id. */
+  readonly renamed: readonly { readonly from: string; readonly to: string }[];
+}
+
 export interface IngestReport {
   readonly documents: number;
   readonly chunks: number;
@@ -220,6 +249,7 @@ export interface IngestReport {
   readonly replaced: readonly string[];
   /** Ids of documents without any text: not indexed. */
   readonly empty: readonly string[];
+  readonly changes: IngestChanges;
   /**
    * Passages that no document has any more and whose KV may still be in a part of the store that did not
    * answer. It is tried again with the next ingest or remove.

@@ -6,6 +6,8 @@ export interface KnownDocument {
   readonly title: string;
   readonly source?: string;
   readonly chunks: readonly Chunk[];
+  /** Names what it holds; undefined where that cannot be told. */
+  readonly content: string | undefined;
 }
 
 /** The documents of a weave and their chunks. */
@@ -22,10 +24,16 @@ export class Registry {
     return this.#documents.get(id);
   }
 
-  set(document: Document, chunks: readonly Chunk[]): void {
+  set(document: Document, chunks: readonly Chunk[], content: string | undefined): void {
     this.delete(document.id);
     const { id, title = id, source } = document;
-    this.#documents.set(id, { id, title, chunks, ...(source !== undefined && { source }) });
+    this.#documents.set(id, {
+      id,
+      title,
+      chunks,
+      content,
+      ...(source !== undefined && { source }),
+    });
     for (const { text } of chunks) this.#texts.set(text, (this.#texts.get(text) ?? 0) + 1);
   }
 

@@ -4,6 +4,7 @@ import { InvalidArgumentError } from '../errors.js';
 import type { StoreStats } from '../store/store-stats.js';
 import type { WeaveKit } from './kit.js';
 import type { KvBudget, WarmOptions, WarmReport } from './options.js';
+import type { SinglePass } from './single-pass/single-pass.js';
 import { WarmPassages } from './warm-passages.js';
 import { type WarmLimits, WarmTally } from './warm-tally.js';
 import { WarmNeighbours } from './warmup/warm-neighbours.js';
@@ -26,23 +27,39 @@ export async function warmChunks(
   const limits = await limitsOf(kit, budget);
   const tally = new WarmTally(limits, kvBytesPerToken(kit.engine.model.kv), onProgress);
   const refused = writer.refused;
-  if (chunks.length > 0 && limits.milliseconds > 0 && limits.bytes > 0) {
+  const missing = kit.pass ? await notPassed(kit, kit.pass, chunks) : chunks;
+  tally.cached += chunks.length - missing.length;
+  if (missing.length > 0 && limits.milliseconds > 0 && limits.bytes > 0) {
     // Computing the prefix is needed anyway and measures the speed.
     await prefix.use(signal);
     const { plans, neighbours } = encodings;
     if (neighbours) {
       const parts = { neighbours, maker: kit.neighbours };
-      await new WarmNeighbours(kit, parts, chunks, tally, signal).run();
+      await new WarmNeighbours(kit, parts, missing, tally, signal).run();
     } else {
       const { segments, loose } = plans
-        ? await inSegments(plans, chunks, signal)
-        : { segments: [], loose: chunks };
+        ? await inSegments(plans, missing, signal)
+        : { segments: [], loose: missing };
       await new WarmSegments(maker, segments, tally, signal).run();
       await new WarmPassages(kit, loose, tally, signal).run();
     }
     await writer.idle();
   }
   return tally.report(chunks.length, writer.refused - refused);
+}
+
+/** Those whose KV no pass left in the store. */
+async function notPassed(
+  { library }: WeaveKit,
+  pass: SinglePass,
+  chunks: readonly Chunk[],
+): Promise<Chunk[]> {
+  const missing: Chunk[] = [];
+  for (const chunk of chunks) {
+    const key = await pass.find(chunk);
+    if (key === undefined || !(await library.has(key))) missing.push(chunk);
+  }
+  return missing;
 }
 
 /** @throws InvalidArgumentError for a bound that is no number of at least 0. */

@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
-import type { SelectionPlan } from '../../../lib/index.js';
+import type { IngestReport, SelectionPlan } from '../../../lib/index.js';
 import { chunkweave, type Outcome } from '../../support/cli.js';
 import { tinyFile } from '../../support/native.js';
 
@@ -173,6 +173,35 @@ test('ingest says what it will take and what it did, and keeps to its budget', a
     readonly kv: { readonly encoded: number };
   };
   expect(none.kv.encoded).toBe(0);
+});
+
+/** Twelve paragraphs that differ. */
+const page = (name: string, from: number): string =>
+  Array.from(
+    { length: 12 },
+    (_, i) => `Line ${from + i} of ${name}: the tide is ${(from + i) * 7} inches high there.`,
+  ).join('\n\n');
+
+test('ingest of a folder that changed says what stayed, came and went, and computes only what is new', async () => {
+  const folder = join(root, 'changing');
+  mkdirSync(folder);
+  for (const name of ['a.md', 'b.md', 'x.md']) writeFileSync(join(folder, name), page(name, 0));
+  const first = await run('ingest', 'changing', '--budget', '60');
+  expect(first.stdout).not.toContain('kept');
+  renameSync(join(folder, 'b.md'), join(folder, 'c.md'));
+  rmSync(join(folder, 'x.md'));
+  writeFileSync(join(folder, 'a.md'), `${page('a.md', 0)}\n\n${page('more', 12)}`);
+  const { code, stdout } = await run('ingest', 'changing', '--budget', '60');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/\d+ passages? kept, \d+ added, \d+ removed\./);
+  expect(stdout).toContain('b.md is c.md now.');
+  expect(stdout).toContain('1 document went.');
+  renameSync(join(folder, 'c.md'), join(folder, 'd.md'));
+  const last = JSON.parse(
+    (await run('ingest', 'changing', '--budget', '60', '--json')).stdout,
+  ) as IngestReport;
+  expect(last.changes.renamed).toEqual([{ from: 'c.md', to: 'd.md' }]);
+  expect(last.kv).toMatchObject({ encoded: 0, left: 0, tokens: 0 });
 });
 
 test.each(['document', 'neighbours', 'mean'])(

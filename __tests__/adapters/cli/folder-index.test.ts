@@ -26,7 +26,7 @@ beforeEach(() => {
   const folder = mkdtempSync(join(root, 'indexes-'));
   const name = 'abc123';
   const indexFile = join(folder, `${name}.msgpack`);
-  collection = { path: root, files: [], choice: {}, name, indexFile, fingerprint: 'f' };
+  collection = { path: root, files: [], choice: {}, name, indexFile, fingerprint: 'f', model: 'm' };
   said = [];
 });
 
@@ -224,4 +224,24 @@ test('vectors that cannot be saved are used all the same, and it is said', async
   await index.embed({ signal });
   expect(index.kind).toBe('hybrid');
   expect(said.join('')).toContain('not kept');
+});
+
+async function scoresOf({ retriever }: FolderIndex): Promise<Map<string, string>> {
+  const hits = await retriever.search(question, { k: 80 });
+  return new Map(hits.map(({ chunk, score }) => [chunk.text, score.toFixed(4)]));
+}
+
+test('passages of a file that has another name now keep their vectors', async () => {
+  await (await open(new HashingEmbedder())).embed({ signal });
+  const renamed = passages.map((chunk) => {
+    return { ...chunk, id: chunk.id.replace('doc#', 'new#'), documentId: 'new' };
+  });
+  const embedder = new HashingEmbedder();
+  const index = await open(embedder, [...renamed.slice(0, 40), ...passages.slice(40)]);
+  await index.embed({ signal });
+  expect(embedder.seen).toEqual([]);
+  expect(index.kind).toBe('hybrid');
+  const fresh = await open(new HashingEmbedder());
+  await fresh.embed({ signal });
+  expect(await scoresOf(index)).toEqual(await scoresOf(fresh));
 });

@@ -1,6 +1,6 @@
 import type { Embedder, IngestReport, KvBudget, Warmup } from '../../../lib/index.js';
 import type { GgmlEngine } from '../../ggml/engine.js';
-import { emptyIndex, openCollection, rememberFolder, saveIndex } from '../collection.js';
+import { earlierIndex, openCollection, rememberFolder, saveIndex } from '../collection.js';
 import type { Command, Io } from '../command.js';
 import { type DocumentChoice, documentChoice, documentFlags } from '../document-choice.js';
 import {
@@ -15,7 +15,7 @@ import {
 import { FolderIndex } from '../folder-index.js';
 import { embedAndWarm, indexCollection } from '../ingest-collection.js';
 import { openModels } from '../models.js';
-import { counted, formatBytes, formatTime } from '../report/format.js';
+import { counted, formatBytes, formatCount, formatTime } from '../report/format.js';
 import { Terminal } from '../report/terminal.js';
 import { describeStore, openStore, openWeave } from '../session.js';
 import { UsageError } from '../usage-error.js';
@@ -36,11 +36,12 @@ export const ingest: Command = {
   summary: 'index a folder of documents and prefill what questions will likely need',
   help: `chunkweave ingest DIR [options]
 
-Indexes the documents of DIR, makes vectors of all passages that have none yet, and keys and values of passages
-within a budget, what questions are likely to need first. The rest is made when a question first needs it, and
-kept for the next time. Ctrl-C keeps what was made. Documents are text, Markdown, HTML, PDF (with npm install
-unpdf), CSV, JSON, JSON Lines and source code; rows and records are a document each. A file that cannot be read is
-named, and the rest goes on. Hidden files, node_modules and what .gitignore or .chunkweaveignore says are left out.
+Indexes the documents of DIR, or what changed in them since the last time, makes vectors of all passages that have none
+yet, and keys and values of passages within a budget, what questions are likely to need first. The rest is made when a
+question first needs it, and kept for the next time. Ctrl-C keeps what was made. Documents are text, Markdown, HTML, PDF
+(with npm install unpdf), CSV, JSON, JSON Lines and source code; rows and records are a document each. A file that cannot
+be read is named, and the rest goes on. Hidden files, node_modules and what .gitignore or .chunkweaveignore says are
+left out.
 
   --include P        read only files that the pattern fits, written as in .gitignore; more than once for more
   --exclude P        read no files or folders that the pattern fits; more than once for more
@@ -106,7 +107,7 @@ async function ingestFolder(
   const { documents, engine, embedder, budget, warmup, io, terminal } = parts;
   const collection = await openCollection(directory, engine.model.fingerprint, io, documents);
   const store = openStore(io, engine, terminal);
-  const lexical = emptyIndex();
+  const lexical = await earlierIndex(collection);
   const index = new FolderIndex({ collection, lexical, embedder, terminal });
   try {
     const weave = await openWeave({ engine, store, retriever: index.retriever, warmup });
@@ -130,11 +131,12 @@ function describe(report: IngestReport): string {
   const lines = [
     `Indexed ${counted(report.documents, 'document')} in ${formatTime(report.indexMilliseconds)}: ` +
       `${counted(report.chunks, 'passage')}, ${counted(report.tokens, 'token')}.`,
+    ...describeChanges(report.changes),
   ];
   if (kv.encoded > 0) {
     lines.push(
       `Made keys and values of ${counted(kv.encoded, 'passage')} ` +
-        `(${formatBytes(kv.bytes)}) in ${formatTime(kv.milliseconds)}.`,
+        `(${formatBytes(kv.bytes)}; ${counted(kv.tokens, 'token')} computed) in ${formatTime(kv.milliseconds)}.`,
     );
   }
   if (kv.cached > 0) lines.push(`${counted(kv.cached, 'passage')} were cached already.`);
@@ -142,4 +144,21 @@ function describe(report: IngestReport): string {
   if (kv.refused > 0) lines.push(`${counted(kv.refused, 'record')} did not fit into the cache.`);
   for (const id of report.empty) lines.push(`${id} has no text.`);
   return lines.join('\n');
+}
+
+/** Nothing for a folder that was not indexed before. */
+function describeChanges({
+  kept,
+  added,
+  removed,
+  ...documents
+}: IngestReport['changes']): string[] {
+  if (kept + removed === 0) return [];
+  const { renamed } = documents;
+  const gone = documents.removedDocuments.length - renamed.length;
+  return [
+    `${counted(kept, 'passage')} kept, ${formatCount(added)} added, ${formatCount(removed)} removed.`,
+    ...renamed.map(({ from, to }) => `${from} is ${to} now.`),
+    ...(gone > 0 ? [`${counted(gone, 'document')} went.`] : []),
+  ];
 }

@@ -3,9 +3,12 @@ import { mean, quantile } from '../statistics/summary.js';
 
 export type EditKind = 'insert' | 'delete' | 'replace';
 
-export interface EditStabilityOptions {
+export interface EditStabilityOptions extends SentenceEditOptions {
   /** Ids of a text's chunks, equal for equal passages of one document: those of this package are such. */
   readonly chunkIds: (text: string) => Promise<readonly string[]>;
+}
+
+export interface SentenceEditOptions {
   /** Places of the text where each kind of edit is made, evenly spread; default 20. */
   readonly positions?: number;
   /** Default all three. */
@@ -37,29 +40,15 @@ export async function editStability(
   text: string,
   options: EditStabilityOptions,
 ): Promise<EditStability> {
-  const { chunkIds, positions = 20, sentence = novel } = options;
-  const { kinds = ['insert', 'delete', 'replace'] } = options;
-  const ends = Array.from(text.matchAll(sentenceEnds), (match) => match.index + match[0].length);
-  if (ends.length <= positions) {
-    throw new InvalidArgumentError(
-      `A text of ${ends.length} sentences has no ${positions} places for edits; give fewer positions.`,
-    );
-  }
+  const { chunkIds } = options;
   const before = await chunkIds(text);
   const shares: number[] = [];
   const added: number[] = [];
-  for (let i = 0; i < positions; i++) {
-    const which = Math.floor(((i + 0.5) / positions) * (ends.length - 1));
-    const from = ends[which] as number;
-    const to = ends[which + 1] as number;
-    for (const kind of kinds) {
-      const written = kind === 'delete' ? '' : sentence;
-      const edited = text.slice(0, from) + written + text.slice(kind === 'insert' ? from : to);
-      const after = new Set(await chunkIds(edited));
-      const kept = before.filter((id) => after.has(id)).length;
-      shares.push(before.length > 0 ? kept / before.length : 1);
-      added.push(after.size - kept);
-    }
+  for (const edited of sentenceEdits(text, options)) {
+    const after = new Set(await chunkIds(edited));
+    const kept = before.filter((id) => after.has(id)).length;
+    shares.push(before.length > 0 ? kept / before.length : 1);
+    added.push(after.size - kept);
   }
   return {
     unchanged: mean(shares),
@@ -70,4 +59,30 @@ export async function editStability(
     },
     edits: shares.length,
   };
+}
+
+/**
+ * A text with one sentence inserted, deleted or replaced, at places evenly spread over it.
+ *
+ * @throws InvalidArgumentError for a text with fewer sentences than positions
+ */
+export function sentenceEdits(text: string, options: SentenceEditOptions = {}): string[] {
+  const { positions = 20, sentence = novel, kinds = ['insert', 'delete', 'replace'] } = options;
+  const ends = Array.from(text.matchAll(sentenceEnds), (match) => match.index + match[0].length);
+  if (ends.length <= positions) {
+    throw new InvalidArgumentError(
+      `A text of ${ends.length} sentences has no ${positions} places for edits; give fewer positions.`,
+    );
+  }
+  const edits: string[] = [];
+  for (let i = 0; i < positions; i++) {
+    const which = Math.floor(((i + 0.5) / positions) * (ends.length - 1));
+    const from = ends[which] as number;
+    const to = ends[which + 1] as number;
+    for (const kind of kinds) {
+      const written = kind === 'delete' ? '' : sentence;
+      edits.push(text.slice(0, from) + written + text.slice(kind === 'insert' ? from : to));
+    }
+  }
+  return edits;
 }

@@ -23,6 +23,8 @@ export {
   type EditStability,
   editStability,
   type EditStabilityOptions,
+  sentenceEdits,
+  type SentenceEditOptions,
 } from './edit-stability.js';
 export type { Measure, Range, TextSpan } from './ranges.js';
 export { precisionOmega, type RetrievalScores, retrievalScores } from './retrieval-scores.js';

@@ -15,6 +15,7 @@ export interface ExperimentCell<Setting, Name extends string> {
   readonly kept?: Json;
 }
 
+/** One setting that failed on one item with one seed; the others went on. */
 export interface FailedExperimentCell<Setting> {
   readonly setting: Setting;
   readonly item: string;

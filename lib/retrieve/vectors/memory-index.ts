@@ -93,6 +93,12 @@ export class MemoryIndex implements SavableVectorIndex {
     }
   }
 
+  vectorOf(id: string): Float32Array | undefined {
+    const { rows } = this;
+    const place = rows.placeOf(id);
+    return place === undefined ? undefined : rows.vectorAt(place).slice();
+  }
+
   async close(): Promise<void> {
     await this.inTurn({}, async () => {
       this.#rows = undefined;

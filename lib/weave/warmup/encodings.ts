@@ -1,6 +1,8 @@
 import type { Chunk } from '../../document.js';
 import { chunkOf, variantKey } from '../../store/chunk-key.js';
 import type { RankVariant, Wanted } from '../kv-library.js';
+import type { SinglePass } from '../single-pass/single-pass.js';
+import type { DocumentChunks } from './document-chunks.js';
 import type { DocumentPlan } from './document-plan.js';
 import type { DocumentPlans } from './document-plans.js';
 import type { EncodingBase } from './encoding-base.js';
@@ -16,6 +18,8 @@ export interface EncodingsOptions {
   readonly contextLength: number;
   /** For `document`. */
   readonly plans?: DocumentPlans | undefined;
+  /** Where documents are cut and encoded in one pass. */
+  readonly pass?: { readonly keys: SinglePass; readonly documents: DocumentChunks } | undefined;
   /** For neighbours. */
   readonly neighbours?: Neighbours | undefined;
   /** For a text. */
@@ -37,8 +41,8 @@ export class Encodings {
   readonly #options: EncodingsOptions;
 
   constructor(options: EncodingsOptions) {
-    const { plans, neighbours, text } = options;
-    this.kind = plans ? 'document' : neighbours ? 'neighbours' : text ? 'text' : 'prefix';
+    const { plans, pass, neighbours, text } = options;
+    this.kind = plans || pass ? 'document' : neighbours ? 'neighbours' : text ? 'text' : 'prefix';
     this.plans = plans;
     this.neighbours = neighbours;
     this.#options = options;
@@ -52,12 +56,29 @@ export class Encodings {
    */
   async at(chunk: Chunk, { first, signal }: PromptPlace): Promise<Wanted> {
     const own = await this.#options.own(chunk);
+    const { pass } = this.#options;
+    if (pass) return { ...own, lookup: await this.#passed(pass, chunk, own.key, first) };
     const warmed = await this.#warmed(chunk, own, signal);
     if (!warmed || warmed.key === own.key) return own;
     // A variant of another segment of its document, for example from before an edit, is better than none.
-    const others = warmed.plan ? [within(warmed.plan)] : [];
+    const others = warmed.plan ? [within(ownKeys(warmed.plan))] : [];
     const lookup = first ? [own.key, warmed.key, ...others] : [warmed.key, ...others, own.key];
     return { ...own, ...warmed.made, lookup };
+  }
+
+  /** The key that a pass kept a passage under, or else whatever saw passages of the same document. */
+  async #passed(
+    { keys, documents }: NonNullable<EncodingsOptions['pass']>,
+    chunk: Chunk,
+    own: string,
+    first: boolean,
+  ): Promise<readonly (string | RankVariant)[]> {
+    const key = await keys.find(chunk);
+    if (key === own) return [own];
+    const siblings = documents.of(chunk) ?? [];
+    const known = await Promise.all(siblings.map((one) => this.#options.own(one)));
+    const others = [...(key === undefined ? [] : [key]), within(known.map((one) => one.key))];
+    return first ? [own, ...others] : [...others, own];
   }
 
   /** A passage as it is encoded where nobody asks for it with others. */
@@ -109,10 +130,14 @@ export class Encodings {
  * Ranks variants by how many passages they saw, where all of them are in the same document as it is now: what was made in
  * the sight of another text holds traces of it that whoever asks may not be meant to see.
  */
-function within(plan: DocumentPlan): RankVariant {
-  const keys = new Set(Array.from(plan.chunks.values(), ({ own }) => own.key));
+function within(ownOfDocument: readonly string[]): RankVariant {
+  const keys = new Set(ownOfDocument);
   return ({ context }) => {
     if (!context || context.warmupTokens > 0 || context.chunks.length === 0) return undefined;
     return context.chunks.every((key) => keys.has(key)) ? context.chunks.length : undefined;
   };
+}
+
+function ownKeys({ chunks }: DocumentPlan): string[] {
+  return Array.from(chunks.values(), ({ own }) => own.key);
 }

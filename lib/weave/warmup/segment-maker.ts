@@ -10,6 +10,7 @@ import type { BackgroundWriter } from '../background-writer.js';
 import type { CellBudget } from '../cell-budget.js';
 import type { Claims } from '../claims.js';
 import type { KvLibrary } from '../kv-library.js';
+import { isAsMade, sumOf } from './as-made.js';
 import type { PlannedChunk, PlannedSegment } from './document-plan.js';
 import type { EncodingBase } from './encoding-base.js';
 import { type MakeOptions, Once } from './once.js';
@@ -28,6 +29,12 @@ export interface SegmentMakerOptions {
   readonly maxVariants: number;
   /** Whether attention statistics are kept with each passage's KV; default false. */
   readonly statistics?: boolean;
+}
+
+interface MadeOfSegment {
+  readonly chunks: readonly PlannedChunk[];
+  /** Tokens that were computed for them, the overlap's included. */
+  readonly computed: number;
 }
 
 /** Asked of the store at once. */
@@ -66,21 +73,21 @@ export class SegmentMaker {
   }
 
   /**
-   * Makes what is missing of a segment. Resolves to the passages whose KV was made here; without `wait` to undefined
-   * while someone else computes it.
+   * Makes what is missing of a segment, from its first missing passage on where the KV of those before it is as it was
+   * made. Resolves to what was made here; without `wait` to undefined while someone else computes it.
    *
    * @throws what the engine throws, or the signal's reason.
    */
-  async make(
-    segment: PlannedSegment,
-    options: MakeOptions,
-  ): Promise<readonly PlannedChunk[] | undefined> {
+  async make(segment: PlannedSegment, options: MakeOptions): Promise<MadeOfSegment | undefined> {
     const computeMs = this.expectedMs(segment);
-    const made = await this.#once.run(segment.name, { ...options, computeMs }, (claims) =>
-      this.#makeMissing(segment, claims, options.signal),
-    );
+    let computed = 0;
+    const chunks = await this.#once.run(segment.name, { ...options, computeMs }, async (claims) => {
+      const made = await this.#makeMissing(segment, claims, options.signal);
+      computed = made.computed;
+      return made.chunks;
+    });
     await this.#options.writer.room();
-    return made;
+    return chunks && { chunks, computed };
   }
 
   async #hasEnough({ own, key }: PlannedChunk): Promise<boolean> {
@@ -101,28 +108,29 @@ export class SegmentMaker {
     segment: PlannedSegment,
     claims: Claims,
     signal: AbortSignal,
-  ): Promise<readonly PlannedChunk[]> {
+  ): Promise<MadeOfSegment> {
     // Another who had the claim has made them.
     const missing = await this.missing(segment);
-    if (missing.size === 0) return [];
-    const made = await this.#compute(segment, missing, signal);
+    if (missing.size === 0) return { chunks: [], computed: 0 };
+    const { records: made, computed } = await this.#compute(segment, missing, signal);
     let left = made.length;
     const done = async (): Promise<void> => {
       left--;
       if (left === 0) await claims.releaseAll();
     };
     for (const [chunk, record] of made) this.#options.library.keep(chunk.key, record, done);
-    return made.map(([chunk]) => chunk);
+    return { chunks: made.map(([chunk]) => chunk), computed };
   }
 
   async #compute(
     segment: PlannedSegment,
     missing: ReadonlySet<PlannedChunk>,
     signal: AbortSignal,
-  ): Promise<[PlannedChunk, ChunkRecord][]> {
+  ): Promise<{ records: [PlannedChunk, ChunkRecord][]; computed: number }> {
     const { model, prefix, cells, costs, segments, statistics = false } = this.#options;
     const { tokens, spans } = segment.plan;
     const records: [PlannedChunk, ChunkRecord][] = [];
+    let total = 0;
     const lease = await cells.acquire(segment.tokens, signal);
     try {
       const { sequence } = await prefix.use(signal);
@@ -134,10 +142,13 @@ export class SegmentMaker {
         segments,
         only: [segment.number],
         statistics,
+        resume: () => this.#known(segment, missing, signal),
         signal,
       });
-      for await (const { chunks, computeMs } of encoding) {
-        costs.observeCompute({ tokens: segment.tokens, before: prefix.length }, computeMs);
+      for await (const { chunks, computed, computeMs } of encoding) {
+        total += computed;
+        const before = prefix.length + segment.tokens - computed;
+        costs.observeCompute({ tokens: computed, before }, computeMs);
         for (const encoded of chunks) {
           const chunk = segment.chunks.get(encoded.number);
           if (chunk && missing.has(chunk)) records.push([chunk, recordOf(chunk, encoded)]);
@@ -146,20 +157,38 @@ export class SegmentMaker {
     } finally {
       lease.release();
     }
-    return records;
+    return { records, computed: total };
+  }
+
+  /** KV of the passages before the first that is missing, as far as it is what this segment's computation gave. */
+  async #known(
+    { chunks }: PlannedSegment,
+    missing: ReadonlySet<PlannedChunk>,
+    signal: AbortSignal,
+  ): Promise<readonly ChunkKv[]> {
+    const known: ChunkKv[] = [];
+    for (const chunk of chunks.values()) {
+      if (missing.has(chunk)) break;
+      const [found] = this.#options.library.find([{ ...chunk.own, key: chunk.key }], signal);
+      const record = (await found)?.record;
+      if (!record || !isAsMade(record)) break;
+      known.push(record.kv);
+    }
+    return known;
   }
 }
 
 function recordOf(
   { own: { source }, context }: PlannedChunk,
-  { kv, computeMs, statistics }: EncodedDocumentChunk,
+  { kv: made, computeMs, statistics }: EncodedDocumentChunk,
 ): ChunkRecord {
+  const kv = made as ChunkKv;
   return {
-    kv: kv as ChunkKv,
+    kv,
     computeMs,
     created: Date.now(),
     ...(source && { source }),
     ...(context && { context }),
-    ...(statistics && { details: packStatistics(statistics) }),
+    details: { ...(statistics && packStatistics(statistics)), ...sumOf(kv) },
   };
 }

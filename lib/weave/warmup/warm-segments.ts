@@ -114,9 +114,9 @@ export class WarmSegments {
     const made = await this.#maker.make(segment, { wait, signal: this.#signal });
     if (!made) return false;
     let kept = 0;
-    for (const { own } of made) kept += own.tokens.length;
-    this.#tally.cached += work.chunks - made.length;
-    this.#tally.add({ chunks: made.length, computed: made.length > 0 ? segment.tokens : 0, kept });
+    for (const { own } of made.chunks) kept += own.tokens.length;
+    this.#tally.cached += work.chunks - made.chunks.length;
+    this.#tally.add({ chunks: made.chunks.length, computed: made.computed, kept });
     this.#tally.tellProgress();
     return true;
   }

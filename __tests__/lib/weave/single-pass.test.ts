@@ -1,0 +1,194 @@
+import { afterEach, expect, test } from '@jest/globals';
+import {
+  bm25Retriever,
+  type Chunk,
+  type ChunkRecord,
+  type Document,
+  type EncodedPassage,
+  memoryStore,
+  restoreBm25Retriever,
+  type Retriever,
+  singlePassChunker,
+  type SinglePassMode,
+  tokenizeDocument,
+} from '../../../lib/index.js';
+import { layerKeys, layerValues } from '../../../lib/engine/chunk-kv.js';
+import { createPromptLayout } from '../../../lib/prompt.js';
+import { FakeEngine } from '../../../lib/testing/index.js';
+import {
+  book,
+  closeAll,
+  edited,
+  isVariant,
+  paragraph,
+  plenty,
+  recordsOf,
+} from './warmup-support.js';
+import { disposeAll, testWeave } from './support.js';
+
+afterEach(closeAll);
+afterEach(disposeAll);
+
+const fake = { layers: 2, width: 8, headDim: 4 };
+const singlePass: SinglePassMode = {
+  maxTokens: 64,
+  targetTokens: 40,
+  segments: { maxTokens: 160, overlap: 32 },
+};
+const guide = book('guide.md', 16);
+
+async function passWeave(options: Parameters<typeof testWeave>[0] = {}) {
+  const retriever = options.retriever ?? bm25Retriever();
+  const store = options.store ?? memoryStore();
+  // The chunker of the support would be in the way.
+  const made = await testWeave({
+    cells: 400,
+    topK: 3,
+    maxTokens: 4,
+    singlePass,
+    ...options,
+    fake: { ...fake, ...options.fake },
+    retriever,
+    store,
+    ...({ chunker: undefined } as object),
+  });
+  return { ...made, retriever, store };
+}
+
+const chunksOf = (retriever: Retriever): Chunk[] =>
+  [...retriever.chunks!()].toSorted((a, b) => a.start - b.start);
+
+test('passages and their KV come from one pass, and nothing is encoded twice', async () => {
+  const { weave, engine, retriever, store } = await passWeave();
+  const report = await weave.ingest([guide], plenty);
+  const rows = engine.counters.rowLayers / engine.model.layers;
+  const { layout } = await layoutOf();
+  const separator = layout.passage({ tokens: new Int32Array() }).length;
+  const { ids } = (await tokenizeDocument(guide, engine.tokenizer)).tokens;
+  expect(report.kv).toMatchObject({ encoded: report.chunks, cached: 0, left: 0 });
+  // Prefix, text, overlaps and separators.
+  const segments = Math.ceil(ids.length / 80) + 1;
+  const most = layout.prefix.length + ids.length + segments * 32 + report.chunks * separator;
+  expect(rows).toBeLessThanOrEqual(most);
+  expect(rows).toBeGreaterThan(ids.length);
+
+  const passages = chunksOf(retriever);
+  const records = [...(await recordsOf(store)).values()];
+  for (const chunk of passages) {
+    const tokens = layout.passage(chunk).join();
+    const own = records.filter(({ kv }) => kv.tokens.join() === tokens);
+    expect(own).toHaveLength(1);
+    expect(own[0]!.source).toEqual({ documentId: 'guide.md', start: chunk.start, end: chunk.end });
+  }
+  const before = engine.counters.rowLayers;
+  const answer = await weave.ask(paragraph('guide.md', 9));
+  expect(answer.sources.every(({ cached }) => cached)).toBe(true);
+  expect(answer.sources.map(({ encodedAfter }) => encodedAfter)).toContain('document');
+  expect(engine.counters.rowLayers).toBeGreaterThan(before);
+});
+
+async function layoutOf() {
+  const engine = new FakeEngine(fake);
+  return { engine, layout: await createPromptLayout(engine) };
+}
+
+test('the KV is what the chunker gives, and ends with the separator', async () => {
+  const { weave, store } = await passWeave();
+  await weave.ingest([guide], plenty);
+  const { engine, layout } = await layoutOf();
+  const encoded: EncodedPassage[] = [];
+  const chunker = singlePassChunker({
+    ...singlePass,
+    engine,
+    prefix: layout.prefix,
+    onEncoded: (passage) => void encoded.push(passage),
+  });
+  await chunker.chunk(await tokenizeDocument(guide, engine.tokenizer));
+  const records = [...(await recordsOf(store)).values()];
+  for (const { kv, saw, sawTokens } of encoded) {
+    expect(sawTokens).toHaveLength(saw.end - saw.start);
+    const count = kv!.tokens.length;
+    const own = records.find(
+      ({ kv: { tokens } }) => tokens.slice(0, count).join() === kv!.tokens.join(),
+    );
+    expect(own?.context?.chunks.length ?? 0).toBe(saw.end - saw.start);
+    for (let layer = 0; layer < kv!.layers.to; layer++) {
+      for (const part of [layerKeys, layerValues]) {
+        const wanted = part(kv!, layer);
+        expect(Buffer.compare(part(own!.kv, layer).subarray(0, wanted.length), wanted)).toBe(0);
+      }
+    }
+  }
+});
+
+/** Data of what a document's passages are answered from, by key. */
+async function variants(records: ReadonlyMap<string, ChunkRecord>): Promise<Map<string, string>> {
+  return new Map(
+    [...records].map(([key, { kv }]) => [key, Buffer.from(kv.data).toString('base64')]),
+  );
+}
+
+test('an edit has its neighbourhood passed again, and gives what a fresh ingest gives', async () => {
+  const long = book('guide.md', 40);
+  const changed = edited(long, 25, paragraph('other', 2));
+  const { weave, engine, store } = await passWeave();
+  await weave.ingest([long], plenty);
+  const whole = engine.counters.rowLayers;
+  const report = await weave.ingest([changed], plenty);
+  expect(engine.counters.rowLayers - whole).toBeLessThan(whole / 3);
+  expect(report.kv.left).toBe(0);
+  expect(report.kv.encoded).toBeLessThan(report.chunks / 3);
+
+  const fresh = await passWeave();
+  await fresh.weave.ingest([changed], plenty);
+  const kept = await variants(await recordsOf(store));
+  const made = await variants(await recordsOf(fresh.store));
+  expect([...made].filter(([key, data]) => kept.get(key) !== data)).toEqual([]);
+  // What saw the page that went is gone with it.
+  expect(kept.size).toBe(made.size);
+});
+
+test('KV that the store lost is made anew by the next pass over its document, or else after the prefix', async () => {
+  const { weave, store } = await passWeave();
+  await weave.ingest([guide], plenty);
+  const all = await variants(await recordsOf(store));
+  for (const key of all.keys()) await store.delete(key);
+  const answer = await weave.ask(paragraph('guide.md', 9));
+  expect(answer.sources.map(({ cached }) => cached)).toEqual(answer.sources.map(() => false));
+  const { kv } = await weave.ingest([{ ...guide, title: 'Another' }], plenty);
+  expect(kv.left).toBe(0);
+  const again = await variants(await recordsOf(store));
+  for (const [key, data] of all) if (isVariant(key)) expect(again.get(key)).toBe(data);
+});
+
+test('an index that was restored finds what a pass kept', async () => {
+  const { weave, store, retriever } = await passWeave();
+  await weave.ingest([guide], plenty);
+  const restored = await restoreBm25Retriever(JSON.parse(JSON.stringify(retriever)));
+  const { weave: later } = await passWeave({ store, retriever: restored });
+  const answer = await later.ask(paragraph('guide.md', 9));
+  expect(answer.sources.every(({ cached }) => cached)).toBe(true);
+  expect(answer.sources.map(({ encodedAfter }) => encodedAfter)).toContain('document');
+});
+
+test('an abort in the middle leaves nothing of the document', async () => {
+  const store = memoryStore();
+  const controller = new AbortController();
+  const { weave } = await passWeave({ store, fake: { latency: { perRow: 0.02 } } });
+  const documents: Document[] = [book('long.md', 60)];
+  setTimeout(() => controller.abort(new Error('enough')), 300);
+  await expect(weave.ingest(documents, { signal: controller.signal })).rejects.toThrow('enough');
+  const { documents: count, cells } = await weave.stats();
+  expect(count).toBe(0);
+  expect(cells.free).toBe(cells.total);
+  expect([...(await recordsOf(store)).values()].filter(({ source }) => source)).toEqual([]);
+});
+
+test.each([
+  [{ warmup: 'document' as const }, /leave out warmup/],
+  [{ statistics: true }, /leave out statistics/],
+  [{ cells: 60 }, /cannot hold passages/],
+  [{ singlePass: { ...singlePass, targetTokens: 70 } }, /targetTokens/],
+])('%j is refused', async (options, message) => {
+  await expect(passWeave(options)).rejects.toThrow(message);
+});
