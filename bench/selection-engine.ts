@@ -1,7 +1,5 @@
 import {
-  cacheAwareSelector,
   coragSelector,
-  CostModel,
   gradientSelector,
   greedySelector,
   InvalidArgumentError,
@@ -11,7 +9,7 @@ import { atLeast, atMost, benchWith, emptyOutcome, isWanted, round } from './har
 import { numberOf } from './fidelity/number-of.js';
 import { agreement } from './selection/engine/agreement.js';
 import { answersBySelector } from './selection/engine/answers.js';
-import { cacheTrace, type TraceQuestion } from './selection/engine/cache-trace.js';
+import { cachePart } from './selection/engine/cache-part.js';
 import { sampled, SelectionLab } from './selection/engine/lab.js';
 import { readJudged } from './selection/engine/questions.js';
 import { reading } from './selection/engine/reading.js';
@@ -27,6 +25,7 @@ export const selectionEngine = benchWith(
     candidates: { type: 'string', value: 'N', default: '20', help: 'what is retrieved' },
     sets: { type: 'string', value: 'N', default: '16', help: 'sets a question (agreement)' },
     trace: { type: 'string', value: 'N', default: '2000', help: 'questions of the trace (cache)' },
+    traces: { type: 'string', value: 'N', default: '3', help: 'traces that are averaged (cache)' },
     'ms-per-token': {
       type: 'string',
       value: 'MS',
@@ -74,47 +73,22 @@ export const selectionEngine = benchWith(
       goals['pass over candidates, of the prompt'] = atMost(found.shareOfPrompt, 0.02);
     }
     if (isWanted('cache', options, outcome)) {
-      const questions: TraceQuestion[] = [];
-      const corpora = new Set(all.map(({ corpus }) => corpus));
-      let corpusTokens = 0;
-      for (const item of all.toSorted((a, b) => a.corpus.localeCompare(b.corpus))) {
-        const { retriever } = await lab.corpus(item);
-        if (corpora.delete(item.corpus)) {
-          for (const chunk of retriever.chunks?.() ?? []) {
-            corpusTokens += lab.layout.passage(chunk).length;
-          }
-        }
-        questions.push({
-          item,
-          candidates: await retriever.search(item.question, { k: candidates }),
-        });
-      }
-      const costs = new CostModel();
-      const msPerToken = number('ms-per-token');
-      for (const tokens of [64, 256, 512]) costs.observeCompute({ tokens }, msPerToken * tokens);
-      const arms = await cacheTrace({
-        questions,
-        tokensOf: (chunk) => lab.layout.passage(chunk).length,
-        corpusTokens,
-        storeShare: 0.1,
-        costs,
-        loadMsPerToken: 0.02 * msPerToken,
-        prefixTokens: lab.layout.prefix.length,
-        questionTokens: 30,
-        topK: 8,
+      const {
+        all: arms,
+        heldOut,
+        price,
+      } = await cachePart(lab, all, {
+        candidates,
+        msPerToken: number('ms-per-token'),
         length: number('trace'),
-        exponent: 0.9,
         seed,
-        selectors: {
-          'cache-aware': cacheAwareSelector(),
-          'sure of none': cacheAwareSelector({ sure: 0 }),
-          'power 1': cacheAwareSelector({ power: 1 }),
-        },
-        budgets: [1, 0.85, 0.7],
+        traces: number('traces'),
       });
+      figures['cache price a token'] = price;
       for (const [name, arm] of Object.entries(arms)) note(`cache ${name}`, arm);
-      const plain = arms['best 8'];
-      const aware = arms['cache-aware at 0.7'];
+      for (const [name, arm] of Object.entries(heldOut)) note(`cache held out ${name}`, arm);
+      const plain = heldOut['best 8'];
+      const aware = heldOut['priced at 1'];
       if (plain && aware) {
         goals['predicted time to first token'] = atMost(
           aware.firstTokenMs / plain.firstTokenMs,

@@ -39,6 +39,8 @@ export interface CacheTraceOptions {
   readonly selectors: Readonly<Record<string, Selector>>;
   /** Milliseconds that the selector may spend, in those of the best `topK` as its own store is then. */
   readonly budgets: readonly number[];
+  /** Which questions the figures are of; default all. All are asked. */
+  readonly counts?: (question: TraceQuestion) => boolean;
 }
 
 export interface TraceArm {
@@ -147,7 +149,7 @@ async function runArm(
     const cost = millisecondsCost({ ...options, chunks: states });
     const chosen = await choose(questions[number] as TraceQuestion, cost);
     for (const { chunk } of chosen) store.use(chunk.id, tokensOf(chunk));
-    if (step < from) continue;
+    if (step < from || options.counts?.(questions[number] as TraceQuestion) === false) continue;
     const recall = recallOf(
       item,
       chosen.map(({ chunk }) => chunk),

@@ -12,6 +12,8 @@ export interface QueryLikelihoodValueOptions {
    * were not there (`leave`).
    */
   readonly missing?: 'encode' | 'leave';
+  /** {@link LossesOptions.refresh}; default 0. */
+  readonly refresh?: number;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface QueryLikelihoodValueOptions {
  * computed as it will stand in the prompt, but for what a policy would compute again.
  */
 export function queryLikelihoodValue(options: QueryLikelihoodValueOptions): SetValue {
-  const { probe, calibration = 'contextual', missing = 'encode' } = options;
+  const { probe, calibration = 'contextual', missing = 'encode', refresh = 0 } = options;
   /** Of the question asked last: what it is worth by itself. */
   let last: { readonly question: string; readonly alone: Float32Array } | undefined;
   return {
@@ -32,6 +34,7 @@ export function queryLikelihoodValue(options: QueryLikelihoodValueOptions): SetV
       const { sets: losses } = await probe.losses(needsAlone ? [...chunks, []] : chunks, {
         question,
         missing,
+        ...(refresh > 0 && { refresh }),
         ...(signal && { signal }),
       });
       const alone = needsAlone ? (losses.at(-1) as Float32Array) : known;

@@ -1,0 +1,134 @@
+import { halfOf, mean } from '../../../lib/evaluate/index.js';
+import { cacheAwareSelector, CostModel, type Selector } from '../../../lib/index.js';
+import {
+  cacheTrace,
+  type CacheTraceOptions,
+  type TraceArm,
+  type TraceQuestion,
+} from './cache-trace.js';
+import type { SelectionLab } from './lab.js';
+import type { JudgedCase } from './questions.js';
+
+export interface CachePartOptions {
+  readonly candidates: number;
+  readonly msPerToken: number;
+  readonly length: number;
+  readonly seed: number;
+  /** Traces, of seeds from `seed` on; figures are means over them. */
+  readonly traces: number;
+}
+
+export interface CachePart {
+  /** Over all questions. */
+  readonly all: Readonly<Record<string, TraceArm>>;
+  /** Over the half that nothing was chosen on. */
+  readonly heldOut: Readonly<Record<string, TraceArm>>;
+  /** Worth that candidates must bring for the computing of a token, chosen on the other half. */
+  readonly price: number;
+}
+
+/** Of {@link cacheAwareSelector}'s `leastPerCost`, where a unit of cost is computing a token. */
+const prices = [0.6e-4, 0.8e-4, 1e-4, 1.3e-4, 1.6e-4, 2e-4, 2.5e-4];
+/** Time to first token that is aimed at, in that of the best 8. */
+const aim = 0.7;
+
+/**
+ * Time and recall along Zipf traces of questions, by what knows of the cache and what does not. The price is chosen on one half of the
+ * questions: of those that reach the aim there, the one that loses least recall of rare questions.
+ */
+export async function cachePart(
+  lab: SelectionLab,
+  cases: readonly JudgedCase[],
+  { candidates, msPerToken, length, seed, traces }: CachePartOptions,
+): Promise<CachePart> {
+  const questions: TraceQuestion[] = [];
+  const corpora = new Set(cases.map(({ corpus }) => corpus));
+  let corpusTokens = 0;
+  for (const item of cases.toSorted((a, b) => a.corpus.localeCompare(b.corpus))) {
+    const { retriever } = await lab.corpus(item);
+    if (corpora.delete(item.corpus)) {
+      for (const chunk of retriever.chunks?.() ?? []) {
+        corpusTokens += lab.layout.passage(chunk).length;
+      }
+    }
+    questions.push({
+      item,
+      candidates: await retriever.search(item.question, { k: candidates }),
+    });
+  }
+  const costs = new CostModel();
+  for (const tokens of [64, 256, 512]) costs.observeCompute({ tokens }, msPerToken * tokens);
+  const run = (
+    selectors: Readonly<Record<string, Selector>>,
+    budgets: readonly number[],
+    counts?: CacheTraceOptions['counts'],
+  ): Promise<Record<string, TraceArm>> =>
+    meanOver(
+      Array.from({ length: traces }, (_, i) => seed + i),
+      (own) =>
+        cacheTrace({
+          questions,
+          tokensOf: (chunk) => lab.layout.passage(chunk).length,
+          corpusTokens,
+          storeShare: 0.1,
+          costs,
+          loadMsPerToken: 0.02 * msPerToken,
+          prefixTokens: lab.layout.prefix.length,
+          questionTokens: 30,
+          topK: 8,
+          length,
+          exponent: 0.9,
+          seed: own,
+          selectors,
+          budgets,
+          ...(counts && { counts }),
+        }),
+    );
+  const priced = (price: number): Selector =>
+    cacheAwareSelector({ power: 1.5, scorePower: 2, leastPerCost: price / msPerToken });
+  const isSearch = ({ item }: TraceQuestion): boolean => halfOf(item.question) === 'search';
+  const tried = await run(
+    Object.fromEntries(prices.map((price) => [`${price}`, priced(price)])),
+    [1],
+    isSearch,
+  );
+  const price = choosePrice(tried);
+  const selectors = { 'cache-aware': cacheAwareSelector(), priced: priced(price) };
+  const budgets = [1, 0.85, 0.7];
+  return {
+    all: await run(selectors, budgets),
+    heldOut: await run(selectors, budgets, (question) => !isSearch(question)),
+    price,
+  };
+}
+
+function choosePrice(tried: Readonly<Record<string, TraceArm>>): number {
+  const plain = tried['best 8'] as TraceArm;
+  const arms = prices.map((price) => ({ price, arm: tried[`${price} at 1`] as TraceArm }));
+  const reached = arms.filter(({ arm }) => arm.firstTokenMs <= aim * plain.firstTokenMs);
+  const among = reached.length > 0 ? reached : arms.slice(-1);
+  return among.reduce((best, one) => (one.arm.rareRecall > best.arm.rareRecall ? one : best)).price;
+}
+
+async function meanOver(
+  seeds: readonly number[],
+  run: (seed: number) => Promise<Record<string, TraceArm>>,
+): Promise<Record<string, TraceArm>> {
+  const runs: Record<string, TraceArm>[] = [];
+  for (const seed of seeds) runs.push(await run(seed));
+  return Object.fromEntries(
+    Object.keys(runs[0] ?? {}).map((name) => {
+      const of = (measure: keyof TraceArm): number =>
+        mean(runs.map((arms) => (arms[name] as TraceArm)[measure]));
+      return [
+        name,
+        {
+          firstTokenMs: of('firstTokenMs'),
+          recall: of('recall'),
+          rareRecall: of('rareRecall'),
+          passages: of('passages'),
+        },
+      ];
+    }),
+  );
+}
