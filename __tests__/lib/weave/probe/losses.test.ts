@@ -166,9 +166,7 @@ test('what is computed again is counted, and a question looks once', async () =>
   const asked = (await engine.tokenizer.encode(`Question: ${question}`)).ids.length;
   const layout = await createPromptLayout(engine, { system: 'Be brief.' });
   const later = chunks.slice(1).reduce((sum, chunk) => sum + layout.passage(chunk).length, 0);
-  expect(again.work.layerTokens).toBe(
-    (asked + Math.round(0.2 * later)) * engine.model.layers,
-  );
+  expect(again.work.layerTokens).toBe((asked + Math.round(0.2 * later)) * engine.model.layers);
   expect(first.work.layerTokens).toBeGreaterThan(again.work.layerTokens);
   expect(again.sets).toEqual(first.sets);
   await expect(weave.probe.losses([chunks], { question, refresh: 2 })).rejects.toMatchObject({
