@@ -115,6 +115,11 @@ export {
 } from './retrieve/dense.js';
 export type { SituatedPassage, SituateOptions } from './retrieve/situate.js';
 export type { Fusion } from './retrieve/fusion.js';
+export {
+  defaultFusion,
+  fusedRetriever,
+  type FusedRetrieverOptions,
+} from './retrieve/fused-retriever.js';
 export { hybridRetriever, type HybridRetrieverOptions } from './retrieve/hybrid.js';
 export { mmrRetriever, type MmrOptions } from './retrieve/mmr.js';
 export { neighbourRetriever, type NeighbourOptions } from './retrieve/neighbours.js';

@@ -2,6 +2,7 @@ import { ChunkweaveError } from '../../lib/errors.js';
 import {
   type Bm25Retriever,
   type Chunk,
+  defaultFusion,
   type Embedder,
   hybridRetriever,
   type Retriever,
@@ -10,12 +11,6 @@ import type { Collection } from './collection.js';
 import { counted, formatCount } from './report/format.js';
 import type { Terminal } from './report/terminal.js';
 import { type FolderVectors, restoreVectors, saveVectors } from './saved-vectors.js';
-
-/** What did best on the tuning half of the retrieval bench's questions, and better than either side alone on the other. */
-export const fusion = {
-  fusion: { kind: 'weighted', normalise: 'min-max' },
-  weights: { lexical: 0.6, dense: 0.4 },
-} as const;
 
 export interface FolderIndexParts {
   readonly collection: Collection;
@@ -129,7 +124,7 @@ export class FolderIndex {
     let isSaid = false;
     return hybridRetriever({
       retrievers: { lexical, dense: retriever },
-      ...fusion,
+      ...defaultFusion,
       onNotice: ({ message }) => {
         if (isSaid) return;
         isSaid = true;

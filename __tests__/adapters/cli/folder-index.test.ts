@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from '@jest/globals';
 import type { Collection } from '../../../adapters/cli/collection.js';
-import { FolderIndex, fusion } from '../../../adapters/cli/folder-index.js';
+import { FolderIndex } from '../../../adapters/cli/folder-index.js';
 import { Terminal } from '../../../adapters/cli/report/terminal.js';
 import {
   bm25Retriever,
   type Chunk,
   ComputeError,
+  defaultFusion,
   denseRetriever,
   type Embedder,
   flatIndex,
@@ -69,7 +70,7 @@ test('finds what a hybrid retriever made at once finds, and so does the next run
       lexical: bm25Retriever(),
       dense: denseRetriever({ embedder, index: flatIndex({ embedder }) }),
     },
-    ...fusion,
+    ...defaultFusion,
   });
   await whole.add(passages);
   const expected = (await whole.search(question, { k: 6 })).map(({ chunk }) => chunk.id);
