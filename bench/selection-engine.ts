@@ -117,11 +117,7 @@ export const selectionEngine = benchWith(
       goals['pass over candidates, of the prompt'] = atMost(found.shareOfPrompt, 0.02);
     }
     if (isWanted('cache', options, outcome)) {
-      const {
-        all: arms,
-        heldOut,
-        price,
-      } = await cachePart(lab, all, {
+      const { arms, price } = await cachePart(lab, all, {
         candidates,
         msPerToken: number('ms-per-token'),
         length: number('trace'),
@@ -130,9 +126,8 @@ export const selectionEngine = benchWith(
       });
       figures['cache price a token'] = price;
       for (const [name, arm] of Object.entries(arms)) note(`cache ${name}`, arm);
-      for (const [name, arm] of Object.entries(heldOut)) note(`cache held out ${name}`, arm);
-      const plain = heldOut['best 8'];
-      const aware = heldOut['priced at 1'];
+      const plain = arms['held-out: best 8'];
+      const aware = arms[`held-out: priced ${price} at 1`];
       if (plain && aware) {
         goals['predicted time to first token'] = atMost(
           aware.firstTokenMs / plain.firstTokenMs,

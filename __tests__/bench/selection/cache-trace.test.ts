@@ -66,3 +66,21 @@ test('recall and rank go by evidence', () => {
   expect(recallOf(item, chunks)).toBe(1);
   expect(recallOf(item, chunks.slice(1))).toBe(0);
 });
+
+test('figures of a part are of its questions only, and all are asked', async () => {
+  const isEven = ({ item }: { readonly item: { readonly id: string } }) =>
+    Number(item.id) % 2 === 0;
+  const arms = await cacheTrace({
+    ...options,
+    storeShare: 0.1,
+    views: { even: isEven, odd: (question) => !isEven(question) },
+  });
+  const plain = await cacheTrace({ ...options, storeShare: 0.1 });
+  for (const [name, arm] of Object.entries(plain)) {
+    expect(arms[name]).toEqual(arm);
+    const [even, odd] = [arms[`even: ${name}`]!, arms[`odd: ${name}`]!];
+    expect(Math.min(even.firstTokenMs, odd.firstTokenMs)).toBeLessThanOrEqual(arm.firstTokenMs);
+    expect(Math.max(even.firstTokenMs, odd.firstTokenMs)).toBeGreaterThanOrEqual(arm.firstTokenMs);
+    expect(even.firstTokenMs).not.toBe(odd.firstTokenMs);
+  }
+});

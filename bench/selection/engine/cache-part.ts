@@ -1,11 +1,6 @@
 import { halfOf, mean } from '../../../lib/evaluate/index.js';
-import { cacheAwareSelector, CostModel, type Selector } from '../../../lib/index.js';
-import {
-  cacheTrace,
-  type CacheTraceOptions,
-  type TraceArm,
-  type TraceQuestion,
-} from './cache-trace.js';
+import { cacheAwareSelector, type Chunk, CostModel, type Selector } from '../../../lib/index.js';
+import { cacheTrace, type TraceArm, type TraceQuestion } from './cache-trace.js';
 import type { SelectionLab } from './lab.js';
 import type { JudgedCase } from './questions.js';
 
@@ -19,16 +14,15 @@ export interface CachePartOptions {
 }
 
 export interface CachePart {
-  /** Over all questions. */
-  readonly all: Readonly<Record<string, TraceArm>>;
-  /** Over the half that nothing was chosen on. */
-  readonly heldOut: Readonly<Record<string, TraceArm>>;
+  /** Over all questions, those that the price was chosen on (`search: …`), and the others (`held-out: …`). */
+  readonly arms: Readonly<Record<string, TraceArm>>;
   /** Worth that candidates must bring for the computing of a token, chosen on the other half. */
   readonly price: number;
 }
 
 /** Of {@link cacheAwareSelector}'s `leastPerCost`, where a unit of cost is computing a token. */
 const prices = [0.6e-4, 0.8e-4, 1e-4, 1.3e-4, 1.6e-4, 2e-4, 2.5e-4];
+const heldOut = 'held-out';
 /** Time to first token that is aimed at, in that of the best 8. */
 const aim = 0.7;
 
@@ -58,53 +52,50 @@ export async function cachePart(
   }
   const costs = new CostModel();
   for (const tokens of [64, 256, 512]) costs.observeCompute({ tokens }, msPerToken * tokens);
-  const run = (
-    selectors: Readonly<Record<string, Selector>>,
-    budgets: readonly number[],
-    counts?: CacheTraceOptions['counts'],
-  ): Promise<Record<string, TraceArm>> =>
-    meanOver(
-      Array.from({ length: traces }, (_, i) => seed + i),
-      (own) =>
-        cacheTrace({
-          questions,
-          tokensOf: (chunk) => lab.layout.passage(chunk).length,
-          corpusTokens,
-          storeShare: 0.1,
-          costs,
-          loadMsPerToken: 0.02 * msPerToken,
-          prefixTokens: lab.layout.prefix.length,
-          questionTokens: 30,
-          topK: 8,
-          length,
-          exponent: 0.9,
-          seed: own,
-          selectors,
-          budgets,
-          ...(counts && { counts }),
-        }),
-    );
   const priced = (price: number): Selector =>
     cacheAwareSelector({ power: 1.5, scorePower: 2, leastPerCost: price / msPerToken });
   const isSearch = ({ item }: TraceQuestion): boolean => halfOf(item.question) === 'search';
-  const tried = await run(
-    Object.fromEntries(prices.map((price) => [`${price}`, priced(price)])),
-    [1],
-    isSearch,
-  );
-  const price = choosePrice(tried);
-  const selectors = { 'cache-aware': cacheAwareSelector(), priced: priced(price) };
-  const budgets = [1, 0.85, 0.7];
-  return {
-    all: await run(selectors, budgets),
-    heldOut: await run(selectors, budgets, (question) => !isSearch(question)),
-    price,
+  const trace = {
+    questions,
+    tokensOf: (chunk: Chunk) => lab.layout.passage(chunk).length,
+    corpusTokens,
+    storeShare: 0.1,
+    costs,
+    loadMsPerToken: 0.02 * msPerToken,
+    prefixTokens: lab.layout.prefix.length,
+    questionTokens: 30,
+    topK: 8,
+    length,
+    exponent: 0.9,
+    views: { search: isSearch, [heldOut]: (question: TraceQuestion) => !isSearch(question) },
   };
+  const seeds = Array.from({ length: traces }, (_, i) => seed + i);
+  const shares = await meanOver(seeds, (own) =>
+    cacheTrace({
+      ...trace,
+      seed: own,
+      selectors: { 'cache-aware': cacheAwareSelector() },
+      budgets: [1, 0.85, 0.7],
+    }),
+  );
+  const tried = await meanOver(seeds, (own) =>
+    cacheTrace({
+      ...trace,
+      seed: own,
+      least: 8,
+      selectors: Object.fromEntries(prices.map((price) => [`priced ${price}`, priced(price)])),
+      budgets: [1],
+    }),
+  );
+  return { arms: { ...shares, ...tried }, price: choosePrice(tried) };
 }
 
 function choosePrice(tried: Readonly<Record<string, TraceArm>>): number {
-  const plain = tried['best 8'] as TraceArm;
-  const arms = prices.map((price) => ({ price, arm: tried[`${price} at 1`] as TraceArm }));
+  const plain = tried['search: best 8'] as TraceArm;
+  const arms = prices.map((price) => ({
+    price,
+    arm: tried[`search: priced ${price} at 1`] as TraceArm,
+  }));
   const reached = arms.filter(({ arm }) => arm.firstTokenMs <= aim * plain.firstTokenMs);
   const among = reached.length > 0 ? reached : arms.slice(-1);
   return among.reduce((best, one) => (one.arm.rareRecall > best.arm.rareRecall ? one : best)).price;
