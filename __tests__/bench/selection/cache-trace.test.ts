@@ -67,9 +67,9 @@ test('recall and rank go by evidence', () => {
   expect(recallOf(item, chunks.slice(1))).toBe(0);
 });
 
+const isEven = ({ item }: { readonly item: { readonly id: string } }) => Number(item.id) % 2 === 0;
+
 test('figures of a part are of its questions only, and all are asked', async () => {
-  const isEven = ({ item }: { readonly item: { readonly id: string } }) =>
-    Number(item.id) % 2 === 0;
   const arms = await cacheTrace({
     ...options,
     storeShare: 0.1,

@@ -54,7 +54,6 @@ export async function cachePart(
   for (const tokens of [64, 256, 512]) costs.observeCompute({ tokens }, msPerToken * tokens);
   const priced = (price: number): Selector =>
     cacheAwareSelector({ power: 1.5, scorePower: 2, leastPerCost: price / msPerToken });
-  const isSearch = ({ item }: TraceQuestion): boolean => halfOf(item.question) === 'search';
   const trace = {
     questions,
     tokensOf: (chunk: Chunk) => lab.layout.passage(chunk).length,
@@ -88,6 +87,10 @@ export async function cachePart(
     }),
   );
   return { arms: { ...shares, ...tried }, price: choosePrice(tried) };
+}
+
+function isSearch({ item }: TraceQuestion): boolean {
+  return halfOf(item.question) === 'search';
 }
 
 function choosePrice(tried: Readonly<Record<string, TraceArm>>): number {
