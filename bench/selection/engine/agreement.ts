@@ -1,6 +1,7 @@
 import { mean, median } from '../../../lib/evaluate/index.js';
 import type { Chunk, Weave } from '../../../lib/index.js';
 import { seededInteger, seededRandom } from '../../../lib/random.js';
+import { likelihoodScore } from '../../../lib/select/values/question-likelihood.js';
 import { FullPrefills } from './full-prefills.js';
 import { kendall } from './kendall.js';
 import type { BenchWarmup, SelectionLab } from './lab.js';
@@ -22,7 +23,7 @@ export interface Agreement {
   readonly questions: number;
   /** Mean over questions of Kendall's tau-b between values on woven and on fully prefilled sets; higher is better. */
   readonly kendall: number;
-  /** The same over pairs whose full values differ by more than the {@link floor}, and by more than 0.05 nats a token. */
+  /** The same over pairs whose full values differ by more than the `floor`, and by more than 0.05 nats a token. */
   readonly kendallAboveFloor: number;
   readonly kendallAbove005: number;
   /** Greatest difference of values that should be equal: of one passage right behind the prefix, nats a token. */
@@ -38,21 +39,35 @@ export interface Agreement {
   readonly rowShare: number;
 }
 
+/** What is made of the losses of a question's tokens behind a set and without one. */
+const forms: Readonly<Record<string, (losses: Float32Array, alone: Float32Array) => number>> = {
+  likelihood: (losses) => likelihoodScore(losses, undefined, 'none'),
+  gains: (losses, alone) => likelihoodScore(losses, alone, 'gains'),
+  // The first word of a question is foretold by the text's style more than by what it says.
+  'less first token': (losses) => likelihoodScore(losses.subarray(1), undefined, 'none'),
+};
+
+interface Full {
+  readonly sets: readonly Float32Array[];
+  readonly alone: Float32Array;
+  /** Which sets are one passage. */
+  readonly isSingle: readonly boolean[];
+}
+
 interface Seen {
-  readonly woven: number[][];
+  readonly woven: (readonly Float32Array[])[];
   readonly times: number[];
   readonly rows: number[];
 }
 
-/** Holds values of woven sets against those of the same sets prefilled in full, by how the sets are made. */
+/** Holds values of woven sets against those of the same sets prefilled in full, by how the sets are made and what is made of losses. */
 export async function agreement(
   lab: SelectionLab,
   cases: readonly JudgedCase[],
   { seed, sets: count, most, candidates, warmups, refresh, log }: AgreementOptions,
 ): Promise<Record<string, Agreement>> {
   const random = seededRandom(seed);
-  const full: number[][] = [];
-  const singles: boolean[][] = [];
+  const full: Full[] = [];
   const seen: Record<string, Seen> = {};
   for (const item of cases) {
     const { retriever } = await lab.corpus(item);
@@ -69,10 +84,10 @@ export async function agreement(
       const longest = Math.max(...near.map((chunk) => lab.layout.passage(chunk).length));
       const cells = lab.layout.prefix.length + (count * most + 1) * (longest + 64);
       await using prefills = await FullPrefills.open(lab.engine, lab.layout, { question, cells });
-      const own: number[] = [];
-      for (const set of sets) own.push(mean(await prefills.losses(set)));
-      full.push(own);
-      singles.push(sets.map(({ length }) => length === 1));
+      const own: Float32Array[] = [];
+      for (const set of sets) own.push(await prefills.losses(set));
+      const alone = await prefills.losses([]);
+      full.push({ sets: own, alone, isSingle: sets.map(({ length }) => length === 1) });
     }
     const { ms, tokens } = await prefillOf(lab, eight, question);
     for (const warmup of warmups) {
@@ -87,32 +102,37 @@ export async function agreement(
         const { work } = await probe.losses([eight], asked);
         const wovenMs = performance.now() - start;
         const into = (seen[`${warmup}, ${share} again`] ??= { woven: [], times: [], rows: [] });
-        into.woven.push(losses.map((each) => mean(each)));
+        into.woven.push(losses);
         into.times.push(wovenMs / ms);
         into.rows.push(work.layerTokens / (tokens * lab.engine.model.layers));
       }
     }
-    const taus = Object.entries(seen).map(
-      ([name, { woven }]) => `${name} ${kendall(woven.at(-1) ?? [], full.at(-1) ?? []).toFixed(2)}`,
-    );
-    log(`question ${full.length}: Kendall ${taus.join('; ')}`);
+    log(`agreement: ${full.length} questions`);
   }
-  const exact = seen[`prefix, ${refresh[0]} again`] ?? Object.values(seen)[0];
-  const floor = Math.max(
-    0,
-    ...(exact?.woven ?? []).flatMap((values, q) =>
-      values.flatMap((value, i) =>
-        singles[q]?.[i] ? [Math.abs(value - (full[q]?.[i] ?? NaN))] : [],
-      ),
-    ),
-  );
-  return Object.fromEntries(
-    Object.entries(seen).map(([name, one]) => [name, outcomeOf(one, full, floor)]),
-  );
+  const outcomes: Record<string, Agreement> = {};
+  for (const [form, valueOf] of Object.entries(forms)) {
+    const values = (sets: readonly Float32Array[], q: number): number[] =>
+      sets.map((losses) => valueOf(losses, (full[q] as Full).alone));
+    const wanted = full.map(({ sets }, q) => values(sets, q));
+    // One passage right behind the prefix has the same KV either way.
+    const exact = seen[`prefix, ${refresh[0]} again`]?.woven.map(values) ?? [];
+    const floor = exact
+      .flatMap((own, q) =>
+        own.map((value, i) =>
+          full[q]?.isSingle[i] ? Math.abs(value - (wanted[q]?.[i] as number)) : 0,
+        ),
+      )
+      .reduce((most, off) => Math.max(most, off), 0);
+    for (const [name, one] of Object.entries(seen)) {
+      outcomes[`${name}, ${form}`] = outcomeOf(one, one.woven.map(values), wanted, floor);
+    }
+  }
+  return outcomes;
 }
 
 function outcomeOf(
-  { woven, times, rows }: Seen,
+  { times, rows }: Seen,
+  woven: readonly number[][],
   full: readonly number[][],
   floor: number,
 ): Agreement {
@@ -126,11 +146,11 @@ function outcomeOf(
     kendallAbove005: mean(taus(0.05)),
     floor,
     off: mean(pairs.map(([own, its]) => mean(own.map((v, i) => Math.abs(v - (its[i] as number)))))),
-    sameBest: mean(pairs.map(([own, its]) => (leastOf(own) === leastOf(its) ? 1 : 0))),
+    sameBest: mean(pairs.map(([own, its]) => (bestOf(own) === bestOf(its) ? 1 : 0))),
     lost: mean(
       pairs.map(([own, its]) => {
-        const best = Math.min(...its);
-        return ((its[leastOf(own)] as number) - best) / Math.max(1e-9, mean(its) - best);
+        const best = Math.max(...its);
+        return (best - (its[bestOf(own)] as number)) / Math.max(1e-9, best - mean(its));
       }),
     ),
     timeShare: median(times),
@@ -160,6 +180,6 @@ function someOf<T>(list: readonly T[], count: number, random: () => number): T[]
   return [...places].sort((a, b) => a - b).map((place) => list[place] as T);
 }
 
-function leastOf(values: readonly number[]): number {
-  return values.indexOf(Math.min(...values));
+function bestOf(values: readonly number[]): number {
+  return values.indexOf(Math.max(...values));
 }
