@@ -66,6 +66,7 @@ export async function scoreCandidates(
       scores: {
         bm25: candidates.map(({ score }) => score),
         likelihood,
+        'less first token': own.map((losses) => -mean(losses.subarray(1))),
         // What a passage does for any question is taken away.
         calibrated: likelihood.map((value, i) => value + mean(nothing.sets[i] as Float32Array)),
         gains: own.map((losses) =>

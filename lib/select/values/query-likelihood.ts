@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from '../../errors.js';
 import type { QuestionProbe } from '../question-probe.js';
 import type { SetValue } from '../selector.js';
 import { type Calibration, likelihoodScore } from './question-likelihood.js';
@@ -19,9 +20,16 @@ export interface QueryLikelihoodValueOptions {
 /**
  * Values a set by how likely the question is behind it: log P(question | set), the set woven from cached keys and values. A set is
  * computed as it will stand in the prompt, but for what a policy would compute again.
+ *
+ * @throws InvalidArgumentError
  */
 export function queryLikelihoodValue(options: QueryLikelihoodValueOptions): SetValue {
   const { probe, calibration = 'contextual', missing = 'encode', refresh = 0 } = options;
+  if (!(refresh >= 0 && refresh <= 1)) {
+    throw new InvalidArgumentError(
+      `queryLikelihoodValue: refresh is ${refresh}; give a share from 0 to 1.`,
+    );
+  }
   /** Of the question asked last: what it is worth by itself. */
   let last: { readonly question: string; readonly alone: Float32Array } | undefined;
   return {
