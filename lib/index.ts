@@ -243,6 +243,7 @@ export {
 
 export type {
   ChunkAttention,
+  LossesOptions,
   ProbeWork,
   QuestionLosses,
   QuestionProbe,

@@ -1,5 +1,11 @@
 import { halfOf, mean } from '../../../lib/evaluate/index.js';
-import { cacheAwareSelector, type Chunk, CostModel, type Selector } from '../../../lib/index.js';
+import {
+  cacheAwareSelector,
+  type Chunk,
+  CostModel,
+  type Selector,
+  tokensCost,
+} from '../../../lib/index.js';
 import { cacheTrace, type TraceArm, type TraceQuestion } from './cache-trace.js';
 import type { SelectionLab } from './lab.js';
 import type { JudgedCase } from './questions.js';
@@ -82,11 +88,31 @@ export async function cachePart(
       ...trace,
       seed: own,
       least: 8,
-      selectors: Object.fromEntries(prices.map((price) => [`priced ${price}`, priced(price)])),
+      selectors: Object.fromEntries(
+        prices.flatMap((each): [string, Selector][] => [
+          [`priced ${each}`, priced(each)],
+          [`by score ${each}`, byScore(each)],
+        ]),
+      ),
       budgets: [1],
     }),
   );
   return { arms: { ...shares, ...tried }, price: choosePrice(tried) };
+}
+
+/** The same price, of the best 8, by one who knows nothing of the cache: what of a gain is the scores' alone. */
+function byScore(price: number): Selector {
+  const selector = cacheAwareSelector({ power: 1.5, scorePower: 2, leastPerCost: price });
+  return {
+    name: 'by score',
+    select: (request) =>
+      selector.select({
+        ...request,
+        candidates: request.candidates.slice(0, 8),
+        cost: tokensCost(),
+        budget: Number.MAX_VALUE,
+      }),
+  };
 }
 
 function isSearch({ item }: TraceQuestion): boolean {
