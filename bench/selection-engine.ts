@@ -1,7 +1,5 @@
 import {
-  cacheAwareSelector,
   coragSelector,
-  CostModel,
   gradientSelector,
   greedySelector,
   InvalidArgumentError,
@@ -9,13 +7,14 @@ import {
 } from '../lib/index.js';
 import { atLeast, atMost, benchWith, emptyOutcome, isWanted, round } from './harness.js';
 import { numberOf } from './fidelity/number-of.js';
+import { openEmbedder } from './retrieval/embedders.js';
 import { agreement } from './selection/engine/agreement.js';
 import { answersBySelector } from './selection/engine/answers.js';
-import { cacheTrace, type TraceQuestion } from './selection/engine/cache-trace.js';
-import { sampled, SelectionLab } from './selection/engine/lab.js';
+import { cachePart } from './selection/engine/cache-part.js';
+import { benchWarmups, sampled, SelectionLab } from './selection/engine/lab.js';
 import { readJudged } from './selection/engine/questions.js';
 import { reading } from './selection/engine/reading.js';
-import { reranking } from './selection/engine/reranking.js';
+import { rerankingArms, scoreCandidates } from './selection/engine/reranking.js';
 
 /** Parts of the selection bench that need a model's cached chunks: values, reranking, one pass over candidates, cache-aware cost. */
 export const selectionEngine = benchWith(
@@ -25,13 +24,32 @@ export const selectionEngine = benchWith(
     seed: { type: 'string', value: 'S', default: '1', help: 'picks questions and sets' },
     'chunk-tokens': { type: 'string', value: 'N', default: '150', help: 'tokens of a passage' },
     candidates: { type: 'string', value: 'N', default: '20', help: 'what is retrieved' },
+    embedder: {
+      type: 'string',
+      value: 'MODEL',
+      default: 'none',
+      help: 'that orders candidates beside the rest (rerank)',
+    },
     sets: { type: 'string', value: 'N', default: '16', help: 'sets a question (agreement)' },
     trace: { type: 'string', value: 'N', default: '2000', help: 'questions of the trace (cache)' },
+    traces: { type: 'string', value: 'N', default: '3', help: 'traces that are averaged (cache)' },
     'ms-per-token': {
       type: 'string',
       value: 'MS',
       default: '4',
       help: 'of computing a token, where times are predicted (cache)',
+    },
+    warmups: {
+      type: 'string',
+      value: 'A,…',
+      default: 'prefix',
+      help: 'of prefix, document, neighbours (agreement)',
+    },
+    again: {
+      type: 'string',
+      value: 'SHARE,…',
+      default: '0,0.03',
+      help: 'of a set that an evaluation computes again (agreement)',
     },
     cache: { type: 'string', value: 'DIR', help: 'where KV of passages is kept between runs' },
   },
@@ -39,7 +57,7 @@ export const selectionEngine = benchWith(
     if (own.data === undefined) {
       throw new InvalidArgumentError('Give --data: a file or folder of questions.');
     }
-    const number = (name: Exclude<keyof typeof own, 'data' | 'cache'>) =>
+    const number = (name: Exclude<keyof typeof own, 'data' | 'cache' | 'warmups' | 'again'>) =>
       numberOf(name, own[name], 1);
     const seed = number('seed');
     const candidates = number('candidates');
@@ -56,17 +74,42 @@ export const selectionEngine = benchWith(
       cache: own.cache,
     });
     if (isWanted('agreement', options, outcome)) {
-      const sets = { seed, sets: number('sets'), most: 5, candidates: Math.min(12, candidates) };
-      const found = await agreement(lab, cases, sets);
-      note('agreement', found);
-      goals['rank agreement'] = atLeast(found.kendall, 0.9);
-      goals['time of an evaluation'] = atMost(found.timeShare, 0.05);
-      goals['rows of an evaluation'] = atMost(found.rowShare, 0.05);
+      const warmups = own.warmups.split(',').map((name) => {
+        const known = benchWarmups.find((each) => each === name);
+        if (known) return known;
+        throw new InvalidArgumentError(
+          `--warmups has "${name}"; there are ${benchWarmups.join(', ')}.`,
+        );
+      });
+      const found = await agreement(lab, cases, {
+        seed,
+        sets: number('sets'),
+        most: 5,
+        candidates: Math.min(12, candidates),
+        warmups,
+        refresh: own.again.split(',').map((text) => numberOf('again', text, 0)),
+        log: options.log,
+      });
+      for (const [name, one] of Object.entries(found)) {
+        note(`agreement ${name}`, one);
+        goals[`${name}: rank agreement`] = atLeast(one.kendall, 0.9);
+        goals[`${name}: time of an evaluation`] = atMost(one.timeShare, 0.05);
+        goals[`${name}: rows of an evaluation`] = atMost(one.rowShare, 0.05);
+      }
     }
     if (isWanted('rerank', options, outcome)) {
-      const found = await reranking(lab, cases, { candidates });
-      note('rerank', found);
-      goals['likelihood lifts MRR'] = atLeast((found['likelihood'] ?? 0) - (found['bm25'] ?? 0), 0);
+      await using open = own.embedder === 'none' ? undefined : await openEmbedder(own.embedder);
+      const scored = await scoreCandidates(lab, cases, {
+        candidates,
+        embedder: open?.embedder,
+        log: options.log,
+      });
+      const arms = rerankingArms(scored);
+      figures['rerank questions'] = scored.filter(({ half }) => half === 'held-out').length;
+      for (const [name, arm] of Object.entries(arms)) note(`rerank ${name}`, arm);
+      for (const name of ['likelihood', 'likelihood with bm25', 'calibrated with bm25']) {
+        goals[`${name} lifts MRR`] = atLeast(arms[name]?.low ?? -1, 0);
+      }
     }
     if (isWanted('reading', options, outcome)) {
       const found = await reading(lab, cases, { candidates: Math.max(candidates, 100) });
@@ -74,47 +117,17 @@ export const selectionEngine = benchWith(
       goals['pass over candidates, of the prompt'] = atMost(found.shareOfPrompt, 0.02);
     }
     if (isWanted('cache', options, outcome)) {
-      const questions: TraceQuestion[] = [];
-      const corpora = new Set(all.map(({ corpus }) => corpus));
-      let corpusTokens = 0;
-      for (const item of all.toSorted((a, b) => a.corpus.localeCompare(b.corpus))) {
-        const { retriever } = await lab.corpus(item);
-        if (corpora.delete(item.corpus)) {
-          for (const chunk of retriever.chunks?.() ?? []) {
-            corpusTokens += lab.layout.passage(chunk).length;
-          }
-        }
-        questions.push({
-          item,
-          candidates: await retriever.search(item.question, { k: candidates }),
-        });
-      }
-      const costs = new CostModel();
-      const msPerToken = number('ms-per-token');
-      for (const tokens of [64, 256, 512]) costs.observeCompute({ tokens }, msPerToken * tokens);
-      const arms = await cacheTrace({
-        questions,
-        tokensOf: (chunk) => lab.layout.passage(chunk).length,
-        corpusTokens,
-        storeShare: 0.1,
-        costs,
-        loadMsPerToken: 0.02 * msPerToken,
-        prefixTokens: lab.layout.prefix.length,
-        questionTokens: 30,
-        topK: 8,
+      const { arms, price } = await cachePart(lab, all, {
+        candidates,
+        msPerToken: number('ms-per-token'),
         length: number('trace'),
-        exponent: 0.9,
         seed,
-        selectors: {
-          'cache-aware': cacheAwareSelector(),
-          'sure of none': cacheAwareSelector({ sure: 0 }),
-          'power 1': cacheAwareSelector({ power: 1 }),
-        },
-        budgets: [1, 0.85, 0.7],
+        traces: number('traces'),
       });
+      figures['cache price a token'] = price;
       for (const [name, arm] of Object.entries(arms)) note(`cache ${name}`, arm);
-      const plain = arms['best 8'];
-      const aware = arms['cache-aware at 0.7'];
+      const plain = arms['held-out: best 8'];
+      const aware = arms[`held-out: priced ${price} at 1`];
       if (plain && aware) {
         goals['predicted time to first token'] = atMost(
           aware.firstTokenMs / plain.firstTokenMs,

@@ -155,6 +155,11 @@ export {
 } from './retrieve/dense.js';
 export type { SituatedPassage, SituateOptions } from './retrieve/situate.js';
 export type { Fusion } from './retrieve/fusion.js';
+export {
+  defaultFusion,
+  fusedRetriever,
+  type FusedRetrieverOptions,
+} from './retrieve/fused-retriever.js';
 export { hybridRetriever, type HybridRetrieverOptions } from './retrieve/hybrid.js';
 export { mmrRetriever, type MmrOptions } from './retrieve/mmr.js';
 export { neighbourRetriever, type NeighbourOptions } from './retrieve/neighbours.js';
@@ -210,11 +215,11 @@ export {
   type VectorEntry,
   type VectorIndex,
   type VectorMatch,
-  type VectorMetadata,
   type VectorMetric,
   type VectorQueryOptions,
   type VectorSource,
 } from './retrieve/vector-index.js';
+export type { VectorMetadata } from './retrieve/vector-metadata.js';
 export { flatIndex, restoreFlatIndex, type FlatIndexOptions } from './retrieve/flat-index.js';
 export type { Bytes } from './retrieve/vectors/blocks.js';
 export {
@@ -237,11 +242,8 @@ export type {
   SetValue,
 } from './select/selector.js';
 export { type CoragAgent, coragSelector, type CoragSelectorOptions } from './select/corag/corag.js';
-export {
-  coragAgent,
-  type CoragAgentOptions,
-  type CoragAgentWeights,
-} from './select/corag/agent.js';
+export { coragAgent, type CoragAgentOptions } from './select/corag/agent.js';
+export type { CoragAgentWeights } from './select/corag/learned-weights.js';
 export { coragDefaults, coragPublished, type CoragSettings } from './select/corag/settings.js';
 export { moneyCost, type MoneyCostOptions } from './select/costs/money.js';
 export { tokensCost } from './select/costs/tokens.js';
@@ -288,6 +290,7 @@ export {
 
 export type {
   ChunkAttention,
+  LossesOptions,
   ProbeWork,
   QuestionLosses,
   QuestionProbe,

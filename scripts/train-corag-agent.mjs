@@ -100,7 +100,7 @@ if (values.write) {
   await writeFile(
     path,
     `/** Written by \`node scripts/train-corag-agent.mjs\`; do not edit. */
-import type { CoragAgentWeights } from './agent.js';
+import type { CoragAgentWeights } from './learned-weights.js';
 
 export const agentWeights: CoragAgentWeights = ${JSON.stringify(weights, null, 2)};
 `,

@@ -2,11 +2,11 @@ import { ChunkweaveError } from '../../lib/errors.js';
 import {
   type Bm25Retriever,
   type Chunk,
+  defaultFusion,
   type Embedder,
   hybridRetriever,
   type Retriever,
 } from '../../lib/index.js';
-import { defaultFusion } from '../node/fusion.js';
 import type { Collection } from './collection.js';
 import { counted, formatCount } from './report/format.js';
 import type { Terminal } from './report/terminal.js';

@@ -1,14 +1,10 @@
 import { join } from 'node:path';
 import {
-  bm25Retriever,
   type ChunkStore,
   CostModel,
   createWeave,
-  denseRetriever,
   type Document,
   type Embedder,
-  flatIndex,
-  hybridRetriever,
   type IngestReport,
   InvalidArgumentError,
   type KvEngine,
@@ -20,7 +16,6 @@ import {
 import { folderStore, loadDocuments } from '../fs/index.js';
 import { cacheFolder, defaultModel } from '../models/index.js';
 import { Closing } from './closing.js';
-import { defaultFusion } from './fusion.js';
 import type { OpenWeaveOptions } from './options.js';
 
 /** A weave that owns what was opened for it. {@link Weave.dispose} gives back engine, embedder and store as well. */
@@ -46,9 +41,9 @@ export async function openWeave(options: OpenWeaveOptions = {}): Promise<OpenedW
     const engine = await openEngine(options, closing);
     const costs = options.costs ?? new CostModel();
     const store = openStore(options, costs, closing);
-    const retriever = await openRetriever(options, closing);
+    const search = await openSearch(options, closing);
     const { documents, budget, onProgress, signal, ...rest } = options;
-    const weave = await createWeave({ ...partsOf(rest), engine, store, retriever, costs });
+    const weave = await createWeave({ ...partsOf(rest), engine, store, costs, ...search });
     const dispose = weave.dispose.bind(weave);
     closing.add(dispose);
     const ingested =
@@ -133,13 +128,14 @@ function openStore(options: OpenWeaveOptions, costs: CostModel, closing: Closing
   return store;
 }
 
-async function openRetriever(options: OpenWeaveOptions, closing: Closing): Promise<Retriever> {
-  if (options.retriever) return options.retriever;
-  const lexical = bm25Retriever();
-  if (options.embedder === undefined) return lexical;
-  const embedder = await openEmbedder(options, options.embedder, closing);
-  const dense = denseRetriever({ embedder, index: flatIndex({ embedder }) });
-  return hybridRetriever({ retrievers: { lexical, dense }, ...defaultFusion });
+/** Without either a weave goes by words alone, with an embedder by words and meaning. */
+async function openSearch(
+  options: OpenWeaveOptions,
+  closing: Closing,
+): Promise<{ retriever?: Retriever; embedder?: Embedder }> {
+  if (options.retriever) return { retriever: options.retriever };
+  if (options.embedder === undefined) return {};
+  return { embedder: await openEmbedder(options, options.embedder, closing) };
 }
 
 async function openEmbedder(

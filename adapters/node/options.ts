@@ -59,7 +59,7 @@ export type KvChoice =
     };
 
 /** What is there is opened, what is named is loaded; the rest is as for `createWeave`. */
-export type OpenWeaveOptions = Omit<WeaveOptions, 'engine' | 'retriever' | 'store'> & {
+export type OpenWeaveOptions = Omit<WeaveOptions, 'embedder' | 'engine' | 'retriever' | 'store'> & {
   /** A folder or file, or documents; default none, which leaves it to `ingest`. */
   readonly documents?: string | Iterable<Document> | AsyncIterable<Document>;
   /** How much chunk KV to make while opening; default none: it is made when a question first needs it, and kept. */

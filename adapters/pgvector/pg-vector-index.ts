@@ -5,10 +5,10 @@ import type {
   VectorEntry,
   VectorIndex,
   VectorMatch,
-  VectorMetadata,
   VectorMetric,
   VectorQueryOptions,
 } from '../../lib/retrieve/vector-index.js';
+import type { VectorMetadata } from '../../lib/retrieve/vector-metadata.js';
 import {
   type AddMode,
   type CheckedEntry,

@@ -73,6 +73,7 @@ export interface PrefixLender {
   lend(cells: number, signal?: AbortSignal): Promise<LentPrefix>;
 }
 
+/** A sequence that holds the prefix, until it is given back. */
 export interface LentPrefix {
   readonly sequence: KvSequence;
   release(): void;

@@ -1,6 +1,6 @@
 import type { Chunk } from '../document.js';
 import { InvalidArgumentError } from '../errors.js';
-import type { VectorMetadata } from './vector-index.js';
+import type { VectorMetadata } from './vector-metadata.js';
 
 /**
  * Which chunks or vectors a search may find, by their metadata. Plain data, so that a database can bind it as parameters.

@@ -1,5 +1,6 @@
 import type { Embedder } from './embedder.js';
 import type { MetadataFilter } from './filter.js';
+import type { VectorMetadata } from './vector-metadata.js';
 
 /**
  * How near two vectors are, as a score of which higher is nearer:
@@ -78,8 +79,6 @@ export interface VectorEntry {
    */
   readonly metadata?: VectorMetadata;
 }
-
-export type VectorMetadata = Readonly<Record<string, unknown>>;
 
 export interface VectorQueryOptions extends VectorCallOptions {
   /** A whole number of at least 1; more than there are gives all. */

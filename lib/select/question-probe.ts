@@ -7,16 +7,13 @@ import type { Chunk } from '../document.js';
 export interface QuestionProbe {
   /**
    * How hard the question's tokens are to foretell behind each set of chunks, woven in the given order right behind the
-   * canonical prefix, positions repaired and nothing computed again. Sets that begin alike share cells, and many are computed in one
+   * canonical prefix, positions repaired and nothing computed again unless `refresh` says so. Sets that begin alike share cells, and many are computed in one
    * batch. An empty set gives what the question is worth by itself.
    *
-   * @throws ContextOverflowError for a set that fits neither the cells nor the context; what engine and store throw;
+   * @throws InvalidArgumentError for a share that is none; ContextOverflowError for a set that fits neither the cells nor the context; what engine and store throw;
    * the signal's reason.
    */
-  losses(
-    sets: readonly (readonly Chunk[])[],
-    options: QuestionProbeOptions,
-  ): Promise<QuestionLosses>;
+  losses(sets: readonly (readonly Chunk[])[], options: LossesOptions): Promise<QuestionLosses>;
   /**
    * How much the question looks at each token of chunks that stand side by side right behind the prefix, none in sight of
    * another, in one pass of its tokens up to the last layer that is asked.
@@ -37,6 +34,14 @@ export interface QuestionProbeOptions {
    */
   readonly missing?: 'encode' | 'leave';
   readonly signal?: AbortSignal;
+}
+
+export interface LossesOptions extends QuestionProbeOptions {
+  /**
+   * Share of a set's tokens behind its first passage, in [0, 1], that are computed again together with the question: those that
+   * it looks at most, by one pass of it over all the chunks (as of {@link QuestionProbe.attention}). Default 0.
+   */
+  readonly refresh?: number;
 }
 
 export interface QuestionLosses {

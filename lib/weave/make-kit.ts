@@ -4,6 +4,8 @@ import { InvalidArgumentError } from '../errors.js';
 import { createPromptLayout } from '../prompt.js';
 import { CostModel } from '../reuse/cost/cost-model.js';
 import { bm25Retriever } from '../retrieve/bm25.js';
+import { fusedRetriever } from '../retrieve/fused-retriever.js';
+import type { Retriever } from '../retrieve/retriever.js';
 import { queryLikelihoodValue } from '../select/values/query-likelihood.js';
 import { accessOf, describeAccess, isSameAccess, keyScope } from '../store/chunk-key.js';
 import { memoryStore } from '../store/memory-store.js';
@@ -45,8 +47,13 @@ export interface MadeKit {
 export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Promise<MadeKit> {
   const { engine, store: givenStore, costs = new CostModel(), system, warmup = 'prefix' } = options;
   const { statistics = false, maxVariants = 8 } = options;
-  const { retriever = bm25Retriever(), singlePass } = options;
+  const { retriever = defaultRetriever(options), singlePass } = options;
   const { cells = defaultCells(engine) } = options;
+  if (options.retriever && options.embedder) {
+    throw new InvalidArgumentError(
+      'There is both a retriever and an embedder; give one of them, or a hybridRetriever over a denseRetriever of the embedder.',
+    );
+  }
   if (!Number.isSafeInteger(cells) || cells < 1) {
     throw new InvalidArgumentError(`cells is ${cells}; give a whole number of at least 1.`);
   }
@@ -184,4 +191,8 @@ async function keysOf({ engine, tenant, label }: WeaveOptions, prefix: Int32Arra
   const scope = { model, tokenizer, ...access };
   const bare = await keyScope({ ...scope, prefix: new Int32Array(0) });
   return { keys: await keyScope({ ...scope, prefix }), prefixKey: await bare.key(prefix) };
+}
+
+function defaultRetriever({ embedder }: WeaveOptions): Retriever {
+  return embedder ? fusedRetriever({ embedder }) : bm25Retriever();
 }

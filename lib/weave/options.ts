@@ -3,6 +3,7 @@ import type { KvEngine } from '../engine/engine.js';
 import type { SamplingOptions } from '../engine/sampling.js';
 import type { PassageLayout, PromptOptions } from '../prompt.js';
 import type { Reranker } from '../rerank/reranker.js';
+import type { Embedder } from '../retrieve/embedder.js';
 import type { Retriever } from '../retrieve/retriever.js';
 import type { CostModel } from '../reuse/cost/cost-model.js';
 import type { LateRefreshOptions } from '../reuse/late/late-refresh.js';
@@ -23,8 +24,16 @@ export interface WeaveOptions extends AskDefaults {
   readonly costs?: CostModel;
   /** Default {@link recursiveChunker}. */
   readonly chunker?: Chunker;
-  /** Default {@link bm25Retriever}. May hold passages already, for example of a saved index. */
+  /**
+   * Default {@link fusedRetriever} with an `embedder`, else {@link bm25Retriever}. May hold passages already, for example of a
+   * saved index.
+   */
   readonly retriever?: Retriever;
+  /**
+   * Finds passages by their meaning as well as by their words ({@link fusedRetriever}): `ingest` embeds them. Stays the caller's, and
+   * takes the place of a `retriever`.
+   */
+  readonly embedder?: Embedder;
   /** The words around passages and question. */
   readonly prompt?: PromptOptions;
   /** Short for `prompt.system`. */
@@ -85,11 +94,14 @@ export interface WeaveOptions extends AskDefaults {
 export interface AskDefaults {
   /** Passages of the prompt; default 8. With a selector: those whose tokens are the default of its budget. */
   readonly topK?: number;
-  /** Picks the passages among the candidates; default `top-k`: the best of them. */
-  readonly selector?: Selector | 'top-k';
+  /**
+   * Picks the passages among the candidates; default `top-k`: the best of them. `cache-aware`: by {@link cacheAwareSelector}, by default
+   * under the milliseconds that the best would take now, so what is cached may be chosen before what is not.
+   */
+  readonly selector?: Selector | 'top-k' | 'cache-aware';
   /** Candidates to retrieve for a selector or a reranker; default 20, and never fewer than `topK`. */
   readonly retrieve?: number;
-  /** What a selector may spend; default the tokens that the best `topK` candidates would take. */
+  /** What a selector may spend; default the tokens that the best `topK` candidates would take, or their milliseconds by `cache-aware`. */
   readonly budget?: SelectionBudget;
   /** What a set of passages is worth to a selector; default how likely the question is behind it ({@link queryLikelihoodValue}). */
   readonly value?: SetValue | ((probe: QuestionProbe) => SetValue);

@@ -15,6 +15,7 @@ import type { WeaveKit } from './kit.js';
 import type { Wanted } from './kv-library.js';
 import type { AskOptions } from './options.js';
 import { readingOrder } from '../select/orders/reading-order.js';
+import { cacheAwareSelector } from '../select/selectors/cache-aware.js';
 import { assertBudget, selectPassages } from './selection/select-passages.js';
 
 /** A prompt whose passages are chosen, in its order. */
@@ -73,7 +74,9 @@ export async function preparePrompt(
   asked.catch(() => {});
   const { explain = false } = options;
   const chooser = options.selector ?? kit.selector;
-  const selector = chooser === 'top-k' ? undefined : chooser;
+  const isCacheAware = chooser === 'cache-aware';
+  const named = isCacheAware ? cacheAwareSelector() : chooser;
+  const selector = named === 'top-k' ? undefined : named;
   const picks = selector !== undefined || explain;
   const k = picks || options.reranker ? Math.max(topK, retrieve) : topK;
   const found = topK > 0 ? await retriever.search(question, { k, ...signalled }) : [];
@@ -97,7 +100,7 @@ export async function preparePrompt(
           // What overflows is dropped or refused below: the best passage always has its chance.
           room:
             overflow === 'drop' ? Math.max(sizes[0] ?? 0, available - fixed - maxTokens) : Infinity,
-          options,
+          options: isCacheAware && !options.budget ? { ...options, budget: { share: 1 } } : options,
         })
       : undefined;
   const places = placesOfChosen(candidates, selected?.chosen ?? candidates.slice(0, topK));

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from '@jest/globals';
 import type { Collection } from '../../../adapters/cli/collection.js';
 import { FolderIndex } from '../../../adapters/cli/folder-index.js';
-import { defaultFusion } from '../../../adapters/node/fusion.js';
 import { Terminal } from '../../../adapters/cli/report/terminal.js';
 import {
   bm25Retriever,
   type Chunk,
   ComputeError,
+  defaultFusion,
   denseRetriever,
   type Embedder,
   flatIndex,

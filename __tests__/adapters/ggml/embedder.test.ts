@@ -118,6 +118,17 @@ describe('a random model, against the same computed without a library', () => {
 });
 
 describe('prefixes', () => {
+  test('as bge-small: the CLS token, and a prefix of questions only', async () => {
+    const { bert, path } = await make({ pooling: 'cls' });
+    const query = 'river : ';
+    const own = await load(path, { prefixes: { query } });
+    const [question] = await own.embed(['the otter'], { kind: 'query' });
+    const [text] = await own.embed(['the otter'], passage);
+    expect(cosine(question!, bert.embed(bert.ids(`${query}the otter`)))).toBeGreaterThan(0.9999);
+    expect(cosine(text!, bert.embed(bert.ids('the otter')))).toBeGreaterThan(0.9999);
+    expect(cosine(question!, text!)).toBeLessThan(0.99);
+  });
+
   test('stand before the texts of their kind, from the options or the file', async () => {
     const prompts = { query: 'query : ', document: 'passage : ' };
     const { bert, path } = await make({ prompts });

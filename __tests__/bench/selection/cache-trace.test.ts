@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { cacheTrace, zipfTrace } from '../../../bench/selection/engine/cache-trace.js';
-import { recallOf, reciprocalRank } from '../../../bench/selection/engine/questions.js';
+import { recallOf } from '../../../bench/selection/engine/questions.js';
 import { cacheAwareSelector, CostModel } from '../../../lib/index.js';
 import { hits } from '../../lib/select/stand-ins.js';
 
@@ -65,6 +65,22 @@ test('recall and rank go by evidence', () => {
   const chunks = candidates.map(({ chunk }) => chunk);
   expect(recallOf(item, chunks)).toBe(1);
   expect(recallOf(item, chunks.slice(1))).toBe(0);
-  expect(reciprocalRank(item, chunks.toReversed())).toBe(1 / 4);
-  expect(reciprocalRank(item, [])).toBe(0);
+});
+
+const isEven = ({ item }: { readonly item: { readonly id: string } }) => Number(item.id) % 2 === 0;
+
+test('figures of a part are of its questions only, and all are asked', async () => {
+  const arms = await cacheTrace({
+    ...options,
+    storeShare: 0.1,
+    views: { even: isEven, odd: (question) => !isEven(question) },
+  });
+  const plain = await cacheTrace({ ...options, storeShare: 0.1 });
+  for (const [name, arm] of Object.entries(plain)) {
+    expect(arms[name]).toEqual(arm);
+    const [even, odd] = [arms[`even: ${name}`]!, arms[`odd: ${name}`]!];
+    expect(Math.min(even.firstTokenMs, odd.firstTokenMs)).toBeLessThanOrEqual(arm.firstTokenMs);
+    expect(Math.max(even.firstTokenMs, odd.firstTokenMs)).toBeGreaterThanOrEqual(arm.firstTokenMs);
+    expect(even.firstTokenMs).not.toBe(odd.firstTokenMs);
+  }
 });

@@ -35,3 +35,10 @@ test('the area is the share of pairs in order', () => {
   expect(areaUnderRoc([1], [1])).toBe(0.5);
   expect(areaUnderRoc([0, 2], [1])).toBe(0.5);
 });
+
+test('pairs that are nearly tied in the second list count for nothing where they are left out', () => {
+  expect(kendall([1, 2, 3], [1, 1.01, 3], 0.1)).toBe(1);
+  expect(kendall([2, 1, 3], [1, 1.01, 3], 0.1)).toBe(1);
+  expect(kendall([2, 1, 3], [1, 1.01, 3])).toBeCloseTo(1 / 3);
+  expect(kendall([1, 2], [1, 1.01], 0.1)).toBeNaN();
+});

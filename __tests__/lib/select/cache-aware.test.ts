@@ -74,3 +74,44 @@ test.each([
 ])('%j is refused', (options, problem) => {
   expect(() => cacheAwareSelector(options)).toThrow(problem);
 });
+
+test('what is not worth its cost stays out, however much room is left; the sure ones come all the same', async () => {
+  const cost = knowing(new Set(['c5', 'c6']));
+  const { chunks, decisions } = await cacheAwareSelector({
+    sure: 2,
+    power: 1,
+    leastPerCost: 0.03,
+  }).select(request(ranked(6), { budget: 1000, cost }));
+  // 1/3 for 10 is worth it, 1/4 for 10 is not, 1/5 and 1/6 for 1 are.
+  expect(idsOf(chunks).toSorted()).toEqual(['c1', 'c2', 'c3', 'c5', 'c6']);
+  expect(decisions[3]?.reason).toBe('not worth 10 more');
+  const none = await cacheAwareSelector({ sure: 2, leastPerCost: 1e6 }).select(
+    request(ranked(6), { budget: 1000, cost }),
+  );
+  expect(idsOf(none.chunks).toSorted()).toEqual(['c1', 'c2']);
+});
+
+test('scores weigh where they are asked to: a candidate far behind the best is worth less than its rank', async () => {
+  const scores = [8, 7, 1, 0, -3];
+  const candidates = scores.map((score, i) => candidate(`c${i + 1}`, 10, score));
+  const options = { sure: 1, power: 1, leastPerCost: 0.01 };
+  const byRank = await cacheAwareSelector(options).select(request(candidates, { budget: 100 }));
+  expect(byRank.chunks).toHaveLength(5);
+  const byScore = await cacheAwareSelector({ ...options, scorePower: 2 }).select(
+    request(candidates, { budget: 100 }),
+  );
+  expect(idsOf(byScore.chunks)).toEqual(['c1', 'c2']);
+  // Without any score above 0 only ranks count.
+  const dark = candidates.map(({ chunk }, i) => ({ chunk, score: -i }));
+  const { chunks } = await cacheAwareSelector({ ...options, scorePower: 2 }).select(
+    request(dark, { budget: 100 }),
+  );
+  expect(chunks).toHaveLength(5);
+});
+
+test('refuses powers and prices that are none', async () => {
+  for (const bad of [-1, NaN, Infinity]) {
+    expect(() => cacheAwareSelector({ scorePower: bad })).toThrow(`scorePower is ${bad}`);
+    expect(() => cacheAwareSelector({ leastPerCost: bad })).toThrow(`leastPerCost is ${bad}`);
+  }
+});

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { queryLikelihoodValue } from '../../../lib/index.js';
+import { type QuestionProbe, queryLikelihoodValue } from '../../../lib/index.js';
 import { hits, probeOf } from './stand-ins.js';
 
 const question = 'why?';
@@ -30,4 +30,22 @@ test('without calibration nothing is asked beside the sets; gains forgive an odd
   expect(plain.sets).toEqual([['a'], ['b']]);
   const gains = queryLikelihoodValue({ probe: probeOf(losses), calibration: 'gains' });
   expect(await gains.of([[a], [b], [a, b]], { question })).toEqual([0.5, 0.75, 1.25]);
+});
+
+test('a share to compute again is handed on, and refused where it is none', async () => {
+  const asked: (number | undefined)[] = [];
+  const inner = probeOf(losses);
+  const probe: QuestionProbe = {
+    ...inner,
+    losses(sets, options) {
+      asked.push(options.refresh);
+      return inner.losses(sets, options);
+    },
+  };
+  await queryLikelihoodValue({ probe, refresh: 0.03 }).of([[a, b]], { question });
+  await queryLikelihoodValue({ probe }).of([[a, b]], { question });
+  expect(asked).toEqual([0.03, undefined]);
+  for (const refresh of [-0.1, 1.1, NaN]) {
+    expect(() => queryLikelihoodValue({ probe, refresh })).toThrow(`refresh is ${refresh}`);
+  }
 });

@@ -32,6 +32,8 @@ export interface CacheTraceOptions {
   readonly prefixTokens: number;
   readonly questionTokens: number;
   readonly topK: number;
+  /** Fewest of the best that are tried beside; default half of `topK`. */
+  readonly least?: number;
   /** Asked one after another, by a Zipf law of this exponent over the questions. */
   readonly length: number;
   readonly exponent: number;
@@ -39,6 +41,8 @@ export interface CacheTraceOptions {
   readonly selectors: Readonly<Record<string, Selector>>;
   /** Milliseconds that the selector may spend, in those of the best `topK` as its own store is then. */
   readonly budgets: readonly number[];
+  /** Also tells figures of some of the questions, as `NAME: ARM`. All are asked. */
+  readonly views?: Readonly<Record<string, (question: TraceQuestion) => boolean>>;
 }
 
 export interface TraceArm {
@@ -59,29 +63,31 @@ export interface TraceArm {
 export async function cacheTrace(options: CacheTraceOptions): Promise<Record<string, TraceArm>> {
   const trace = zipfTrace(options);
   const arms: Record<string, TraceArm> = {};
-  for (let k = options.topK; k >= Math.max(1, options.topK >> 1); k--) {
-    arms[`best ${k}`] = await runArm(options, trace, async ({ candidates }) =>
-      candidates.slice(0, k),
+  const add = (name: string, views: ReadonlyMap<string, TraceArm>): void => {
+    for (const [view, arm] of views) arms[view === '' ? name : `${view}: ${name}`] = arm;
+  };
+  const { topK, least = Math.max(1, topK >> 1) } = options;
+  for (let k = topK; k >= least; k--) {
+    add(
+      `best ${k}`,
+      await runArm(options, trace, async ({ candidates }) => candidates.slice(0, k)),
     );
   }
   for (const [name, selector] of Object.entries(options.selectors)) {
     for (const share of options.budgets) {
-      arms[`${name} at ${share}`] = await runArm(
-        options,
-        trace,
-        async ({ item, candidates }, cost) => {
-          const best = candidates.slice(0, options.topK);
-          if (best.length === 0) return best;
-          const { chunks } = await selector.select({
-            question: item.question,
-            candidates,
-            budget: share * cost.of(best),
-            cost,
-            value: sumOfScores(),
-          });
-          return chunks;
-        },
-      );
+      const views = await runArm(options, trace, async ({ item, candidates }, cost) => {
+        const best = candidates.slice(0, options.topK);
+        if (best.length === 0) return best;
+        const { chunks } = await selector.select({
+          question: item.question,
+          candidates,
+          budget: share * cost.of(best),
+          cost,
+          value: sumOfScores(),
+        });
+        return chunks;
+      });
+      add(`${name} at ${share}`, views);
     }
   }
   return arms;
@@ -117,19 +123,15 @@ async function runArm(
   options: CacheTraceOptions,
   trace: readonly number[],
   choose: Choose,
-): Promise<TraceArm> {
+): Promise<Map<string, TraceArm>> {
   const { questions, tokensOf, corpusTokens, storeShare } = options;
   const store = new TokenLru(storeShare * corpusTokens);
   const counts = new Map<number, number>();
   for (const number of trace) counts.set(number, (counts.get(number) ?? 0) + 1);
   const byCount = [...counts].toSorted((a, b) => b[1] - a[1]).map(([number]) => number);
   const rare = new Set(byCount.slice(byCount.length >> 1));
-  const seen = {
-    ms: [] as number[],
-    recall: [] as number[],
-    rare: [] as number[],
-    count: [] as number[],
-  };
+  const views: NonNullable<CacheTraceOptions['views']> = { '': () => true, ...options.views };
+  const seen = new Map(Object.keys(views).map((view) => [view, new Tally()]));
   // Until the store is full, times are those of filling it.
   const from = trace.length >> 2;
   for (const [step, number] of trace.entries()) {
@@ -152,17 +154,38 @@ async function runArm(
       item,
       chosen.map(({ chunk }) => chunk),
     );
-    seen.ms.push(cost.of(chosen));
-    seen.recall.push(recall);
-    seen.count.push(chosen.length);
-    if (rare.has(number)) seen.rare.push(recall);
+    const ms = cost.of(chosen);
+    for (const [view, counts] of Object.entries(views)) {
+      if (!counts(questions[number] as TraceQuestion)) continue;
+      seen.get(view)?.add({ ms, recall, count: chosen.length, isRare: rare.has(number) });
+    }
   }
-  return {
-    firstTokenMs: mean(seen.ms),
-    recall: mean(seen.recall),
-    rareRecall: mean(seen.rare),
-    passages: mean(seen.count),
-  };
+  return new Map(Array.from(seen, ([view, tally]) => [view, tally.arm]));
+}
+
+interface Step {
+  readonly ms: number;
+  readonly recall: number;
+  readonly count: number;
+  readonly isRare: boolean;
+}
+
+class Tally {
+  readonly #steps: Step[] = [];
+
+  add(step: Step): void {
+    this.#steps.push(step);
+  }
+
+  get arm(): TraceArm {
+    const rare = this.#steps.filter(({ isRare }) => isRare);
+    return {
+      firstTokenMs: mean(this.#steps.map(({ ms }) => ms)),
+      recall: mean(this.#steps.map(({ recall }) => recall)),
+      rareRecall: mean(rare.map(({ recall }) => recall)),
+      passages: mean(this.#steps.map(({ count }) => count)),
+    };
+  }
 }
 
 /** What was used last, up to so many tokens. */

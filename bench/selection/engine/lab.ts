@@ -24,6 +24,10 @@ export interface CorpusWeave {
   readonly retriever: Retriever;
 }
 
+/** What passages are encoded after: nothing but the prefix, the text before them, or the two passages most like them. */
+export const benchWarmups = ['prefix', 'document', 'neighbours'] as const;
+export type BenchWarmup = (typeof benchWarmups)[number];
+
 /** A model, and a weave for each corpus, indexed when it is first asked for; KV is made on first use and kept on disk. */
 export class SelectionLab implements AsyncDisposable {
   readonly engine: KvEngine;
@@ -66,14 +70,7 @@ export class SelectionLab implements AsyncDisposable {
     const known = this.#corpora.get(corpus);
     if (known) return known;
     const retriever = bm25Retriever();
-    const weave = await createWeave({
-      engine: this.engine,
-      store: this.#store,
-      costs: this.#store.costs,
-      retriever,
-      chunker: recursiveChunker({ maxTokens: this.#chunkTokens }),
-      cells: 8192,
-    });
+    const weave = await this.#weave(retriever, 'prefix');
     await weave.ingest(documents, { budget: { milliseconds: 0 } });
     // Cells of a corpus whose questions are over are of no use.
     const made = { weave, retriever };
@@ -83,6 +80,33 @@ export class SelectionLab implements AsyncDisposable {
     }
     this.#corpora.set(corpus, made);
     return made;
+  }
+
+  /** A weave over the case's corpus, with KV of the documents that some chunks are of. */
+  async warmed(
+    { documents }: JudgedCase,
+    warmup: BenchWarmup,
+    chunks: readonly Chunk[],
+  ): Promise<{ readonly weave: Weave } & AsyncDisposable> {
+    const weave = await this.#weave(bm25Retriever(), warmup);
+    const wanted = new Set(chunks.map(({ documentId }) => documentId));
+    const others = documents.filter(({ id }) => !wanted.has(id));
+    await weave.ingest(others, { budget: { milliseconds: 0 } });
+    const own = documents.filter(({ id }) => wanted.has(id));
+    await weave.ingest(own, { budget: { milliseconds: warmup === 'prefix' ? 0 : 600_000 } });
+    return { weave, [Symbol.asyncDispose]: () => weave.dispose() };
+  }
+
+  #weave(retriever: Retriever, warmup: BenchWarmup): Promise<Weave> {
+    return createWeave({
+      engine: this.engine,
+      store: this.#store,
+      costs: this.#store.costs,
+      retriever,
+      chunker: recursiveChunker({ maxTokens: this.#chunkTokens }),
+      cells: 8192,
+      warmup: warmup === 'neighbours' ? { neighbours: 2 } : warmup,
+    });
   }
 
   /** The prompt's tokens before the question: the prefix and the chunks, as a full prefill computes them. */

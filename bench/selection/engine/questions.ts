@@ -68,9 +68,3 @@ async function readJson(path: string): Promise<Record<string, unknown>[] | undef
 export function recallOf({ evidence }: JudgedCase, chunks: readonly Chunk[]): number {
   return evidence.filter((holds) => chunks.some(holds)).length / evidence.length;
 }
-
-/** 1 / rank of the first chunk that holds any evidence; 0 where none does. */
-export function reciprocalRank({ evidence }: JudgedCase, ranked: readonly Chunk[]): number {
-  const place = ranked.findIndex((chunk) => evidence.some((holds) => holds(chunk)));
-  return place < 0 ? 0 : 1 / (place + 1);
-}

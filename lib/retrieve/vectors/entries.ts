@@ -3,11 +3,11 @@ import type { Steps } from '../../pace.js';
 import {
   maxVectorLength,
   type VectorEntry,
-  type VectorMetadata,
   type VectorMetric,
   type VectorQueryOptions,
   type VectorSource,
 } from '../vector-index.js';
+import type { VectorMetadata } from '../vector-metadata.js';
 import { checkFilter, isStorableText } from '../filter.js';
 import { copyMetadata, MetadataProblem } from './metadata.js';
 

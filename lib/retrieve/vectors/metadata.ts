@@ -1,4 +1,4 @@
-import type { VectorMetadata } from '../vector-index.js';
+import type { VectorMetadata } from '../vector-metadata.js';
 import { isStorableText } from '../filter.js';
 
 const maxDepth = 32;

@@ -1,5 +1,6 @@
 import type { Steps } from '../../pace.js';
-import type { VectorMatch, VectorMetadata } from '../vector-index.js';
+import type { VectorMatch } from '../vector-index.js';
+import type { VectorMetadata } from '../vector-metadata.js';
 import type { CheckedEntry, VectorShape } from './entries.js';
 import { type Similarity, similarityOf } from './similarity.js';
 import { TopMatches } from './top-matches.js';

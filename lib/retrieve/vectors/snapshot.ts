@@ -1,11 +1,7 @@
 import { IndexFileError, IndexMismatchError } from '../../errors.js';
 import { pacer } from '../../pace.js';
-import {
-  maxVectorLength,
-  type VectorMetadata,
-  type VectorMetric,
-  type VectorSource,
-} from '../vector-index.js';
+import { maxVectorLength, type VectorMetric, type VectorSource } from '../vector-index.js';
+import type { VectorMetadata } from '../vector-metadata.js';
 import { type Block, BlockWriter, type Bytes, endKind, readBlocks } from './blocks.js';
 import { metrics } from './entries.js';
 import { isStorableText } from '../filter.js';

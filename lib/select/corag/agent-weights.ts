@@ -1,5 +1,5 @@
 /** Written by `node scripts/train-corag-agent.mjs`; do not edit. */
-import type { CoragAgentWeights } from './agent.js';
+import type { CoragAgentWeights } from './learned-weights.js';
 
 export const agentWeights: CoragAgentWeights = {
   version: 1,

@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from '../../errors.js';
 import type { QuestionProbe } from '../question-probe.js';
 import type { SetValue } from '../selector.js';
 import { type Calibration, likelihoodScore } from './question-likelihood.js';
@@ -12,14 +13,23 @@ export interface QueryLikelihoodValueOptions {
    * were not there (`leave`).
    */
   readonly missing?: 'encode' | 'leave';
+  /** {@link LossesOptions.refresh}; default 0. */
+  readonly refresh?: number;
 }
 
 /**
  * Values a set by how likely the question is behind it: log P(question | set), the set woven from cached keys and values. A set is
  * computed as it will stand in the prompt, but for what a policy would compute again.
+ *
+ * @throws InvalidArgumentError
  */
 export function queryLikelihoodValue(options: QueryLikelihoodValueOptions): SetValue {
-  const { probe, calibration = 'contextual', missing = 'encode' } = options;
+  const { probe, calibration = 'contextual', missing = 'encode', refresh = 0 } = options;
+  if (!(refresh >= 0 && refresh <= 1)) {
+    throw new InvalidArgumentError(
+      `queryLikelihoodValue: refresh is ${refresh}; give a share from 0 to 1.`,
+    );
+  }
   /** Of the question asked last: what it is worth by itself. */
   let last: { readonly question: string; readonly alone: Float32Array } | undefined;
   return {
@@ -32,6 +42,7 @@ export function queryLikelihoodValue(options: QueryLikelihoodValueOptions): SetV
       const { sets: losses } = await probe.losses(needsAlone ? [...chunks, []] : chunks, {
         question,
         missing,
+        ...(refresh > 0 && { refresh }),
         ...(signal && { signal }),
       });
       const alone = needsAlone ? (losses.at(-1) as Float32Array) : known;

@@ -1,4 +1,5 @@
-import type { VectorEntry, VectorMetadata } from '../../retrieve/vector-index.js';
+import type { VectorEntry } from '../../retrieve/vector-index.js';
+import type { VectorMetadata } from '../../retrieve/vector-metadata.js';
 import type { MetadataFilter } from '../../retrieve/filter.js';
 import { equal, fails } from './assert.js';
 import {

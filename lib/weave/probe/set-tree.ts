@@ -94,7 +94,8 @@ function* endsOf(root: Grown): Generator<Grown> {
   }
 }
 
-function pathTo(end: SetNode | undefined): SetNode[] {
+/** From the first node to a place in the tree. */
+export function pathTo(end: SetNode | undefined): SetNode[] {
   const path: SetNode[] = [];
   for (let node = end; node; node = node.parent) path.push(node);
   return path.toReversed();

@@ -1,10 +1,11 @@
 import type { Chunk } from '../../document.js';
-import type { AppendRows, KvSequence } from '../../engine/arena.js';
+import type { KvSequence, RowGroup } from '../../engine/arena.js';
 import { layerBytes, type ChunkKv } from '../../engine/chunk-kv.js';
-import { ComputeError } from '../../errors.js';
+import { ComputeError, InvalidArgumentError } from '../../errors.js';
 import { assertQuestion } from '../../prompt.js';
 import type {
   ChunkAttention,
+  LossesOptions,
   ProbeWork,
   QuestionLosses,
   QuestionProbe,
@@ -12,7 +13,8 @@ import type {
 } from '../../select/question-probe.js';
 import type { WeaveKit } from '../kit.js';
 import type { Obtained, Wanted } from '../kv-library.js';
-import { planSets, type SetBatch, type SetNode } from './set-tree.js';
+import { entriesToRefresh, refreshCount } from './set-refresh.js';
+import { pathTo, planSets, type SetBatch, type SetNode } from './set-tree.js';
 
 type ProbeKit = Pick<
   WeaveKit,
@@ -35,11 +37,21 @@ interface Asked {
   readonly signal: AbortSignal | undefined;
 }
 
+/** What is computed again behind a question. */
+interface Again {
+  /** Share of the tokens behind the first passage. */
+  readonly share: number;
+  /** By chunk: how much the question looks at its tokens. */
+  readonly masses: ReadonlyMap<Chunk, Float32Array | undefined>;
+}
+
 /** Asks questions behind chunks of a weave, in its cells; holds none between calls. */
 export class WovenProbe implements QuestionProbe {
   readonly #kit: ProbeKit;
   /** An engine looks through the same KV once only. */
   readonly #lowered = new WeakMap<ChunkKv, ChunkKv>();
+  /** What the question asked last looks at, so that sets that come in several calls are looked through once. */
+  #looked: { readonly question: string; readonly masses: Map<Chunk, Float32Array> } | undefined;
 
   constructor(kit: ProbeKit) {
     this.#kit = kit;
@@ -47,20 +59,33 @@ export class WovenProbe implements QuestionProbe {
 
   async losses(
     sets: readonly (readonly Chunk[])[],
-    options: QuestionProbeOptions,
+    { refresh: share = 0, ...options }: LossesOptions,
   ): Promise<QuestionLosses> {
+    if (!(share >= 0 && share <= 1)) {
+      throw new InvalidArgumentError(`losses: refresh is ${share}; give a share from 0 to 1.`);
+    }
     const asked = await this.#ask(options);
     const sizes = await this.#sizesOf(sets.flat());
+    const work = noWork();
+    const masses =
+      share > 0 ? await this.#lookAt(sets, options, work) : new Map<Chunk, Float32Array>();
+    const counts = sets.map((set) =>
+      refreshCount(
+        share,
+        set.map((chunk) => sizes.get(chunk) ?? 0),
+      ),
+    );
     const batches = planSets(sets, {
       tokensOf: (chunk) => sizes.get(chunk) ?? 0,
-      askTokens: asked.tokens.length,
+      // What is computed again takes cells of its own beside those that sets share.
+      askTokens: asked.tokens.length + counts.reduce((most, count) => Math.max(most, count), 0),
       mostCells: this.#mostCells,
       mostRows,
     });
     const losses: Float32Array[] = [];
     const missing = new Set<string>();
-    const work = noWork();
-    for (const batch of batches) await this.#runBatch(batch, asked, { losses, missing, work });
+    const into = { losses, missing, work };
+    for (const batch of batches) await this.#runBatch(batch, asked, { share, masses }, into);
     return { sets: losses, missing: [...missing], work };
   }
 
@@ -89,6 +114,28 @@ export class WovenProbe implements QuestionProbe {
     return { chunks: chunks.map((chunk) => seen.get(chunk)), layers, work };
   }
 
+  /** How much the question looks at the tokens of chunks that stand behind others in a set. */
+  async #lookAt(
+    sets: readonly (readonly Chunk[])[],
+    options: QuestionProbeOptions,
+    work: Work,
+  ): Promise<ReadonlyMap<Chunk, Float32Array>> {
+    const { question } = options;
+    if (this.#looked?.question !== question) this.#looked = { question, masses: new Map() };
+    const { masses } = this.#looked;
+    const open = [...new Set(sets.flatMap((set) => set.slice(1)))].filter(
+      (chunk) => !masses.has(chunk),
+    );
+    if (open.length === 0) return masses;
+    const seen = await this.attention(open, options);
+    for (const [i, chunk] of open.entries()) {
+      const mass = seen.chunks[i];
+      if (mass) masses.set(chunk, mass);
+    }
+    for (const name of Object.keys(work) as (keyof Work)[]) work[name] += seen.work[name];
+    return masses;
+  }
+
   /** Half of all cells, so that answers go on meanwhile. */
   get #mostCells(): number {
     return this.#kit.cells.total >> 1;
@@ -114,6 +161,7 @@ export class WovenProbe implements QuestionProbe {
   async #runBatch(
     batch: SetBatch,
     asked: Asked,
+    again: Again,
     into: { losses: Float32Array[]; missing: Set<string>; work: Work },
   ): Promise<void> {
     const { arena, engine } = this.#kit;
@@ -130,21 +178,39 @@ export class WovenProbe implements QuestionProbe {
       try {
         const placing = performance.now();
         const at = new Map<SetNode, KvSequence>();
+        const startOf = new Map<SetNode, number>();
+        const placed = new Set<SetNode>();
         const placeOf = (node: SetNode | undefined) => (node && at.get(node)) ?? prefix;
         for (const [i, node] of batch.nodes.entries()) {
           const sequence = fork(placeOf(node.parent));
           at.set(node, sequence);
+          startOf.set(node, sequence.length);
           const kv = obtained[i]?.record.kv;
+          if (kv) placed.add(node);
           if (kv) await sequence.splice(kv, signal ? { signal } : {});
           else into.missing.add(node.chunk.id);
         }
         const computing = performance.now();
         work.placeMs += computing - placing;
-        const groups = batch.ends.map(({ node }): AppendRows => ({
-          kind: 'append',
-          sequence: fork(placeOf(node)),
-          tokens: asked.tokens,
-        }));
+        const rows = asked.tokens.length;
+        const groups: RowGroup[] = [];
+        /** Of each end, the row of its first question token. */
+        const rowOf: number[] = [];
+        let all = 0;
+        for (const { node } of batch.ends) {
+          const sequence = fork(placeOf(node));
+          const path = node && again.share > 0 ? pathTo(node) : [];
+          const passages = path.map((each) => ({
+            start: startOf.get(each) ?? 0,
+            masses: placed.has(each) ? again.masses.get(each.chunk) : undefined,
+          }));
+          const sizes = path.map(({ tokens }) => tokens);
+          const entries = entriesToRefresh(passages, refreshCount(again.share, sizes));
+          if (entries.length > 0) groups.push({ kind: 'refresh', sequence, entries });
+          groups.push({ kind: 'append', sequence, tokens: asked.tokens });
+          rowOf.push(all + entries.length);
+          all += entries.length + rows;
+        }
         const result = await arena.forward(groups, {
           logits: 'none',
           losses: true,
@@ -153,11 +219,11 @@ export class WovenProbe implements QuestionProbe {
         if (!result.losses) throw new ComputeError('The engine gave no losses for the question.');
         work.computeMs += performance.now() - computing;
         work.batches++;
-        const rows = asked.tokens.length;
-        work.layerTokens += groups.length * rows * engine.model.layers;
+        work.layerTokens += all * engine.model.layers;
         for (const [i, { sets }] of batch.ends.entries()) {
           // A row's loss is that of the token after it.
-          const own = result.losses.slice(i * rows + asked.from - 1, (i + 1) * rows - 1);
+          const row = rowOf[i] as number;
+          const own = result.losses.slice(row + asked.from - 1, row + rows - 1);
           for (const set of sets) losses[set] = own;
         }
       } finally {

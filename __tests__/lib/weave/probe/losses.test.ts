@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { memoryStore } from '../../../../lib/index.js';
-import { plainLosses, probedWeave, someChunks } from './support.js';
+import { createPromptLayout } from '../../../../lib/prompt.js';
+import { plainLosses, prefilledLosses, probedWeave, someChunks } from './support.js';
 
 const question = 'Who kept the lantern of the harbour?';
 
@@ -126,4 +127,49 @@ test('an abort or a failure gives all cells back', async () => {
   const { cells } = await weave.stats();
   expect(cells.free).toBe(cells.total);
   expect((await weave.probe.losses(sets, { question })).sets).toHaveLength(6);
+});
+
+test('computing everything again gives what a full prefill does, a share something nearer to it', async () => {
+  await using made = await probedWeave();
+  const { engine, weave } = made;
+  const chunks = await someChunks(engine, 6, 5);
+  const sets = [chunks.slice(0, 4), [chunks[2]!, chunks[5]!], [chunks[1]!], []];
+  const full: number[][] = [];
+  for (const set of sets) full.push(await prefilledLosses(engine, set, question));
+  const off = async (refresh: number): Promise<number[]> => {
+    const { sets: losses } = await weave.probe.losses(sets, { question, refresh });
+    return losses.map((own, i) =>
+      own.reduce((sum, loss, t) => sum + Math.abs(loss - full[i]![t]!), 0),
+    );
+  };
+  const [none, all] = [await off(0), await off(1)];
+  for (const distance of all) expect(distance).toBeLessThan(1e-3);
+  // What stands right behind the prefix is exact as it is.
+  expect(none[2]).toBeLessThan(1e-3);
+  expect(none[3]).toBeLessThan(1e-3);
+  expect(none[0]).toBeGreaterThan(1e-2);
+  const half = await off(0.5);
+  expect(half[0]).not.toBeCloseTo(none[0]!, 3);
+  const { cells } = await weave.stats();
+  expect(cells.free).toBe(cells.total);
+});
+
+test('what is computed again is counted, and a question looks once', async () => {
+  await using made = await probedWeave();
+  const { engine, weave } = made;
+  const chunks = await someChunks(engine, 5, 6);
+  await weave.probe.losses([chunks], { question });
+  const before = engine.counters.rowLayers;
+  const first = await weave.probe.losses([chunks], { question, refresh: 0.2 });
+  expect(first.work.layerTokens).toBe(engine.counters.rowLayers - before);
+  const again = await weave.probe.losses([chunks], { question, refresh: 0.2 });
+  const asked = (await engine.tokenizer.encode(`Question: ${question}`)).ids.length;
+  const layout = await createPromptLayout(engine, { system: 'Be brief.' });
+  const later = chunks.slice(1).reduce((sum, chunk) => sum + layout.passage(chunk).length, 0);
+  expect(again.work.layerTokens).toBe((asked + Math.round(0.2 * later)) * engine.model.layers);
+  expect(first.work.layerTokens).toBeGreaterThan(again.work.layerTokens);
+  expect(again.sets).toEqual(first.sets);
+  await expect(weave.probe.losses([chunks], { question, refresh: 2 })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  });
 });

@@ -78,3 +78,21 @@ export async function plainLosses(
   const { losses } = await woven.append(Int32Array.of(...before, ...own), { losses: true });
   return Array.from(losses?.slice(before.length - 1, -1) ?? []);
 }
+
+/** The same where everything before the question is computed in one go. */
+export async function prefilledLosses(
+  engine: FakeEngine,
+  set: readonly Chunk[],
+  question: string,
+): Promise<number[]> {
+  const layout = await createPromptLayout(engine, { system: 'Be brief.' });
+  const { tokenizer } = engine;
+  const before = (await tokenizer.encode('Question:')).ids;
+  const own = (await tokenizer.encode(` ${question}`)).ids;
+  await using arena = await engine.createArena({ cells: 4096 });
+  using sequence = arena.createSequence();
+  await sequence.append(layout.prefix);
+  for (const chunk of set) await sequence.append(layout.passage(chunk));
+  const { losses } = await sequence.append(Int32Array.of(...before, ...own), { losses: true });
+  return Array.from(losses?.slice(before.length - 1, -1) ?? []);
+}
