@@ -1,4 +1,5 @@
-import { parse } from 'csv-parse';
+// The build for browsers stands on nothing of Node's.
+import { parse } from 'csv-parse/browser/esm';
 import { InvalidArgumentError } from './errors.js';
 
 /** A row of a CSV text, by the names of its header. */
@@ -53,15 +54,17 @@ export async function* csvRows(text: string, options: CsvOptions): AsyncGenerato
       return undefined;
     },
   });
-  for (let at = 0; at < text.length; at += sliceLength)
-    parser.write(text.slice(at, at + sliceLength));
-  parser.end();
-  try {
-    let names: readonly string[] | undefined;
-    let lines = 0;
-    for await (const item of parser) {
+  const parsed: ParsedRow[] = [];
+  parser.on('data', (row: ParsedRow) => parsed.push(row));
+  const ended = new Promise<void>((resolve, reject) => {
+    parser.on('end', resolve);
+    parser.on('error', reject);
+  });
+  let names: readonly string[] | undefined;
+  let lines = 0;
+  function* taken(): Generator<CsvRow> {
+    for (const { record, raw } of parsed.splice(0)) {
       signal?.throwIfAborted();
-      const { record, raw } = item as ParsedRow;
       const blank = /^[\r\n]*/.exec(raw)?.[0] ?? '';
       const line = 1 + lines + countLines(blank);
       lines += countLines(raw);
@@ -76,9 +79,15 @@ export async function* csvRows(text: string, options: CsvOptions): AsyncGenerato
       }
       yield { fields: Object.fromEntries(names.map((name, i) => [name, record[i] ?? ''])), line };
     }
-  } finally {
-    parser.destroy();
   }
+  for (let at = 0; at < text.length; at += sliceLength) {
+    parser.write(text.slice(at, at + sliceLength));
+    await new Promise<void>((resolve) => setTimeout(resolve, 0));
+    yield* taken();
+  }
+  parser.end();
+  await ended;
+  yield* taken();
 }
 
 interface ParsedRow {

@@ -166,6 +166,7 @@ describe('data', () => {
       ]);
       expect(page?.gold).toEqual({ kind: 'documents', ids: ['page'] });
       const reference = { content: 'ome', start_index: 1, end_index: 4 };
+      await rm(join(folder, 'docs.json'));
       await write('text.md', 'Some text.');
       await write('questions.json', [{ question: 'q', corpus: 'text', references: [reference] }]);
       const [corpus] = await readCases(folder);

@@ -6,6 +6,7 @@ const lib = resolve('lib');
 /** What the pure part may stand on: packages without native code. */
 const packages = [
   '@huggingface/jinja',
+  'csv-parse/browser/esm',
   'htmlparser2',
   'micromark',
   'micromark-extension-gfm-table',
