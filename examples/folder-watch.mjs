@@ -5,7 +5,7 @@
 //     node examples/folder-watch.mjs FOLDER --fake                 no model
 import { setInterval } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { readDocument, statDocuments } from 'chunkweave/fs';
+import { readDocuments, statDocuments } from 'chunkweave/fs';
 import { openWeave } from 'chunkweave/node';
 import { FakeEngine } from 'chunkweave/testing';
 
@@ -18,25 +18,30 @@ const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
 
 const weave = await openWeave(values.fake ? { engine: new FakeEngine(), kvFolder: false } : {});
+/** What is known of each file: its fingerprint and the documents that it gave. */
 const known = new Map();
 
 /** Brings the weave up to date; files whose size and time did not change are not read. */
 async function update() {
   // An empty folder is no failure here.
   const files = await statDocuments(folder).catch(() => []);
-  const gone = new Set(known.keys());
   for (const file of files) {
-    gone.delete(file.id);
-    if (known.get(file.id) === file.fingerprint) continue;
-    known.set(file.id, file.fingerprint);
-    const { document } = await readDocument(file);
-    if (!document) continue;
-    const { chunks, kv } = await weave.ingest([document]);
+    const before = known.get(file.id);
+    if (before?.fingerprint === file.fingerprint) continue;
+    const { documents = [] } = await readDocuments(file);
+    const ids = documents.map(({ id }) => id);
+    known.set(file.id, { fingerprint: file.fingerprint, ids });
+    await weave.remove(before?.ids.filter((id) => !ids.includes(id)) ?? []);
+    const { chunks, kv } = await weave.ingest(documents);
     console.log(`${file.id}: ${chunks} passages, ${kv.encoded} computed, ${kv.cached} as before`);
   }
-  for (const id of gone) known.delete(id);
-  await weave.remove([...gone]);
-  for (const id of gone) console.log(`${id}: forgotten`);
+  const there = new Set(files.map(({ id }) => id));
+  for (const [id, { ids }] of known) {
+    if (there.has(id)) continue;
+    known.delete(id);
+    await weave.remove(ids);
+    console.log(`${id}: forgotten`);
+  }
 }
 
 await update();
