@@ -3,7 +3,7 @@ export { defaultExtensions, type DocumentFormat } from './formats.js';
 export { extractHtml, type ExtractedHtml } from './html.js';
 export { loadAllDocuments, loadDocuments, type LoadedDocuments } from './load.js';
 export { readDocuments, type ReadResult } from './read.js';
-export type { RecordOptions, SourceRecord } from './records.js';
+export type { RecordOptions, SourceRecord } from './record-options.js';
 export { defaultIgnoreFiles } from './selection.js';
 export {
   defaultMaxFileBytes,

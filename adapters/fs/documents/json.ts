@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from '../../../lib/errors.js';
 import { jsonLines, parseJson } from '../../../lib/json-lines.js';
-import { isRecord, type PlacedRecord, type SourceRecord, valueAt } from './records.js';
+import type { SourceRecord } from './record-options.js';
+import { isRecord, type PlacedRecord, valueAt } from './records.js';
 
 /**
  * The records of a JSON file: the objects of the list that it is or, with `list`, has. Undefined where it is no such list:

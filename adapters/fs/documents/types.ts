@@ -1,4 +1,4 @@
-import type { RecordOptions } from './records.js';
+import type { RecordOptions } from './record-options.js';
 
 /** A file that may become a document, as the file system describes it. */
 export interface DocumentFile {
