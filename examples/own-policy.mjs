@@ -4,19 +4,19 @@
 import { createWeave } from 'chunkweave';
 import { FakeEngine } from 'chunkweave/testing';
 
-const namesAndNumbers = (tokenizer, first = 4) => ({
-  name: `names-and-numbers(${first})`,
-  plan: ({ passages }) => ({
-    policy: `names-and-numbers(${first})`,
+function namesAndNumbers(tokenizer, first = 4) {
+  const name = `names-and-numbers(${first})`;
+  const isWanted = (token) => /^\s*[\p{Lu}\p{Nd}]/u.test(tokenizer.decode([token]));
+  const plan = ({ passages }) => ({
+    policy: name,
     passages: passages.flatMap(({ exact, tokens }, passage) => {
       if (exact) return []; // It is what a full prefill would give.
-      const chosen = [...tokens.keys()].filter(
-        (i) => i < first || /^\s*[\p{Lu}\p{Nd}]/u.test(tokenizer.decode([tokens[i]])),
-      );
+      const chosen = [...tokens.keys()].filter((i) => i < first || isWanted(tokens[i]));
       return [{ passage, tokens: Int32Array.from(chosen), reason: 'names, numbers, beginnings' }];
     }),
-  }),
-});
+  });
+  return { name, plan };
+}
 
 const engine = new FakeEngine();
 const weave = await createWeave({ engine, policy: namesAndNumbers(engine.tokenizer) });

@@ -1,23 +1,18 @@
 // A store of one's own as a tier behind memory. Here a map; yours may ask a service, which may fail: the tiers before and the
-// weave go on without it.
+// weave go on without it. What a store in earnest refuses and counts, `storeConformance` of chunkweave/testing checks.
 //
 //     npm run build && node examples/own-store-tier.mjs
-import { createWeave, memoryStore, StoreMeter, tieredStore } from 'chunkweave';
+import {
+  createWeave,
+  memoryStore,
+  recordInfo,
+  recordLayers,
+  StoreMeter,
+  tieredStore,
+} from 'chunkweave';
 import { FakeEngine } from 'chunkweave/testing';
 
-const infoOf = (key, { kv: { data, ...kv }, ...notes }) => ({
-  key,
-  ...kv,
-  ...notes,
-  bytes: data.byteLength,
-  codec: 'f16',
-  lastUsed: notes.created,
-  hits: 0,
-});
-
-function mapStore(records = new Map()) {
-  const meter = new StoreMeter('map');
-  const bytes = () => [...records.values()].reduce((sum, { kv }) => sum + kv.data.byteLength, 0);
+function mapStore(records = new Map(), meter = new StoreMeter('map')) {
   return {
     async get(key) {
       const record = records.get(key);
@@ -25,18 +20,21 @@ function mapStore(records = new Map()) {
       else meter.miss(key, 'absent');
       return record;
     },
-    async *getLayers(key) {
-      const record = await this.get(key); // All layers at once are allowed too.
-      if (record) yield record.kv;
+    async *getLayers(key, { layers } = {}) {
+      const record = await this.get(key);
+      if (record) yield* recordLayers(record.kv, layers);
     },
-    info: async (key) => records.has(key) && infoOf(key, records.get(key)),
+    info: async (key) => (records.has(key) ? recordInfo(key, records.get(key)) : undefined),
     has: async (key) => records.has(key),
     put: async (key, record) => Boolean(records.set(key, record)),
     delete: async (key) => records.delete(key),
     async *list({ chunk = '' } = {}) {
       for (const key of records.keys()) if (key.startsWith(chunk)) yield key;
     },
-    stats: async () => meter.stats({ records: records.size, bytes: bytes(), maxBytes: Infinity }),
+    async stats() {
+      const bytes = [...records.values()].reduce((sum, { kv }) => sum + kv.data.length, 0);
+      return meter.stats({ records: records.size, bytes, maxBytes: Infinity });
+    },
     clear: async () => records.clear(),
     close: async () => {},
     [Symbol.asyncDispose]: async () => {},

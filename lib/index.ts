@@ -413,6 +413,7 @@ export type { ByteSum } from './store/block-sums.js';
 export type { AdmissionOptions } from './store/eviction/ranked.js';
 export { reusePolicy } from './store/eviction/reuse.js';
 export { StoreMeter } from './store/meter.js';
+export { recordInfo, type RecordKeeping, recordLayers } from './store/record.js';
 export { memoryStore, type MemoryStore, type MemoryStoreOptions } from './store/memory-store.js';
 export type { CircuitOptions } from './store/tiered/circuit.js';
 export type { QueueOptions, TieredStoreOptions, TierOptions } from './store/tiered/options.js';

@@ -15,7 +15,7 @@ import type {
   StoreCallOptions,
 } from '../../lib/store/chunk-store.js';
 import { StoreMeter } from '../../lib/store/meter.js';
-import { assertRecord, infoOf } from '../../lib/store/record.js';
+import { assertRecord, recordInfo } from '../../lib/store/record.js';
 import type { StoreStats } from '../../lib/store/store-stats.js';
 import { giveLayers } from '../record/give-layers.js';
 import type { Miss } from '../record/miss.js';
@@ -119,7 +119,7 @@ class RecordsInRedis implements RedisStore {
     const { metadata } = reader;
     const { hits, lastUsed } = use ?? { hits: 0, lastUsed: 0 };
     // It looks at no data.
-    return infoOf(key, metadata.record as ChunkRecord, {
+    return recordInfo(key, metadata.record as ChunkRecord, {
       bytes: value.source.length,
       codec: metadata.codec.name,
       lastUsed: hits === 0 ? metadata.record.created : lastUsed,

@@ -14,7 +14,7 @@ import type {
 } from '../../lib/store/chunk-store.js';
 import { inParallel } from '../../lib/store/in-parallel.js';
 import { StoreMeter } from '../../lib/store/meter.js';
-import { assertRecord, infoOf } from '../../lib/store/record.js';
+import { assertRecord, recordInfo } from '../../lib/store/record.js';
 import type { StoreStats } from '../../lib/store/store-stats.js';
 import { giveLayers } from '../record/give-layers.js';
 import type { Miss } from '../record/miss.js';
@@ -127,7 +127,7 @@ class RecordsInBucket implements S3Store {
       lastUsed: metadata.record.created,
     };
     // It looks at no data.
-    return infoOf(key, metadata.record as ChunkRecord, {
+    return recordInfo(key, metadata.record as ChunkRecord, {
       bytes: value.source.length,
       codec: metadata.codec.name,
       lastUsed,

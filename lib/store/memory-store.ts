@@ -16,7 +16,7 @@ import type {
 import { lruPolicy } from './eviction/lru.js';
 import type { EvictionPolicy, EvictionPolicyFactory } from './eviction/policy.js';
 import { StoreMeter } from './meter.js';
-import { assertRecord, infoOf, layerOf, layersToRead, recordBytes } from './record.js';
+import { assertRecord, recordBytes, recordInfo, recordLayers } from './record.js';
 import type { StoreListener } from './store-stats.js';
 
 export interface MemoryStoreOptions extends Access {
@@ -114,17 +114,18 @@ class RecordsInMemory implements MemoryStore {
     options.signal?.throwIfAborted();
     const record = this.#use(key);
     if (!record) return;
-    const { from, to } = layersToRead(record.kv.layers, options.layers);
-    for (let layer = from; layer < to; layer++) {
+    for (const kv of recordLayers(record.kv, options.layers)) {
       options.signal?.throwIfAborted();
-      yield layerOf(record.kv, layer);
+      yield kv;
     }
   }
 
   async info(key: string): Promise<RecordInfo | undefined> {
     this.#check(key);
     const held = this.#records.get(key);
-    return held && infoOf(key, held.record, { ...held, codec: 'f16' });
+    if (!held) return undefined;
+    const { record, bytes, lastUsed, hits } = held;
+    return recordInfo(key, record, { bytes, lastUsed, hits });
   }
 
   async has(key: string): Promise<boolean> {

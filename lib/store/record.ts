@@ -46,19 +46,45 @@ export function recordProblem({
   return undefined;
 }
 
-/** What a record says of itself. */
-export function infoOf(
+/** What a store knows of a record that it keeps, beside what the record says of itself. */
+export type RecordKeeping = Pick<RecordInfo, 'bytes' | 'codec' | 'lastUsed' | 'hits'>;
+
+/**
+ * What a record says of itself, for `ChunkStore.info` of a store of your own. By default it is taken to be kept as it is
+ * (`f16`) and to be unused since it was made.
+ */
+export function recordInfo(
   key: string,
   record: ChunkRecord,
-  kept: Pick<RecordInfo, 'bytes' | 'codec' | 'lastUsed' | 'hits'>,
+  kept: Partial<RecordKeeping> = {},
 ): RecordInfo {
   const { kv, ...notes } = record;
   const { fingerprint, layout, layers, tokens } = kv;
-  return { key, fingerprint, layout, layers, tokens, ...notes, ...kept };
+  return {
+    key,
+    fingerprint,
+    layout,
+    layers,
+    tokens,
+    ...notes,
+    bytes: kept.bytes ?? recordBytes(record),
+    codec: kept.codec ?? 'f16',
+    lastUsed: kept.lastUsed ?? record.created,
+    hits: kept.hits ?? 0,
+  };
 }
 
-/** KV of one layer of a record, sharing its bytes. */
-export function layerOf(kv: ChunkKv, layer: number): ChunkKv {
+/**
+ * A record's KV layer by layer, sharing its bytes, for `ChunkStore.getLayers` of a store of your own. Layers that it does not
+ * hold are left out.
+ * @throws InvalidArgumentError for a range that is none.
+ */
+export function* recordLayers(kv: ChunkKv, wanted?: LayerRange): Generator<ChunkKv, void> {
+  const { from, to } = layersToRead(kv.layers, wanted);
+  for (let layer = from; layer < to; layer++) yield layerOf(kv, layer);
+}
+
+function layerOf(kv: ChunkKv, layer: number): ChunkKv {
   const bytes = layerBytes(kv.layout, kv.tokens.length);
   const at = (layer - kv.layers.from) * bytes;
   return {

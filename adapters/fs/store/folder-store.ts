@@ -15,7 +15,7 @@ import type {
   StoreCallOptions,
 } from '../../../lib/store/chunk-store.js';
 import { StoreMeter } from '../../../lib/store/meter.js';
-import { assertRecord, infoOf } from '../../../lib/store/record.js';
+import { assertRecord, recordInfo } from '../../../lib/store/record.js';
 import type { StoreStats } from '../../../lib/store/store-stats.js';
 import { giveLayers } from '../../record/give-layers.js';
 import { RecordWriter } from '../../record/write-record.js';
@@ -136,7 +136,7 @@ class RecordsInFolder implements FolderStore {
     await closeFile(file);
     const { hits, metadata } = reader;
     // It looks at no data.
-    return infoOf(key, metadata.record as ChunkRecord, {
+    return recordInfo(key, metadata.record as ChunkRecord, {
       bytes: file.stats.size,
       codec: metadata.codec.name,
       lastUsed: hits === 0 ? metadata.record.created : file.stats.mtimeMs,

@@ -2,7 +2,7 @@ import type { ChunkKv } from '../../engine/chunk-kv.js';
 import { StoreError } from '../../errors.js';
 import { runSteps, type Steps } from '../../pace.js';
 import type { ChunkRecord, GetLayersOptions, RecordInfo } from '../chunk-store.js';
-import { layerOf, layersToRead } from '../record.js';
+import { recordLayers } from '../record.js';
 import type { MissReason } from '../store-stats.js';
 import type { Outcome } from './attempt.js';
 import type { Tier } from './tier.js';
@@ -83,8 +83,7 @@ async function* layersOf(
   const pending = tier.pending(key);
   if (pending === 'none') return wholeEnd;
   if (pending) {
-    const { from, to } = layersToRead(pending.kv.layers, options.layers);
-    for (let layer = from; layer < to; layer++) yield layerOf(pending.kv, layer);
+    yield* recordLayers(pending.kv, options.layers);
     return wholeEnd;
   }
   if (!tier.payoff.pays(worth)) {

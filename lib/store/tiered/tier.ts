@@ -11,7 +11,7 @@ import type {
 } from '../chunk-store.js';
 import { chunkOf } from '../chunk-key.js';
 import { StoreMeter } from '../meter.js';
-import { infoOf, recordBytes } from '../record.js';
+import { recordInfo } from '../record.js';
 import type { MissReason, StoreListener, StoreStats } from '../store-stats.js';
 import type { Outcome } from './attempt.js';
 import { Circuit } from './circuit.js';
@@ -123,7 +123,7 @@ export class Tier {
     if (pending === 'none') return undefined;
     if (pending) {
       const { created: lastUsed } = pending;
-      return infoOf(key, pending, { bytes: recordBytes(pending), codec: 'f16', lastUsed, hits: 0 });
+      return recordInfo(key, pending, { lastUsed });
     }
     const outcome = await this.ask(() => this.store.info(key));
     return outcome.ok ? outcome.value : undefined;
