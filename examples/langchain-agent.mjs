@@ -45,7 +45,8 @@ const search = tool(
   },
 );
 
-// What to look for is decided by a model that calls tools; here the question itself is searched for.
+// A larger model decides what to look for: `model.bindTools([search], { tool_choice: 'search' }).invoke(messages)`, and
+// `createReactAgent({ llm: model, tools: [search] })` is the whole agent. The default is too small; its question is searched for.
 const plan = ({ messages }) => {
   const query = messages.at(-1).text;
   const call = {
