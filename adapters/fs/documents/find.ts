@@ -33,10 +33,17 @@ export async function statDocuments(
   if (finder.found.length === 0) {
     throw new DocumentError(
       path,
-      `there are no documents in this folder. Looked for ${[...extensions].join(', ')}.${excludedNote(finder.excluded)}`,
+      `there are no documents in this folder. Looked for ${listOf([...extensions])}.${excludedNote(finder.excluded)}`,
     );
   }
   return finder.found;
+}
+
+/** A line that a person reads to its end: kinds of text come first, the long tail is source code. */
+function listOf(extensions: readonly string[]): string {
+  const most = 15;
+  if (extensions.length <= most) return extensions.join(', ');
+  return `${extensions.slice(0, most).join(', ')} and ${extensions.length - most} other extensions`;
 }
 
 function excludedNote(count: number): string {

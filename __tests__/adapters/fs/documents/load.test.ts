@@ -145,7 +145,9 @@ describe('what cannot be loaded', () => {
 
   test('a folder without documents', async () => {
     await write({ 'a.png': 'x', 'b/c.zip': 'y' });
-    expect(await failure(root)).toMatch(/no documents in this folder. Looked for \.md, .*\.html/);
+    expect(await failure(root)).toMatch(
+      /no documents in this folder. Looked for \.md, .*\.html, .* and \d+ other extensions\.$/,
+    );
   });
 
   test('a folder of which no document can be read, and such a file', async () => {
