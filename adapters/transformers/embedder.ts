@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ComputeError, DisposedError, InvalidArgumentError } from '../../lib/errors.js';
-import type { Embedder } from '../../lib/retrieve/embedder.js';
+import { assertEmbeddable, type Embedder } from '../../lib/retrieve/embedder.js';
 import {
   type FeatureExtractor,
   type FeatureTensor,
@@ -123,11 +123,7 @@ export class TransformersEmbedder implements Embedder, AsyncDisposable {
   ): Promise<Float32Array[]> {
     this.#assertUsable();
     const { kind, signal } = options;
-    if (kind !== 'query' && kind !== 'passage') {
-      throw new InvalidArgumentError(`kind is ${String(kind)}; use "query" or "passage".`);
-    }
-    const wrong = texts.findIndex((text) => typeof text !== 'string');
-    if (wrong >= 0) throw new InvalidArgumentError(`Text ${wrong} is not a string.`);
+    assertEmbeddable(texts, kind);
     const prefix = this.#prefixes[kind];
     const all: Float32Array[] = [];
     for (let from = 0; from < texts.length; from += this.#batch) {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ComputeError, DisposedError, InvalidArgumentError } from '../../../lib/errors.js';
 import type { DeviceInfo } from '../../../lib/engine/device.js';
-import type { Embedder } from '../../../lib/retrieve/embedder.js';
+import { assertEmbeddable, type Embedder } from '../../../lib/retrieve/embedder.js';
 import { type DeviceChoice, pickDevice } from '../devices.js';
 import { contentHash } from '../fingerprint.js';
 import { readGguf } from '../gguf.js';
@@ -211,11 +211,7 @@ export class GgmlEmbedder implements Embedder, AsyncDisposable {
   ): Promise<Float32Array[]> {
     this.#assertUsable();
     const { kind, signal } = options;
-    if (kind !== 'query' && kind !== 'passage') {
-      throw new InvalidArgumentError(`kind is ${String(kind)}; use "query" or "passage".`);
-    }
-    const wrong = texts.findIndex((text) => typeof text !== 'string');
-    if (wrong >= 0) throw new InvalidArgumentError(`Text ${wrong} is not a string.`);
+    assertEmbeddable(texts, kind);
     signal?.throwIfAborted();
     const call = this.#embed(texts, kind, signal);
     this.#calls.add(call);
