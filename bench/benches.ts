@@ -13,6 +13,7 @@ export const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   'selection-engine': async () => (await import('./selection-engine.js')).selectionEngine,
   selection: async () => (await import('./selection.js')).selection,
   store: async () => (await import('./store.js')).store,
+  tuning: async () => (await import('./tuning.js')).tuning,
   ttft: async () => (await import('./ttft.js')).ttft,
   vectors: async () => (await import('./vectors.js')).vectors,
 };

@@ -3,13 +3,15 @@ import { fileLog } from '../adapters/fs/index.js';
 import { type Cell, mean, memoryLog, runExperiment } from '../lib/evaluate/index.js';
 import { InvalidArgumentError } from '../lib/index.js';
 import { assertLayout, type PassageLayout } from '../lib/prompt.js';
-import { type Arm, armsOf, policyNames } from './fidelity/arms.js';
+import { type Arm, armsOf } from './fidelity/arms.js';
 import { warmupNames } from './fidelity/encode.js';
 import { fidelityGoals } from './fidelity/goals.js';
 import type { ArmResult, PreparedCase } from './fidelity/lab.js';
 import { numberOf } from './fidelity/number-of.js';
+import { policyNames } from './fidelity/policies.js';
 import type { FidelityCase } from './fidelity/prompts.js';
 import { fidelityReport, frontPlot, printReport } from './fidelity/report.js';
+import { replayTarget } from './fidelity/target-replay.js';
 import { withTimesOf } from './fidelity/times.js';
 import { promptOptions, setUpFidelity, tokensOf } from './fidelity/set-up.js';
 import { benchWith, emptyOutcome, round } from './harness.js';
@@ -27,7 +29,7 @@ export const fidelity = benchWith(
       value: 'A,B',
       default:
         'none,random,boundary,deviation,context,question,dual-stage,shift,hybrid,adaptive,full,floor',
-      help: `${policyNames.join(', ')}; with ratios of its own as A:R:R`,
+      help: `${policyNames.join(', ')}; with ratios of its own as A:R:R, settings as A@KEY=VALUE`,
     },
     ratios: { type: 'string', value: 'R,…', default: '0.05,0.1,0.15,0.2,0.3', help: 'shares' },
     warmup: {
@@ -54,6 +56,11 @@ export const fidelity = benchWith(
       value: 'POLICY',
       default: 'hybrid',
       help: 'compared with the others',
+    },
+    target: {
+      type: 'string',
+      value: 'KL,…',
+      help: 'where fidelity targets of so many nats come to on what none and adaptive gave',
     },
     times: {
       type: 'string',
@@ -108,9 +115,18 @@ export const fidelity = benchWith(
     }
     const told = own.times === undefined ? cells : await withTimesOf(fileLog(own.times), cells);
     await tell(told, own, options.log);
+    const targets: Record<string, number> = {};
     const title = `${model}, ${data}, ${cases.length} prompts ${prompts}`;
     await draw(told, own, title);
+    for (const text of own.target?.split(',') ?? []) {
+      const kl = numberOf('target', text, 0);
+      const found = replayTarget(told, { kl, seed: numberOf('seed', own.seed, 0) });
+      options.log(`target: ${JSON.stringify(found)}`);
+      for (const [name, value] of Object.entries(found))
+        targets[`target.${text}.${name}`] = round(value);
+    }
     Object.assign(outcome, fidelityGoals(told, own.against));
+    Object.assign(outcome.figures, targets);
     outcome.figures['prompts'] = cases.length;
     if (told.length > 0) {
       outcome.figures['full.nll'] = round(mean(told.map(({ result }) => result.fullNll)));

@@ -338,6 +338,12 @@ export { boundaryPolicy, type BoundaryPolicyOptions } from './reuse/policies/bou
 export { contextPolicy, type ContextPolicyOptions } from './reuse/policies/context.js';
 export { deviationPolicy, type DeviationPolicyOptions } from './reuse/policies/deviation.js';
 export { dualStagePolicy, type DualStagePolicyOptions } from './reuse/policies/dual-stage.js';
+export {
+  type FidelityCheck,
+  fidelityTarget,
+  type FidelityTarget,
+  type FidelityTargetOptions,
+} from './reuse/fidelity-target.js';
 export { fullPolicy } from './reuse/policies/full.js';
 export {
   hybridPolicy,

@@ -34,7 +34,7 @@ import {
 } from './weave/prepare.js';
 import type { KnownDocument } from './weave/registry.js';
 import type { PassTally } from './weave/single-pass/single-pass.js';
-import { checkShadowOptions, type ShadowStats } from './weave/shadow/options.js';
+import { assertChecked, checkShadowOptions, type ShadowStats } from './weave/shadow/options.js';
 import { Shadow } from './weave/shadow/shadow.js';
 import { checkBudget, warmChunks } from './weave/warm.js';
 
@@ -146,6 +146,7 @@ export interface WeaveStats {
  */
 export async function createWeave(options: WeaveOptions): Promise<Weave> {
   if (options.shadow) checkShadowOptions(options.shadow);
+  assertChecked(options.policy, options.shadow);
   const lifetime = new AbortController();
   const { kit, ownStore } = await makeKit(options, lifetime.signal);
   return new EngineWeave(kit, options, lifetime, ownStore);
@@ -241,6 +242,7 @@ class EngineWeave implements Weave {
     if (this.#disposing) throw new DisposedError('weave');
     const merged = { ...this.#defaults, ...options } as ChatOptions;
     assertChatOptions(merged);
+    assertChecked(merged.policy, this.#shadow);
     const chats = this.#chats;
     const host = {
       kit: this.#kit,
@@ -352,13 +354,14 @@ class EngineWeave implements Weave {
     return preparePrompt(this.#kit, question, { ...this.#defaults, ...options, signal });
   }
 
-  #ask(
+  async #ask(
     question: string,
     options: AskOptions,
     signal: AbortSignal,
     emit: Parameters<typeof runAsk>[0]['emit'],
     prepared?: PreparedPrompt,
   ): Promise<Answer> {
+    assertChecked(options.policy, this.#shadow);
     // Who says how to answer is obeyed.
     const note = options.reuse === undefined ? this.#shadow?.note : undefined;
     const turned = note === undefined ? {} : ({ reuse: 'full' } as const);

@@ -1,6 +1,7 @@
 import type { ModelInfo } from '../engine/model-info.js';
 import type { EncodingContext } from '../store/chunk-store.js';
 import type { Carry } from './carry/carry.js';
+import type { FidelityCheck } from './fidelity-target.js';
 import type { Narrowing } from './narrowing.js';
 
 /**
@@ -11,6 +12,8 @@ export interface RecomputePolicy {
   /** Short name with the settings that matter, for example `question(0.15)`. */
   readonly name: string;
   plan(input: PolicyInput): Promise<RefreshPlan> | RefreshPlan;
+  /** Told of each shadow check of an answer that it planned. A policy that has it cannot do without: `shadow` must be given. */
+  observe?(check: FidelityCheck): void;
 }
 
 export interface PolicyInput {

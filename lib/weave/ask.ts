@@ -90,7 +90,8 @@ export async function runAsk(run: AskRun): Promise<Answer> {
   try {
     const compute = reuse === 'full' ? prefillAll : weaveAll;
     const isRepaired = reuse === 'woven' && prompt.hits.length > 0;
-    const sample = isRepaired ? run.shadow?.sample() : undefined;
+    const planned = prompt.layout === 'set' ? undefined : options.policy;
+    const sample = isRepaired ? run.shadow?.sample(planned) : undefined;
     return await compute(run, prompt, times, async (ready) => {
       const result = await generate(run, ready, {
         maxTokens: answerTokens,

@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from '../../errors.js';
 import { assertRatio, budgetOf, ofStale, refreshes, staleTokens } from '../budget.js';
 import { shiftCarry } from '../carry/shift.js';
+import type { FidelityTarget } from '../fidelity-target.js';
 import { heaviest } from '../heaviest.js';
 import type { PolicyInput, RecomputePolicy, RefreshPlan } from '../policy.js';
 
@@ -15,6 +16,8 @@ export type HybridBudget =
   | { readonly tokens: number }
   /** What so many milliseconds allow by what was measured here; as with `coverage` while nothing was. */
   | { readonly milliseconds: number }
+  /** What answers need to be as near to a full prefill's as they are to be: see `fidelityTarget`. Needs shadow checks. */
+  | FidelityTarget
   | HybridCoverage;
 
 /**
@@ -55,6 +58,7 @@ export function hybridPolicy(options: HybridPolicyOptions = {}): RecomputePolicy
   const name = `hybrid(${nameOf(budget)}${carry ? `, shift ${strength}` : ''})`;
   return {
     name,
+    ...(isTarget(budget) && { observe: (check) => budget.observe(check) }),
     async plan(input: PolicyInput): Promise<RefreshPlan> {
       const { passages, probes } = input;
       const known = countFor.before(input);
@@ -86,6 +90,13 @@ function counterOf(budget: HybridBudget): Counter {
   if ('tokens' in budget) {
     assertLimit('tokens', budget.tokens);
     return { before: () => Math.floor(budget.tokens), by: () => 0 };
+  }
+  if (isTarget(budget)) {
+    return {
+      before: () => undefined,
+      by: (input, scores) =>
+        adaptiveCounter({ coverage: budget.coverage, least: 0, most: 1 }).by(input, scores),
+    };
   }
   const adaptive = adaptiveCounter('milliseconds' in budget ? {} : budget);
   if (!('milliseconds' in budget)) return adaptive;
@@ -139,7 +150,10 @@ function assertLimit(name: string, value: number): void {
   throw new InvalidArgumentError(`hybridPolicy: ${name} is ${value}; give a number of at least 0.`);
 }
 
+const isTarget = (budget: HybridBudget): budget is FidelityTarget => 'observe' in budget;
+
 function nameOf(budget: HybridBudget): string {
+  if (isTarget(budget)) return `KL of ${budget.kl}`;
   if ('ratio' in budget) return String(budget.ratio);
   if ('tokens' in budget) return `${budget.tokens} tokens`;
   if ('milliseconds' in budget) return `${budget.milliseconds} ms`;

@@ -148,7 +148,7 @@ export async function runTurn(run: TurnRun): Promise<RanTurn> {
     const { repaired } = made;
     const late =
       repaired && refreshLate && new LateRefresh(repaired.target, repaired.plan, refreshLate);
-    const sample = repaired ? run.shadow?.sample() : undefined;
+    const sample = repaired ? run.shadow?.sample(options.policy) : undefined;
     const result = await generate(
       run,
       { sequence: work, logits: made.logits, late },

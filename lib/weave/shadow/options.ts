@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../../errors.js';
+import type { RecomputePolicy } from '../../reuse/policy.js';
 
 /** Woven answers of production held against what a full prefill of the same prompt gives, while nothing else is to do. */
 export interface ShadowOptions {
@@ -53,7 +54,7 @@ export interface ShadowStats {
   readonly pending: number;
   /** Given up: others came in, and no idle time was found. */
   readonly dropped: number;
-  /** The engine failed; the last problem is told. */
+  /** The engine failed; the last problem is told, also that of a policy which refused a result. */
   readonly failed: number;
   readonly problem?: string;
   /** Over the last results; absent before the first. */
@@ -74,6 +75,17 @@ export function checkShadowOptions({ rate, maxKl, window, seed }: ShadowOptions)
   if (seed !== undefined && !Number.isSafeInteger(seed)) {
     throw refusal('seed', seed, 'a whole number');
   }
+}
+
+/** @throws InvalidArgumentError for a policy that goes by shadow checks where there are none */
+export function assertChecked(
+  policy: RecomputePolicy | undefined,
+  shadow: Pick<ShadowOptions, 'rate'> | undefined,
+): void {
+  if (!policy?.observe || (shadow && shadow.rate > 0)) return;
+  throw new InvalidArgumentError(
+    `The policy ${policy.name} goes by how far answers are from a full prefill, which nothing measures: give createWeave shadow: { rate: 0.05 } or so.`,
+  );
 }
 
 function refusal(name: string, value: unknown, wanted: string): InvalidArgumentError {

@@ -1,3 +1,4 @@
+import type { RecomputePolicy } from '../../reuse/policy.js';
 import { type KeptRow, keepRow } from './kept-row.js';
 
 /** Tokens of an answer that are compared at most: some 0.4 MB are kept of them. */
@@ -12,14 +13,18 @@ export interface ShadowJob {
   readonly answer: Int32Array;
   /** Row `i` is what was to come after `i` tokens of the answer. */
   readonly rows: readonly KeptRow[];
+  /** That hears of the result. */
+  readonly policy: RecomputePolicy | undefined;
 }
 
 /** Follows an answer as it is generated. */
 export class ShadowSample {
   readonly #rows: KeptRow[] = [];
+  readonly #policy: RecomputePolicy | undefined;
   readonly #add: (job: ShadowJob) => void;
 
-  constructor(add: (job: ShadowJob) => void) {
+  constructor(policy: RecomputePolicy | undefined, add: (job: ShadowJob) => void) {
+    this.#policy = policy;
     this.#add = add;
   }
 
@@ -32,6 +37,7 @@ export class ShadowSample {
   finish(question: string, prompt: Int32Array, tokens: Int32Array): void {
     const rows = this.#rows;
     if (rows.length === 0) return;
-    this.#add({ question, prompt, answer: tokens.slice(0, rows.length - 1), rows });
+    const answer = tokens.slice(0, rows.length - 1);
+    this.#add({ question, prompt, answer, rows, policy: this.#policy });
   }
 }

@@ -1,4 +1,5 @@
 import { seededRandom } from '../../random.js';
+import type { RecomputePolicy } from '../../reuse/policy.js';
 import type { WeaveKit } from '../kit.js';
 import { checkAnswer } from './check.js';
 import { IdleRunner } from './idle-runner.js';
@@ -14,7 +15,8 @@ const quietMs = 100;
 /** Checks samples of woven answers, and knows when weaving is not to be trusted. */
 export class Shadow {
   readonly #kit: WeaveKit;
-  readonly #rate: number;
+  /** Share of woven answers that are checked. */
+  readonly rate: number;
   readonly #maxKl: number;
   readonly #random: () => number;
   readonly #recent: Recent;
@@ -37,7 +39,7 @@ export class Shadow {
     }: ShadowOptions,
   ) {
     this.#kit = kit;
-    this.#rate = rate;
+    this.rate = rate;
     this.#maxKl = maxKl;
     this.#random = seededRandom(seed);
     this.#recent = new Recent(window);
@@ -66,10 +68,13 @@ export class Shadow {
     };
   }
 
-  /** To be asked once for each woven answer; most are not picked. */
-  sample(): ShadowSample | undefined {
-    if (!(this.#random() < this.#rate)) return undefined;
-    return new ShadowSample((job) => {
+  /**
+   * To be asked once for each woven answer; most are not picked.
+   * @param policy that planned it, if one did, and hears of the result
+   */
+  sample(policy: RecomputePolicy | undefined): ShadowSample | undefined {
+    if (!(this.#random() < this.rate)) return undefined;
+    return new ShadowSample(policy, (job) => {
       this.#sampled++;
       this.#runner.add(job);
     });
@@ -99,10 +104,19 @@ export class Shadow {
       const agreement = distances.filter(({ agrees }) => agrees).length / tokens;
       const milliseconds = performance.now() - start;
       this.#count(job.question, { tokens, kl, agreement, milliseconds });
+      this.#tell(job.policy, kl);
     } catch (error) {
       signal.throwIfAborted();
       this.#failed++;
       this.#problem = String(error);
+    }
+  }
+
+  #tell(policy: RecomputePolicy | undefined, kl: number): void {
+    try {
+      policy?.observe?.({ kl });
+    } catch (error) {
+      this.#problem = `${policy?.name}: ${String(error)}`;
     }
   }
 

@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import {
   carryOut,
   describePlan,
+  fidelityTarget,
   type HybridBudget,
   hybridPolicy,
   InvalidArgumentError,
@@ -297,4 +298,22 @@ test('it can be carried out for any passages and any budget, and leaves exact on
     ),
     { numRuns: 25 },
   );
+});
+
+test('with a fidelity target, takes what covers as much attention as the target asks for now', async () => {
+  const { input } = inputOf([[], [0.5, 0.1, 0.2, 0.1, 0.1]]);
+  const target = fidelityTarget({ kl: 0.1, coverage: 0.45 });
+  const policy = hybridPolicy({ budget: target });
+  expect(policy.name).toContain('KL of 0.1');
+  expect(picksOf(await policy.plan(input))).toEqual({ 1: [0] });
+  // Answers that are too far off: more is computed again, for all there is in the end.
+  while (target.coverage < 0.65) policy.observe?.({ kl: 0.3 });
+  expect(picksOf(await policy.plan(input))).toEqual({ 1: [0, 2] });
+  for (let i = 0; i < 100; i++) policy.observe?.({ kl: 0 });
+  expect(picksOf(await policy.plan(input))).toEqual({ 1: [0] });
+});
+
+test('only a target wants checks', () => {
+  expect(hybridPolicy().observe).toBeUndefined();
+  expect(hybridPolicy({ budget: { ratio: 0.1 } }).observe).toBeUndefined();
 });

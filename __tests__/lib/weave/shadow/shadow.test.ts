@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  fidelityTarget,
   fullPolicy,
+  hybridPolicy,
   InvalidArgumentError,
   nonePolicy,
   type ShadowOptions,
@@ -307,4 +309,60 @@ test.each([
   { seed: 0.5 },
 ])('%j is refused', async (shadow) => {
   await expect(shadowed(shadow)).rejects.toThrow(InvalidArgumentError);
+});
+
+describe('a fidelity target', () => {
+  test('hears of each check, and of none of answers that another policy planned', async () => {
+    const target = fidelityTarget({ kl: 0.001 });
+    const policy = hybridPolicy({ budget: target });
+    const { weave, results, until } = await shadowed({}, { policy });
+    await weave.ask(question);
+    await until(1);
+    const twin = fidelityTarget({ kl: 0.001 });
+    twin.observe({ kl: results[0]!.kl });
+    await sleep(0);
+    expect([target.checks, target.coverage]).toEqual([1, twin.coverage]);
+    await weave.ask(question, { policy: nonePolicy() });
+    await until(2);
+    expect(target.checks).toBe(1);
+    const chat = weave.chat();
+    await chat.ask(question);
+    await until(3);
+    await sleep(0);
+    expect(target.checks).toBe(2);
+  });
+
+  test('is not moved by a layout in which nothing is computed again', async () => {
+    const target = fidelityTarget({ kl: 0.001 });
+    const policy = hybridPolicy({ budget: target });
+    const { weave, until } = await shadowed({}, { policy, layout: 'set', warmup: 'prefix' });
+    await weave.ask(question);
+    await until(1);
+    await sleep(0);
+    expect(target.checks).toBe(0);
+  });
+
+  test('is refused where nothing is measured', async () => {
+    const policy = hybridPolicy({ budget: fidelityTarget({ kl: 0.01 }) });
+    await expect(indexedWeave({ policy })).rejects.toThrow(InvalidArgumentError);
+    await expect(indexedWeave({ policy, shadow: { rate: 0 } })).rejects.toThrow('shadow');
+    const { weave } = await indexedWeave({});
+    await expect(weave.ask(question, { policy })).rejects.toThrow('shadow');
+    expect(() => weave.chat({ policy })).toThrow('shadow');
+  });
+
+  test('a policy that throws when it is told is a problem of its own', async () => {
+    const policy = {
+      ...nonePolicy(),
+      observe() {
+        throw new Error('not now');
+      },
+    };
+    const { weave, until } = await shadowed({}, { policy });
+    await weave.ask(question);
+    await until(1);
+    await sleep(0);
+    const { checked, failed, problem } = await statsOf(weave);
+    expect([checked, failed, problem]).toEqual([1, 0, 'none: Error: not now']);
+  });
 });
