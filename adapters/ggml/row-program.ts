@@ -99,10 +99,14 @@ export interface PieceResult {
  */
 const MIN_ATTENTION_ROWS = 64;
 
+/** From here on the path of many rows is also the faster one, by a third with 3,400 cells and 30 rows. */
+const FASTER_ROWS = 17;
+
 /** Query rows that attention is computed for. */
 export function attentionRows(rows: number, backend: Backend, probing: boolean): number {
   // A probe leaves nothing behind whose last bits could matter later.
-  const pads = rows > 1 && rows < MIN_ATTENTION_ROWS && backend.isCpu && !probing;
+  const least = probing ? FASTER_ROWS : 2;
+  const pads = rows >= least && rows < MIN_ATTENTION_ROWS && backend.isCpu;
   return pads ? MIN_ATTENTION_ROWS : rows;
 }
 
