@@ -24,11 +24,11 @@ export type {
   Chat,
   ChatAnswer,
   ChatAskOptions,
-  ChatExchange,
   ChatOptions,
   ChatSource,
   ChatTurnRecord,
 } from './weave/chat/options.js';
+export type { ChatExchange } from './weave/chat/exchange.js';
 export {
   type FollowUpQuery,
   type FollowUpRequest,
@@ -445,8 +445,8 @@ export type {
   RefreshRows,
   RowGroup,
   RunOptions,
-  Span,
 } from './engine/arena.js';
+export type { Span } from './engine/span.js';
 export type { ChatFormat, ChatFrame, ChatFrameOptions, ChatTurn } from './engine/chat.js';
 export {
   layerBytes,

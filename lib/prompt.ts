@@ -1,5 +1,5 @@
 import type { Chunk } from './document.js';
-import type { Span } from './engine/arena.js';
+import type { Span } from './engine/span.js';
 import type { KvEngine } from './engine/engine.js';
 import { ContextOverflowError, InvalidArgumentError } from './errors.js';
 

@@ -1,4 +1,5 @@
-import type { KvSequence, RowGroup, Span } from '../../lib/engine/arena.js';
+import type { KvSequence, RowGroup } from '../../lib/engine/arena.js';
+import type { Span } from '../../lib/engine/span.js';
 import type { ChunkKv } from '../../lib/engine/chunk-kv.js';
 import type { ForwardResult } from '../../lib/engine/forward.js';
 import { InvalidArgumentError } from '../../lib/errors.js';

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, KvMismatchError, StaleCellError } from '../../lib/errors.js';
-import type { KvCorrection, RunOptions, Span } from '../../lib/engine/arena.js';
+import type { KvCorrection, RunOptions } from '../../lib/engine/arena.js';
+import type { Span } from '../../lib/engine/span.js';
 import {
   type ChunkKv,
   layerBytes,

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../../lib/errors.js';
-import type { Span } from '../../lib/engine/arena.js';
+import type { Span } from '../../lib/engine/span.js';
 import type {
   DeviationResult,
   ForwardResult,

@@ -4,8 +4,8 @@ import type {
   KvCorrection,
   KvSequence,
   RunOptions,
-  Span,
 } from '../../lib/engine/arena.js';
+import type { Span } from '../../lib/engine/span.js';
 import type { ChunkKv, LayerRange } from '../../lib/engine/chunk-kv.js';
 import type {
   AttentionRequest,

@@ -1,7 +1,7 @@
 import { createCipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { BadRecord } from './bad-record.js';
-import type { SigningKey } from './signature.js';
+import type { SigningKey } from './signing-key.js';
 
 /**
  * How the blocks of a record are checked. Poly1305 as OpenSSL computes it is twice as fast as zlib's CRC-32 where

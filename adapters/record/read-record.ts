@@ -16,7 +16,8 @@ import {
 } from './header.js';
 import { type Metadata, parseMetadata } from './metadata.js';
 import { type Blocks, readBlocks } from './read-blocks.js';
-import { checkSignature, type SigningKey } from './signature.js';
+import { checkSignature } from './signature.js';
+import { type SigningKey } from './signing-key.js';
 
 export interface ReadRecordOptions {
   /** The record must be of this key; default any. */

@@ -1,20 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { InvalidArgumentError } from '../../lib/errors.js';
 import { BadRecord } from './bad-record.js';
 import { signatureBytes, type RecordLayout } from './header.js';
-
-/** A secret that records are signed with: at least 16 bytes, shared by all who share the store. */
-export type SigningKey = Uint8Array | string;
-
-/** @throws InvalidArgumentError for a secret that is too short. */
-export function assertSigningKey(key: SigningKey): void {
-  const bytes = typeof key === 'string' ? Buffer.byteLength(key) : key.byteLength;
-  if (bytes < 16) {
-    throw new InvalidArgumentError(
-      `A signing key has ${bytes} bytes; give at least 16, for example randomBytes(32).`,
-    );
-  }
-}
+import type { SigningKey } from './signing-key.js';
 
 /** Signs what the preamble says, the tags of all blocks included. */
 export function sign(preamble: Uint8Array, layout: RecordLayout, key: SigningKey): void {

@@ -3,7 +3,7 @@ import { type Access, noLabel, publicTenant } from '../../lib/store/chunk-key.js
 import type { KvCodec } from '../../lib/store/codec/codec.js';
 import { f16Codec } from '../../lib/store/codec/f16.js';
 import type { StoreListener } from '../../lib/store/store-stats.js';
-import { assertSigningKey, type SigningKey } from './signature.js';
+import { assertSigningKey, type SigningKey } from './signing-key.js';
 
 /** What all stores that keep records as bytes let their users choose. */
 export interface RecordStoreOptions extends Access {

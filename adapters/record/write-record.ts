@@ -15,7 +15,8 @@ import {
 } from './header.js';
 import { packMetadata } from './metadata.js';
 import { pieceBytes } from './pieces.js';
-import { sign, type SigningKey } from './signature.js';
+import { sign } from './signature.js';
+import { type SigningKey } from './signing-key.js';
 
 export interface WriteRecordOptions {
   /** Default {@link f16Codec}. */

@@ -1,26 +1,16 @@
 import type { BootstrapOptions, Cell } from '../../lib/evaluate/index.js';
 import type { ArmResult } from './lab.js';
-import { type AreaTest, areaTests, type Cost } from './report/area-tests.js';
+import { areaTests, type Cost } from './report/area-tests.js';
+import type { FidelityReport } from './report/fidelity-report.js';
 import { resultsByArm } from './report/results.js';
-import { type SortReadable, sortReadable } from './report/sort.js';
-import { type ArmSummary, summarize } from './report/summary.js';
+import { sortReadable } from './report/sort.js';
+import { summarize } from './report/summary.js';
 
+export type { FidelityReport } from './report/fidelity-report.js';
 export { frontPlot } from './report/front-plot.js';
 export { printReport } from './report/print.js';
 
 const costs: readonly Cost[] = ['share', 'time'];
-
-/** What the fidelity bench found: plain data. */
-export interface FidelityReport {
-  /** Over all cases. */
-  readonly all: readonly ArmSummary[];
-  /** Over prompts that hold a passage's predecessor, and over the others; present where there are both. */
-  readonly near?: readonly ArmSummary[];
-  readonly apart?: readonly ArmSummary[];
-  readonly tests: readonly AreaTest[];
-  /** Whether the order of passages can be read at all, where it was asked for. */
-  readonly sort?: SortReadable;
-}
 
 export interface FidelityReportOptions {
   /** The policy that others are compared with; default: none is. */

@@ -18,7 +18,7 @@ const spaces: Readonly<Record<string, Space>> = {
     filtering: ['gradual', 'once'],
     step: ['2', '4', '8'],
   },
-  context: { focus: ['no'] },
+  context: { focus: ['yes', 'no'] },
   question: { layers, lastTokens, neighbours: ['0', '1', '3'], evenness: ['0', '0.5', '1'] },
   'dual-stage': { checkLayer: ['0', '1', '2', '4'], layers, lastTokens },
   shift: { layers, lastTokens, strength: ['0.1', '0.25', '0.5', '0.75', '1'] },

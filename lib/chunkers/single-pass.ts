@@ -5,7 +5,8 @@ import {
   suffixesAtOnce,
 } from '../encode/encode-document.js';
 import type { Segment } from '../encode/segments.js';
-import type { KvArena, KvSequence, Span } from '../engine/arena.js';
+import type { KvArena, KvSequence } from '../engine/arena.js';
+import type { Span } from '../engine/span.js';
 import type { KvEngine } from '../engine/engine.js';
 import { InvalidArgumentError } from '../errors.js';
 import { runAtOnce, runSteps } from '../pace.js';

@@ -1,4 +1,4 @@
-import type { Span } from '../engine/arena.js';
+import type { Span } from '../engine/span.js';
 import { InvalidArgumentError } from '../errors.js';
 
 export interface SegmentOptions {

@@ -1,3 +1,4 @@
+import type { Span } from './span.js';
 import type { AttentionRequest, ForwardOutputs, ForwardResult, GroupAttention } from './forward.js';
 import type { ChunkKv, LayerRange } from './chunk-kv.js';
 import type { LayerPass } from './pass.js';
@@ -45,12 +46,6 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Called after each native compute with the share of the work that is done, in [0, 1]. */
   readonly onProgress?: (share: number) => void;
-}
-
-/** Entries `start` (included) to `end` (excluded) of a sequence. */
-export interface Span {
-  readonly start: number;
-  readonly end: number;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Span } from './arena.js';
+import type { Span } from './span.js';
 import type { LayerRange } from './chunk-kv.js';
 
 /** What a run through the layers returns beside the cells it writes. Nothing unasked is computed. */

@@ -2,7 +2,7 @@ import type { Chunk } from '../document.js';
 import type { ChunkStore } from '../store/chunk-store.js';
 import { forgetChunks } from '../store/variants.js';
 import type { BackgroundWriter } from './background-writer.js';
-import type { WantedPassages } from './kit.js';
+import type { WantedPassages } from './wanted-passages.js';
 import type { Registry } from './registry.js';
 
 export interface ForgetterOptions {

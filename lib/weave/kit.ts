@@ -1,4 +1,3 @@
-import type { Chunk } from '../document.js';
 import type { Chunker } from '../chunkers/chunker.js';
 import type { KvArena } from '../engine/arena.js';
 import type { KvEngine } from '../engine/engine.js';
@@ -7,14 +6,14 @@ import type { Retriever } from '../retrieve/retriever.js';
 import type { QuestionProbe } from '../select/question-probe.js';
 import type { Selector, SetValue } from '../select/selector.js';
 import type { CostModel } from '../reuse/cost/cost-model.js';
-import type { KeyScope } from '../store/chunk-key.js';
 import type { ChunkStore } from '../store/chunk-store.js';
 import type { BackgroundWriter } from './background-writer.js';
 import type { CellBudget } from './cell-budget.js';
 import type { Forgetter } from './forgetter.js';
-import type { KvLibrary, Wanted } from './kv-library.js';
+import type { KvLibrary } from './kv-library.js';
 import type { CanonicalPrefix } from './prefix.js';
 import type { Registry } from './registry.js';
+import type { WantedPassages } from './wanted-passages.js';
 import type { SinglePass } from './single-pass/single-pass.js';
 import type { RefreshShares } from './selection/refresh-shares.js';
 import type { Encodings } from './warmup/encodings.js';
@@ -49,45 +48,4 @@ export interface WeaveKit {
   /** What a set is worth where nobody says otherwise. */
   readonly value: SetValue;
   readonly refreshShares: RefreshShares;
-}
-
-/** A chunk's tokens as they stand in prompts and the key of their KV right after the prefix, each made once. */
-export class WantedPassages {
-  readonly #layout: PromptLayout;
-  readonly #keys: KeyScope;
-  readonly #known = new WeakMap<Chunk, Promise<Wanted>>();
-  /** Keys of passages that are in no document any more. */
-  readonly #forgotten = new Set<string>();
-
-  constructor(layout: PromptLayout, keys: KeyScope) {
-    this.#layout = layout;
-    this.#keys = keys;
-  }
-
-  of(chunk: Chunk): Promise<Wanted> {
-    let wanted = this.#known.get(chunk);
-    if (!wanted) {
-      wanted = this.#make(chunk);
-      this.#known.set(chunk, wanted);
-    }
-    return wanted;
-  }
-
-  /** From now on an answer that still uses the passage leaves nothing of it behind. */
-  forget(key: string): void {
-    this.#forgotten.add(key);
-  }
-
-  isForgotten(key: string): boolean {
-    return this.#forgotten.has(key);
-  }
-
-  async #make(chunk: Chunk): Promise<Wanted> {
-    const tokens = this.#layout.passage(chunk);
-    const { documentId, start, end } = chunk;
-    const key = await this.#keys.key(tokens);
-    // It came (back) with a document.
-    this.#forgotten.delete(key);
-    return { key, tokens, source: { documentId, start, end } };
-  }
 }

@@ -1,4 +1,5 @@
-import type { KvSequence, Span } from '../engine/arena.js';
+import type { KvSequence } from '../engine/arena.js';
+import type { Span } from '../engine/span.js';
 import type { Obtained } from './kv-library.js';
 import type { PreparedPrompt } from './prepare.js';
 import { placesOf, type Woven } from './refresh.js';

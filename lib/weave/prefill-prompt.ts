@@ -1,4 +1,5 @@
-import type { AppendRows, KvArena, KvSequence, Span } from '../engine/arena.js';
+import type { AppendRows, KvArena, KvSequence } from '../engine/arena.js';
+import type { Span } from '../engine/span.js';
 import type { ForwardResult } from '../engine/forward.js';
 import type { PromptTokens } from '../prompt.js';
 

@@ -1,4 +1,5 @@
-import type { KvSequence, Span } from '../engine/arena.js';
+import type { KvSequence } from '../engine/arena.js';
+import type { Span } from '../engine/span.js';
 import type { PassageView } from '../reuse/policy.js';
 import type { RefreshTarget } from '../reuse/refresh/target.js';
 import { chunkOf } from '../store/chunk-key.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { TinyModelOptions } from '../../../adapters/ggml/tiny-model/index.js';
-import type { Span } from '../../../lib/engine/arena.js';
+import type { Span } from '../../../lib/engine/span.js';
 import { InvalidArgumentError } from '../../../lib/errors.js';
 import { distance } from '../../support/logits.js';
 import { compute, type OwnCompute, tinyFile } from '../../support/native.js';

@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { bytesSource } from '../../../adapters/record/byte-source.js';
 import { hitsBytes, hitsOffset, sealPreamble } from '../../../adapters/record/header.js';
 import { type ReadRecordOptions, RecordReader } from '../../../adapters/record/read-record.js';
-import { assertSigningKey } from '../../../adapters/record/signature.js';
+import { assertSigningKey } from '../../../adapters/record/signing-key.js';
 import { InvalidArgumentError } from '../../../lib/index.js';
 import { sampleKey, sampleRecord } from '../../../lib/testing/index.js';
 import { bytesOf, largeRecord } from '../../support/store/records.js';

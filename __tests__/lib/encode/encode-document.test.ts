@@ -9,7 +9,7 @@ import {
   segmentsOf,
   unpackStatistics,
 } from '../../../lib/index.js';
-import type { Span } from '../../../lib/engine/arena.js';
+import type { Span } from '../../../lib/engine/span.js';
 import { seededInteger, seededRandom } from '../../../lib/random.js';
 import { FakeEngine } from '../../../lib/testing/index.js';
 

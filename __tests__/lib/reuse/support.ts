@@ -1,4 +1,5 @@
-import type { KvArena, KvSequence, Span } from '../../../lib/engine/arena.js';
+import type { KvArena, KvSequence } from '../../../lib/engine/arena.js';
+import type { Span } from '../../../lib/engine/span.js';
 import { FakeEngine } from '../../../lib/testing/index.js';
 import type { PassageView } from '../../../lib/index.js';
 import type { RefreshTarget } from '../../../lib/reuse/refresh/target.js';

@@ -2,7 +2,7 @@ import { AIMessage, type BaseMessage, ToolMessage } from '@langchain/core/messag
 import { InvalidArgumentError } from '../../../lib/errors.js';
 import { writeToolCall } from '../../../lib/grammar/tool-call-grammar.js';
 import { exchangesOf } from '../../../lib/weave/chat/kept-chats.js';
-import type { ChatExchange } from '../../../lib/weave/chat/options.js';
+import type { ChatExchange } from '../../../lib/weave/chat/exchange.js';
 import { type PromptDocument, PromptDocuments, takeMarked, titleOf } from './prompt-document.js';
 
 /** What messages ask for, taken apart as a weave takes it. */

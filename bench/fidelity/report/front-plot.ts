@@ -1,5 +1,5 @@
 import { type PlotSeries, svgPlot } from '../../../lib/evaluate/index.js';
-import type { FidelityReport } from '../report.js';
+import type { FidelityReport } from './fidelity-report.js';
 import type { Cost } from './area-tests.js';
 import type { ArmSummary } from './summary.js';
 

@@ -1,5 +1,5 @@
 import { formatNumber, formatTable, type TableColumn } from '../../../lib/evaluate/index.js';
-import type { FidelityReport } from '../report.js';
+import type { FidelityReport } from './fidelity-report.js';
 import { type AreaTest, type Cost, costRange } from './area-tests.js';
 import type { SortReadable } from './sort.js';
 import type { ArmSummary } from './summary.js';

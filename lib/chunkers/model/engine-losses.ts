@@ -1,6 +1,7 @@
 import { encodeDocument } from '../../encode/encode-document.js';
 import { type SegmentOptions, segmentsOf } from '../../encode/segments.js';
-import type { KvSequence, Span } from '../../engine/arena.js';
+import type { KvSequence } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import type { KvEngine } from '../../engine/engine.js';
 import { InvalidArgumentError } from '../../errors.js';
 import type { ChunkOptions } from '../chunker.js';

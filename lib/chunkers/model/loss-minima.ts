@@ -1,4 +1,4 @@
-import type { Span } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import type { UnitRange } from './unit-ranges.js';
 
 /** Minima whose depths are known before a dynamic threshold changes. */

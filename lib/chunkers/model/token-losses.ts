@@ -1,4 +1,4 @@
-import type { Span } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import type { ChunkOptions } from '../chunker.js';
 
 /** How well a language model foresaw each token of a text. */

@@ -1,4 +1,5 @@
-import type { KvCorrection, Span } from '../../engine/arena.js';
+import type { KvCorrection } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import type { ChangeResult } from '../../engine/forward.js';
 import { part, type Steps } from '../../pace.js';
 import type { Carry } from './carry.js';

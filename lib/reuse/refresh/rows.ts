@@ -1,4 +1,4 @@
-import type { Span } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import { plannedTokens } from '../check-plan.js';
 import type { RefreshPlan } from '../policy.js';
 import type { RefreshTarget } from './target.js';

@@ -1,4 +1,5 @@
-import type { KvSequence, Span } from '../../engine/arena.js';
+import type { KvSequence } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import type { ChunkKv } from '../../engine/chunk-kv.js';
 import type { ChangeResult } from '../../engine/forward.js';
 import { defined, equal, ok, sameNumbers } from './assert.js';

@@ -1,4 +1,5 @@
-import type { KvArena, KvSequence, Span } from '../../engine/arena.js';
+import type { KvArena, KvSequence } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import type { ChunkKv } from '../../engine/chunk-kv.js';
 import type { KvEngine } from '../../engine/engine.js';
 import type { ForwardOutputs, ForwardResult } from '../../engine/forward.js';

@@ -1,10 +1,5 @@
-import type {
-  AppendOptions,
-  KvCorrection,
-  KvSequence,
-  RunOptions,
-  Span,
-} from '../../engine/arena.js';
+import type { AppendOptions, KvCorrection, KvSequence, RunOptions } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import type { ChunkKv, LayerRange } from '../../engine/chunk-kv.js';
 import type {
   AttentionRequest,

@@ -9,7 +9,7 @@ import type {
   LayerOutputs,
   LayerResult,
 } from '../../engine/forward.js';
-import type { Span } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import { InvalidArgumentError } from '../../errors.js';
 import type { Row } from './row-plan.js';
 import { checkDistinct, checkLayers, checkSpan } from './validate.js';

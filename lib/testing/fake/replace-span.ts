@@ -1,4 +1,4 @@
-import type { Span } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import type { Entries } from './entries.js';
 import { checkPosition } from './validate.js';
 

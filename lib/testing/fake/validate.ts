@@ -1,4 +1,4 @@
-import type { Span } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import { ContextOverflowError, InvalidArgumentError } from '../../errors.js';
 
 const MAX_POSITION = 2 ** 31 - 1;

@@ -8,14 +8,8 @@ import type { AskOptions } from '../options.js';
 import type { Shadow } from '../shadow/shadow.js';
 import { type Borders, bordersOf, tokensOf, type Turn } from './conversation.js';
 import { lastQuestions } from './follow-up.js';
-import type {
-  Chat,
-  ChatAnswer,
-  ChatAskOptions,
-  ChatExchange,
-  ChatOptions,
-  ChatTurnRecord,
-} from './options.js';
+import type { Chat, ChatAnswer, ChatAskOptions, ChatOptions, ChatTurnRecord } from './options.js';
+import type { ChatExchange } from './exchange.js';
 import { runTurn } from './run-turn.js';
 import { Standing } from './standing.js';
 

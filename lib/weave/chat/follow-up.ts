@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../../errors.js';
 import type { LanguageModel } from '../../language-model.js';
-import type { ChatExchange } from './options.js';
+import type { ChatExchange } from './exchange.js';
 
 export interface FollowUpRequest {
   readonly question: string;

@@ -1,5 +1,6 @@
 import type { Weave } from '../../weave.js';
-import type { Chat, ChatExchange, ChatOptions } from './options.js';
+import type { Chat, ChatOptions } from './options.js';
+import type { ChatExchange } from './exchange.js';
 
 /** A chat that one caller has for one turn. */
 export interface ChatLease {

@@ -1,12 +1,7 @@
+import type { ChatExchange } from './exchange.js';
 import type { Answer, AnswerStream, Source } from '../answer.js';
 import type { AskDefaults, AskOptions } from '../options.js';
 import type { FollowUpQuery } from './follow-up.js';
-
-/** A question and what was said to it. */
-export interface ChatExchange {
-  readonly question: string;
-  readonly answer: string;
-}
 
 /** A turn of a chat. */
 export interface ChatTurnRecord extends ChatExchange {

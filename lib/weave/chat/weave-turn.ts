@@ -1,4 +1,5 @@
-import type { KvSequence, Span } from '../../engine/arena.js';
+import type { KvSequence } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import { ComputeError } from '../../errors.js';
 import type { PassageView, RefreshPlan } from '../../reuse/policy.js';
 import { carryOut } from '../../reuse/refresh/carry-out.js';

@@ -8,7 +8,7 @@ import {
 } from '../../chunkers/single-pass.js';
 import type { Chunk, TokenizedDocument } from '../../document.js';
 import { suffixesAtOnce } from '../../encode/encode-document.js';
-import type { Span } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import type { ChunkKv } from '../../engine/chunk-kv.js';
 import type { KvEngine } from '../../engine/engine.js';
 import type { PromptLayout } from '../../prompt.js';
@@ -16,7 +16,7 @@ import { variantKey } from '../../store/chunk-key.js';
 import type { ChunkStore } from '../../store/chunk-store.js';
 import type { BackgroundWriter } from '../background-writer.js';
 import type { CellBudget } from '../cell-budget.js';
-import type { WantedPassages } from '../kit.js';
+import type { WantedPassages } from '../wanted-passages.js';
 import type { KvLibrary } from '../kv-library.js';
 import type { EncodingBase } from '../warmup/encoding-base.js';
 import { type PassSizes, passSizes, type SinglePassMode } from './options.js';

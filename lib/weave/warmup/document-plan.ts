@@ -1,6 +1,6 @@
 import type { Chunk } from '../../document.js';
 import { type Segment, type SegmentOptions, segmentsOf } from '../../encode/segments.js';
-import type { Span } from '../../engine/arena.js';
+import type { Span } from '../../engine/span.js';
 import type { EncodingContext } from '../../store/chunk-store.js';
 import { variantKey } from '../../store/chunk-key.js';
 import type { Wanted } from '../kv-library.js';

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
-import type { Span } from '../../../../lib/engine/arena.js';
+import type { Span } from '../../../../lib/engine/span.js';
 import type { ChangeResult } from '../../../../lib/engine/forward.js';
 import { seededRandom } from '../../../../lib/random.js';
 import { shiftCarry } from '../../../../lib/reuse/carry/shift.js';

@@ -1,0 +1,5 @@
+/** Entries `start` (included) to `end` (excluded) of a sequence. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
