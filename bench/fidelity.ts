@@ -7,6 +7,7 @@ import { type Arm, armsOf } from './fidelity/arms.js';
 import { warmupNames } from './fidelity/encode.js';
 import { fidelityGoals } from './fidelity/goals.js';
 import type { ArmResult, PreparedCase } from './fidelity/lab.js';
+import { pooledCells } from './fidelity/logged-cells.js';
 import { numberOf } from './fidelity/number-of.js';
 import { policyNames } from './fidelity/policies.js';
 import type { FidelityCase } from './fidelity/prompts.js';
@@ -67,6 +68,11 @@ export const fidelity = benchWith(
       value: 'LOG',
       help: 'an earlier log, on a quieter machine: each arm takes its median share of time',
     },
+    with: {
+      type: 'string',
+      value: 'LOG,…',
+      help: 'logs of the same arms on other data: what is told is over all of them together',
+    },
     svg: { type: 'string', value: 'FILE', help: 'where pictures go: FILE and FILE with -time' },
   },
   async (options, own) => {
@@ -113,7 +119,11 @@ export const fidelity = benchWith(
     for (const { case: id, arm, problem } of failed) {
       outcome.skipped.push(`case ${id}, ${JSON.stringify(arm)}: ${problem}`);
     }
-    const told = own.times === undefined ? cells : await withTimesOf(fileLog(own.times), cells);
+    const timed = own.times === undefined ? cells : await withTimesOf(fileLog(own.times), cells);
+    const told = [...timed];
+    for (const path of own.with?.split(',') ?? []) {
+      told.push(...(await pooledCells(fileLog(path), arms, path)));
+    }
     await tell(told, own, options.log);
     const targets: Record<string, number> = {};
     const title = `${model}, ${data}, ${cases.length} prompts ${prompts}`;
@@ -127,7 +137,7 @@ export const fidelity = benchWith(
     }
     Object.assign(outcome, fidelityGoals(told, own.against));
     Object.assign(outcome.figures, targets);
-    outcome.figures['prompts'] = cases.length;
+    outcome.figures['prompts'] = new Set(told.map((cell) => cell.case)).size;
     if (told.length > 0) {
       outcome.figures['full.nll'] = round(mean(told.map(({ result }) => result.fullNll)));
     }

@@ -1,5 +1,6 @@
 import { canonical, type Cell, median, type ResultLog } from '../../lib/evaluate/index.js';
 import type { ArmResult } from './lab.js';
+import { loggedCells } from './logged-cells.js';
 import { timeShare } from './report/results.js';
 
 /**
@@ -12,9 +13,7 @@ export async function withTimesOf(
   cells: readonly Cell<ArmResult>[],
 ): Promise<Cell<ArmResult>[]> {
   const shares = new Map<string, number[]>();
-  for await (const line of log.read()) {
-    const cell = cellOf(line);
-    if (!cell) continue;
+  for (const cell of await loggedCells(log)) {
     const key = canonical(cell.arm);
     shares.set(key, [...(shares.get(key) ?? []), timeShare(cell.result)]);
   }
@@ -23,14 +22,4 @@ export async function withTimesOf(
     const share = known ? median(known) : NaN;
     return { ...cell, result: { ...cell.result, ttftMs: share * cell.result.fullMs } };
   });
-}
-
-function cellOf(line: string): Cell<ArmResult> | undefined {
-  try {
-    const cell = JSON.parse(line) as Cell<ArmResult>;
-    return cell.result ? cell : undefined;
-  } catch {
-    // Its last line was cut short.
-    return undefined;
-  }
 }
