@@ -7,7 +7,7 @@ import type {
   GroupAttention,
 } from '../../lib/engine/forward.js';
 import type { LayerPass } from '../../lib/engine/pass.js';
-import { CellTable } from './cells.js';
+import { CELL_STEP, CellTable } from './cells.js';
 import { DecodeProgram } from './decode-program.js';
 import { GgmlPass } from './layer-pass.js';
 import { withLocks } from './lock.js';
@@ -18,9 +18,6 @@ import type { BufferPtr, ContextPtr } from './native/pointer.js';
 import { checkLayers, ownGroups } from './rows.js';
 import { GgmlSequence } from './sequence.js';
 import type { LayerCells } from './transformer.js';
-
-/** Cells are looked at in multiples of this; some kernels want it. */
-export const CELL_STEP = 256;
 
 /** Cells of keys and values in the device's memory. */
 export class GgmlArena implements KvArena {

@@ -1,5 +1,8 @@
 import { ContextOverflowError } from '../../lib/errors.js';
 
+/** Cells are looked at in multiples of this; some kernels want it. */
+export const CELL_STEP = 256;
+
 /** Which cells of an arena are taken, by how many sequences, and how far their layers are valid. */
 export class CellTable {
   readonly size: number;

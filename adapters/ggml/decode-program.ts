@@ -1,6 +1,7 @@
 import type { RowGroup, RunOptions } from '../../lib/engine/arena.js';
 import type { ForwardOutputs, ForwardResult } from '../../lib/engine/forward.js';
-import { CELL_STEP, type GgmlArena } from './arena.js';
+import type { GgmlArena } from './arena.js';
+import { CELL_STEP } from './cells.js';
 import { Allocator } from './graph.js';
 import { fillMask, orderVisible, reachOf } from './mask.js';
 import { Residual } from './residual.js';

@@ -8,14 +8,17 @@ import type {
 } from '../../lib/engine/forward.js';
 import type { LayerPass } from '../../lib/engine/pass.js';
 import type { Turn } from './compute-queue.js';
-import { CELL_STEP, type GgmlArena } from './arena.js';
+import type { GgmlArena } from './arena.js';
+import { CELL_STEP } from './cells.js';
+import { headRequest } from './head-request.js';
+import { inComputeOrder, lastPosition, layOut, sequenceNumbers } from './lay-out.js';
 import { Lock } from './lock.js';
 import { fillMask, orderVisible, reachOf, type Seeing, type Visible } from './mask.js';
 import { HEAD_ROWS, PIECE_ROWS } from './model.js';
 import { Collector, type HeadRequest } from './collector.js';
 import { Residual } from './residual.js';
 import { attentionRows, type PieceData, RowProgram } from './row-program.js';
-import { checkGroups, checkReach, type GroupRows, joiningRows, type Rows } from './rows.js';
+import { checkGroups, joiningRows, type Rows } from './rows.js';
 import type { GgmlSequence } from './sequence.js';
 import { assertReady } from './visibility.js';
 
@@ -451,112 +454,4 @@ export class GgmlPass implements LayerPass {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
-}
-
-function layOut(arena: GgmlArena, groups: readonly RowGroup[], taken: readonly Int32Array[]): Rows {
-  const count = groups.reduce(
-    (sum, group) => sum + (group.kind === 'append' ? group.tokens : group.entries).length,
-    0,
-  );
-  const rows = {
-    count,
-    tokens: new Int32Array(count),
-    positions: new Int32Array(count),
-    cells: new Int32Array(count),
-    group: new Uint16Array(count),
-    entry: new Int32Array(count).fill(-1),
-    groups: [] as GroupRows[],
-  };
-  const next = new Map<GgmlSequence, number>();
-  let start = 0;
-  let appended = 0;
-  groups.forEach((group, number) => {
-    const sequence = group.sequence as GgmlSequence;
-    const state = sequence.state;
-    const size = (group.kind === 'append' ? group.tokens : group.entries).length;
-    if (group.kind === 'append') {
-      const first = next.get(sequence) ?? sequence.nextPosition;
-      const positions = group.positions ?? Int32Array.from(group.tokens, (_, i) => first + i);
-      const highest = positions.reduce((a, b) => Math.max(a, b), first - 1);
-      checkReach(highest, arena.model.info.contextLength);
-      next.set(sequence, highest + 1);
-      rows.tokens.set(group.tokens, start);
-      rows.positions.set(positions, start);
-      rows.cells.set(taken[appended++] as Int32Array, start);
-    } else {
-      group.entries.forEach((entry, i) => {
-        rows.tokens[start + i] = state.tokens[entry] as number;
-        rows.positions[start + i] = state.positions[entry] as number;
-        rows.cells[start + i] = state.cells[entry] as number;
-        rows.entry[start + i] = entry;
-      });
-    }
-    rows.group.fill(number, start, start + size);
-    rows.groups.push({ kind: group.kind, sequence, start, count: size });
-    start += size;
-  });
-  return rows;
-}
-
-function inComputeOrder(rows: Rows): Int32Array {
-  const sequence = sequenceNumbers(rows);
-  const of = (row: number): number => sequence[rows.group[row] as number] as number;
-  const order = Int32Array.from(rows.positions.keys());
-  return order.sort(
-    (a, b) =>
-      of(a) - of(b) || (rows.positions[a] as number) - (rows.positions[b] as number) || a - b,
-  );
-}
-
-/** For each group, the number of the first group of the same sequence. */
-function sequenceNumbers(rows: Rows): number[] {
-  return rows.groups.map((group) =>
-    rows.groups.findIndex((other) => other.sequence === group.sequence),
-  );
-}
-
-function lastPosition(group: GroupRows, rows: Rows, order: Int32Array): number {
-  let last = -1;
-  for (const row of order) {
-    const inGroup = row >= group.start && row < group.start + group.count;
-    if (inGroup && (rows.positions[row] as number) > last) last = rows.positions[row] as number;
-  }
-  return last;
-}
-
-/** Which rows go through the output head. */
-function headRequest(
-  rows: Rows,
-  options: ForwardOutputs,
-  live: Int32Array,
-): HeadRequest | undefined {
-  const wanted = options.logits ?? 'last';
-  const losses = options.losses ?? false;
-  const alive = new Set(live);
-  let numbers: number[];
-  if (wanted === 'none') numbers = [];
-  else if (wanted === 'all') numbers = [...alive];
-  else if (wanted === 'last') {
-    numbers = rows.groups
-      .filter((group) => group.kind === 'append')
-      .map((group) => group.start + group.count - 1);
-  } else {
-    numbers = [...wanted];
-    for (const row of numbers) {
-      if (!alive.has(row)) throw new InvalidArgumentError(`Row ${row} is not among the live rows.`);
-    }
-    if (new Set(numbers).size !== numbers.length) {
-      throw new InvalidArgumentError('A row of logits is named twice.');
-    }
-  }
-  const logitRows = Int32Array.from(new Set(numbers)).sort();
-  const all = new Set(logitRows);
-  if (losses) {
-    for (const group of rows.groups) {
-      if (group.kind !== 'append') continue;
-      for (let row = group.start; row < group.start + group.count - 1; row++) all.add(row);
-    }
-  }
-  if (all.size === 0) return undefined;
-  return { rows: Int32Array.from(all).sort(), logits: logitRows.length > 0, logitRows, losses };
 }
