@@ -15,9 +15,9 @@ import {
   memoryBoundaryCache,
 } from '../../../lib/index.js';
 import { chunkerConformance, FakeEngine } from '../../../lib/testing/index.js';
+import { randomDocuments } from '../../support/soak.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
 
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 const tokenizer = wordTokenizer();
 const usage = { promptTokens: 1, generatedTokens: 1 };
 
@@ -71,7 +71,7 @@ for (const stable of [true, false]) {
       tokenizer: () => tokenizer,
       maxTokens: 40,
       longLine: 10_000,
-      randomDocuments: soak ? 10_000 : 60,
+      ...randomDocuments(60, stable ? 0 : 1, 2),
     });
   });
 }

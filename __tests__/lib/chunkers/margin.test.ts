@@ -11,9 +11,9 @@ import {
   memoryBoundaryCache,
 } from '../../../lib/index.js';
 import { chunkerConformance, FakeEngine } from '../../../lib/testing/index.js';
+import { randomDocuments, soak } from '../../support/soak.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
 
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 const tokenizer = wordTokenizer();
 const usage = { promptTokens: 1, generatedTokens: 1 };
 
@@ -56,7 +56,7 @@ for (const stable of [true, false]) {
       tokenizer: () => tokenizer,
       maxTokens: 40,
       longLine: 10_000,
-      randomDocuments: soak ? 10_000 : 80,
+      ...randomDocuments(80, stable ? 0 : 1, 2),
     });
   });
 }

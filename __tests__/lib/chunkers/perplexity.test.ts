@@ -11,9 +11,9 @@ import {
   type TokenLosses,
 } from '../../../lib/index.js';
 import { chunkerConformance, FakeEngine } from '../../../lib/testing/index.js';
+import { randomDocuments, soak } from '../../support/soak.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
 
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 const tokenizer = wordTokenizer();
 
 /** Losses from the ids alone, with much up and down. */
@@ -25,8 +25,9 @@ const hashedLosses: TokenLosses = {
   },
 };
 
-for (const boundary of ['after', 'overlap'] as const) {
-  for (const targetTokens of [0, 20]) {
+for (const [half, boundary] of (['after', 'overlap'] as const).entries()) {
+  for (const [quarter, targetTokens] of [0, 20].entries()) {
+    const part = 2 * half + quarter;
     describe(`perplexity, ${boundary}, target ${targetTokens}`, () => {
       chunkerConformance({
         test,
@@ -36,7 +37,7 @@ for (const boundary of ['after', 'overlap'] as const) {
         maxTokens: 40,
         overlaps: boundary === 'overlap',
         longLine: 20_000,
-        randomDocuments: soak ? 10_000 : 100,
+        ...randomDocuments(100, part, 5),
       });
     });
   }
@@ -59,7 +60,7 @@ if (soak) {
       tokenizer: () => engine.tokenizer,
       maxTokens: 60,
       longLine: 800,
-      randomDocuments: 500,
+      randomDocuments: randomDocuments(1, 0.005),
     });
   });
 }

@@ -18,9 +18,8 @@ import {
 import { unitsOf } from '../../../lib/chunkers/units.js';
 import { runSteps } from '../../../lib/pace.js';
 import { chunkerConformance, seededInteger, seededRandom } from '../../../lib/testing/index.js';
+import { randomDocuments } from '../../support/soak.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
-
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 
 /** Each word is a direction: texts are near each other by the words that they share. */
 const bagOfWords: Embedder = {
@@ -59,7 +58,7 @@ for (const [name, chunker] of Object.entries(makers)) {
       tokenizer: wordTokenizer,
       maxTokens: 40,
       longLine: 10_000,
-      randomDocuments: soak ? 20_000 : 80,
+      ...randomDocuments(80),
     });
   });
 }

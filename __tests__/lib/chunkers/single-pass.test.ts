@@ -14,8 +14,8 @@ import {
   seededInteger,
   seededRandom,
 } from '../../../lib/testing/index.js';
+import { randomDocuments } from '../../support/soak.js';
 
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 const engine = new FakeEngine({ layers: 2, width: 8, headDim: 4 });
 const { tokenizer, model, counters } = engine;
 const segments = { maxTokens: 448, overlap: 32 };
@@ -28,7 +28,7 @@ describe('single pass', () => {
     tokenizer: () => tokenizer,
     maxTokens: 75,
     longLine: 800,
-    randomDocuments: soak ? 500 : 4,
+    randomDocuments: randomDocuments(4, 0.005),
   });
 });
 
