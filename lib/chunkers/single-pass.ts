@@ -1,10 +1,7 @@
 import type { Chunk, TokenizedDocument } from '../document.js';
-import {
-  encodeDocument,
-  type EncodedDocumentChunk,
-  suffixesAtOnce,
-} from '../encode/encode-document.js';
+import { encodeDocument, type EncodedDocumentChunk } from '../encode/encode-document.js';
 import type { Segment } from '../encode/segments.js';
+import { suffixesAtOnce } from '../encode/suffix.js';
 import type { KvArena, KvSequence, Span } from '../engine/arena.js';
 import type { KvEngine } from '../engine/engine.js';
 import { InvalidArgumentError } from '../errors.js';
@@ -150,8 +147,8 @@ async function chunk(
   await using prefix = new Prefix(plan, segments);
   for (const [done, segment] of segments.entries()) {
     signal?.throwIfAborted();
-    const work = { document, units, sentences, plan, segment, signal };
-    spans.push(...(await cutSegment(work, prefix, spans)));
+    const work = { document, units, sentences, plan, segment, before: spans, signal };
+    spans.push(...(await cutSegment(work, prefix)));
     onProgress?.((done + 1) / segments.length);
   }
   const flat = spans.flatMap(({ start, end }) => [start, end]);
@@ -213,12 +210,14 @@ interface Work {
   readonly sentences: readonly Span[];
   readonly plan: Plan;
   readonly segment: Segment;
+  /** Tokens of the document's chunks before the segment. */
+  readonly before: readonly Span[];
   readonly signal: AbortSignal | undefined;
 }
 
 /** Tokens of each chunk of a segment. */
-async function cutSegment(work: Work, prefix: Prefix, before: readonly Span[]): Promise<Span[]> {
-  const { document, plan, units, segment } = work;
+async function cutSegment(work: Work, prefix: Prefix): Promise<Span[]> {
+  const { document, plan, units, segment, before } = work;
   const { start: first, end } = segment.chunks;
   const kept = await KeptRanges.of(plan.cache, end - first, keyParts(work));
   const known = await kept.get();
@@ -296,7 +295,7 @@ function joinedIn(
 }
 
 async function encodeSegment(
-  { document, units, sentences, plan, segment, signal }: Work,
+  { document, units, sentences, plan, segment, before, signal }: Work,
   prefix: KvSequence,
   rangesOf: (losses: Float32Array) => readonly UnitRange[],
 ): Promise<readonly EncodedDocumentChunk[]> {
@@ -312,6 +311,7 @@ async function encodeSegment(
     ...(pooled !== undefined && { pooled }),
     ...(plan.suffix && { suffix: plan.suffix }),
     join: (_, losses) => joinedIn({ document, units, plan, segment }, rangesOf(losses)),
+    earlier: shownChunks(before, segment).map(({ start }) => unitAt(units, start)),
     ...(signal && { signal }),
   })) {
     return chunks;
@@ -319,20 +319,39 @@ async function encodeSegment(
   return [];
 }
 
-/** Numbers of sentences become numbers of chunks; the overlap's is that of the last chunk before the segment. */
+/** The earlier chunks that a segment's overlap shows, whole or in part. */
+function shownChunks(before: readonly Span[], { tokens }: Segment): Span[] {
+  let first = before.length;
+  while (first > 0 && (before[first - 1] as Span).end > tokens.start) first--;
+  return before.slice(first);
+}
+
+/** Number of the sentence that holds a token. */
+function unitAt({ starts, size }: Units, token: number): number {
+  let [low, high] = [0, size - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((starts[middle] as number) <= token) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Numbers of sentences become numbers of chunks. */
 function numbered(
   documentId: string,
   chunks: readonly EncodedDocumentChunk[],
   before: readonly Span[],
 ): EncodedPassage[] {
-  const numbers = new Map(chunks.map(({ number }, i) => [number, before.length + i]));
-  const numberOf = (sentence: number) => numbers.get(sentence) ?? Math.max(0, before.length - 1);
   const all = [...before, ...chunks.map(({ tokens }) => tokens)];
-  return chunks.map((chunk) => {
+  return chunks.map((chunk, i) => {
     const { statistics } = chunk;
-    const number = numberOf(chunk.number);
+    const number = before.length + i;
     let first = number;
     while (first > 0 && (all[first - 1] as Span).end > chunk.warmup.start) first--;
+    const count = number - first;
+    // Blanks before the first chunk that it saw are none.
+    const inter = statistics?.inter.slice(Math.max(0, statistics.inter.length - count)) ?? [];
     return {
       ...chunk,
       documentId,
@@ -342,7 +361,7 @@ function numbered(
       ...(statistics && {
         statistics: {
           ...statistics,
-          inter: statistics.inter.map((entry) => ({ ...entry, chunk: numberOf(entry.chunk) })),
+          inter: inter.map((entry, at) => ({ ...entry, chunk: first + at })),
         },
       }),
     };

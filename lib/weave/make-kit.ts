@@ -94,7 +94,7 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   const pass =
     singlePass &&
     new SinglePass(
-      { engine, layout, prefix, cells: budget, library, store, writer, wanted },
+      { engine, layout, prefix, cells: budget, library, store, writer, wanted, statistics },
       singlePass === true ? {} : singlePass,
     );
   const encodings = new Encodings({
@@ -163,10 +163,9 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   return { kit, ...(ownStore && { ownStore }) };
 }
 
-function assertSinglePass({ singlePass, chunker, warmup, statistics }: WeaveOptions): void {
+function assertSinglePass({ singlePass, chunker, warmup }: WeaveOptions): void {
   if (!singlePass) return;
-  const others = { chunker, warmup, statistics: statistics || undefined };
-  for (const [name, value] of Object.entries(others)) {
+  for (const [name, value] of Object.entries({ chunker, warmup })) {
     if (value === undefined) continue;
     throw new InvalidArgumentError(
       `singlePass cuts and encodes documents itself; leave out ${name}, or singlePass.`,

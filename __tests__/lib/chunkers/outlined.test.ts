@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import {
   bm25Retriever,
-  type Chunker,
   chunkDocument,
   type Document,
   outlinedChunker,

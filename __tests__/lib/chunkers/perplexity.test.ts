@@ -60,7 +60,7 @@ if (soak) {
       tokenizer: () => engine.tokenizer,
       maxTokens: 60,
       longLine: 800,
-      randomDocuments: randomDocuments(1, 0.005),
+      randomDocuments: 500,
     });
   });
 }

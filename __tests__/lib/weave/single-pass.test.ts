@@ -2,7 +2,10 @@ import { afterEach, expect, test } from '@jest/globals';
 import {
   bm25Retriever,
   type Chunk,
+  type Chunker,
   type ChunkRecord,
+  chunksAt,
+  contextPolicy,
   type Document,
   type EncodedPassage,
   memoryStore,
@@ -11,6 +14,7 @@ import {
   singlePassChunker,
   type SinglePassMode,
   tokenizeDocument,
+  unpackStatistics,
 } from '../../../lib/index.js';
 import { layerKeys, layerValues } from '../../../lib/engine/chunk-kv.js';
 import { createPromptLayout } from '../../../lib/prompt.js';
@@ -128,6 +132,73 @@ async function variants(records: ReadonlyMap<string, ChunkRecord>): Promise<Map<
   );
 }
 
+/** As a store keeps it: half precision. */
+const isClose = (a: Float32Array, b: Float32Array) =>
+  a.length === b.length && a.every((x, i) => Math.abs(x - b[i]!) <= 1e-4 + b[i]! / 500);
+
+test('attention statistics are those that warming by document keeps, where the KV is the same', async () => {
+  // What is between paragraphs is what is between passages in prompts, and everything is one segment.
+  const prompt = { separator: '\n\n\n\n' };
+  const pages = Array.from(
+    { length: 12 },
+    (_, i) => `Page ${i} tells of ${'abcdefghijkl'[i]}${i}!`,
+  );
+  const document = { id: 'd', text: pages.join(prompt.separator) };
+  const one = { maxTokens: 40, targetTokens: 30, segments: { maxTokens: 500, overlap: 32 } };
+  const options = { prompt, statistics: true, cells: 900 };
+  const passed = await passWeave({ ...options, singlePass: one });
+  await passed.weave.ingest([document], plenty);
+  const borders = chunksOf(passed.retriever).flatMap(({ start, end }) => [start, end]);
+  expect(borders.length).toBeGreaterThan(6);
+  const store = memoryStore();
+  const chunker: Chunker = {
+    name: 'the same',
+    chunk: (tokenized, chunkOptions) => chunksAt(tokenized, borders.slice(0, -1), chunkOptions),
+  };
+  const { weave } = await testWeave({ ...options, fake, store, chunker, warmup: 'document' });
+  await weave.ingest([document], plenty);
+  const [ours, theirs] = [await recordsOf(passed.store), await recordsOf(store)];
+  expect([...ours.keys()].toSorted()).toEqual([...theirs.keys()].toSorted());
+  let compared = 0;
+  for (const [key, { kv, details, context, source }] of ours) {
+    if (!source) continue;
+    const other = theirs.get(key)!;
+    expect(Buffer.compare(kv.data, other.kv.data)).toBe(0);
+    expect(context).toEqual(other.context);
+    const [mine, wanted] = [unpackStatistics(details)!, unpackStatistics(other.details)!];
+    expect(mine.tokens).toBe(kv.tokens.length);
+    expect(mine.inter.map(({ chunk, tokens }) => [chunk, tokens])).toEqual(
+      wanted.inter.map(({ chunk, tokens }) => [chunk, tokens]),
+    );
+    expect(mine.cci).toBeCloseTo(wanted.cci, 4);
+    expect(isClose(mine.interByToken, wanted.interByToken)).toBe(true);
+    expect(isClose(mine.byLayer!.inter, wanted.byLayer!.inter)).toBe(true);
+    expect(isClose(mine.byLayer!.intra, wanted.byLayer!.intra)).toBe(true);
+    compared++;
+  }
+  expect(2 * compared).toBe(borders.length);
+});
+
+test('a policy finds statistics of a pass, each mass that on a passage which the KV saw', async () => {
+  const { weave, store } = await passWeave({
+    statistics: true,
+    policy: contextPolicy({ ratio: 0.2 }),
+  });
+  await weave.ingest([guide], plenty);
+  const { notes, plan } = await weave.ask(paragraph('guide.md', 9));
+  expect(notes.filter((note) => note.includes('without attention statistics'))).toEqual([]);
+  expect(plan!.passages.length).toBeGreaterThan(0);
+  let most = 0;
+  for (const { kv, context, details, source } of (await recordsOf(store)).values()) {
+    if (!source) continue;
+    const statistics = unpackStatistics(details)!;
+    expect(statistics.tokens).toBe(kv.tokens.length);
+    expect(statistics.inter).toHaveLength(context?.chunks.length ?? 0);
+    most = Math.max(most, statistics.inter.length);
+  }
+  expect(most).toBeGreaterThan(1);
+});
+
 test('an edit has its neighbourhood passed again, and gives what a fresh ingest gives', async () => {
   const long = book('guide.md', 40);
   const changed = edited(long, 25, paragraph('other', 2));
@@ -186,7 +257,6 @@ test('an abort in the middle leaves nothing of the document', async () => {
 
 test.each([
   [{ warmup: 'document' as const }, /leave out warmup/],
-  [{ statistics: true }, /leave out statistics/],
   [{ cells: 60 }, /cannot hold passages/],
   [{ singlePass: { ...singlePass, targetTokens: 70 } }, /targetTokens/],
 ])('%j is refused', async (options, message) => {

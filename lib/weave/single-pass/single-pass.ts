@@ -7,7 +7,8 @@ import {
   singlePassSegments,
 } from '../../chunkers/single-pass.js';
 import type { Chunk, TokenizedDocument } from '../../document.js';
-import { suffixesAtOnce } from '../../encode/encode-document.js';
+import { suffixesAtOnce } from '../../encode/suffix.js';
+import { packStatistics } from '../../encode/packed-statistics.js';
 import type { Span } from '../../engine/arena.js';
 import type { ChunkKv } from '../../engine/chunk-kv.js';
 import type { KvEngine } from '../../engine/engine.js';
@@ -30,6 +31,8 @@ interface SinglePassParts {
   readonly store: ChunkStore;
   readonly writer: BackgroundWriter;
   readonly wanted: WantedPassages;
+  /** Whether attention statistics are kept with each passage's KV. */
+  readonly statistics: boolean;
 }
 
 /** What passes made. */
@@ -126,7 +129,7 @@ export class SinglePass {
       segments,
       prefix: this.#lender(),
       suffix: this.#separator,
-      outputs: { kv: true },
+      outputs: { kv: true, statistics: this.#parts.statistics },
       cache,
       onEncoded,
     });
@@ -151,7 +154,7 @@ export class SinglePass {
 
   async #keep(
     document: TokenizedDocument,
-    { tokens, warmup, sawTokens, kv: made, computeMs }: EncodedPassage,
+    { tokens, warmup, sawTokens, kv: made, statistics, computeMs }: EncodedPassage,
     kept: string[],
   ): Promise<void> {
     const { library, writer } = this.#parts;
@@ -168,6 +171,7 @@ export class SinglePass {
         created: Date.now(),
         source: { documentId, start, end },
         ...(key !== own && { context: { chunks, warmupTokens: 0 } }),
+        ...(statistics && { details: packStatistics(statistics) }),
       },
       async () => {},
     );
