@@ -13,6 +13,7 @@ import { mergeUnits } from './merge-units.js';
 import { type BoundaryCache, KeptRanges, memoryBoundaryCache } from './model/boundary-cache.js';
 import { lossMinima, rangesAtMinima, sentenceLosses } from './model/loss-minima.js';
 import { checkedTarget, type OnChunkingNotice } from './model/notice.js';
+import { Patience } from './model/patience.js';
 import {
   fitRanges,
   joinRanges,
@@ -92,7 +93,8 @@ export interface EncodedPassage extends EncodedDocumentChunk {
  * an edit has its own segment computed again, and the next where the overlap reaches that far; the result is the
  * same as of a document that was never seen.
  *
- * A segment that cannot be computed is cut by its structure, and `onNotice` is told.
+ * A segment that cannot be computed is cut by its structure, and `onNotice` is told; after two in a row no more are tried of the
+ * document.
  *
  * @throws InvalidArgumentError for options out of range; `chunk()` rejects with it where more than `maxTokens` tokens
  * follow each other without a border between characters, and with what `onEncoded` throws
@@ -145,9 +147,10 @@ async function chunk(
   const segments = await segmentsIn(document, units, plan.segments, signal);
   const spans: Span[] = [];
   await using prefix = new Prefix(plan, segments);
+  const patience = new Patience();
   for (const [done, segment] of segments.entries()) {
     signal?.throwIfAborted();
-    const work = { document, units, sentences, plan, segment, before: spans, signal };
+    const work = { document, units, sentences, plan, segment, before: spans, patience, signal };
     spans.push(...(await cutSegment(work, prefix)));
     onProgress?.((done + 1) / segments.length);
   }
@@ -212,17 +215,34 @@ interface Work {
   readonly segment: Segment;
   /** Tokens of the document's chunks before the segment. */
   readonly before: readonly Span[];
+  readonly patience: Patience;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Tokens of each chunk of a segment. */
 async function cutSegment(work: Work, prefix: Prefix): Promise<Span[]> {
-  const { document, plan, units, segment, before } = work;
+  const { document, plan, units, segment, before, patience } = work;
   const { start: first, end } = segment.chunks;
   const kept = await KeptRanges.of(plan.cache, end - first, keyParts(work));
   const known = await kept.get();
   if (known) return spansIn(work, known);
   let ranges: UnitRange[] = [{ from: 0, to: end - first }];
+  const leave = (why: string, cause: unknown): Span[] => {
+    const [from = 0, to = 0] = [units.starts[first], units.starts[end]].map(
+      (token) => document.tokens.starts[token as number],
+    );
+    plan.onNotice?.({
+      kind: 'structural-fallback',
+      documentId: document.id,
+      start: from,
+      end: to,
+      message: `A part of document "${document.id}" was cut by its structure: ${why}`,
+      cause,
+    });
+    return spansIn(work, [{ from: 0, to: end - first }]);
+  };
+  if (patience.isOver)
+    return leave('no more was tried after what failed before it.', patience.cause);
   let chunks: readonly EncodedDocumentChunk[];
   let lent: LentPrefix | undefined;
   try {
@@ -238,20 +258,11 @@ async function cutSegment(work: Work, prefix: Prefix): Promise<Span[]> {
       ranges = joinRanges({ starts: units.starts.subarray(first) }, found, plan.targetTokens);
       return ranges;
     });
+    patience.answered();
   } catch (cause) {
     work.signal?.throwIfAborted();
-    const [from = 0, to = 0] = [units.starts[first], units.starts[end]].map(
-      (token) => document.tokens.starts[token as number],
-    );
-    plan.onNotice?.({
-      kind: 'structural-fallback',
-      documentId: document.id,
-      start: from,
-      end: to,
-      message: `A part of document "${document.id}" was cut by its structure: it could not be computed (${String(cause)}).`,
-      cause,
-    });
-    return spansIn(work, [{ from: 0, to: end - first }]);
+    patience.failed(cause);
+    return leave(`it could not be computed (${String(cause)}).`, cause);
   } finally {
     lent?.release();
   }

@@ -217,6 +217,39 @@ describe('intent', () => {
     expect(model.asked).toHaveLength(4);
   });
 
+  test('a round of questions that fails costs its questions; after two in a row there are no more', async () => {
+    const document = await tokenizeDocument({ id: 'd', text: `${cat} ${engine}` }, wordTokenizer());
+    const good = says('What does the cat drink?', 'How fast is the engine?');
+    let calls = 0;
+    const shaky: LanguageModel = {
+      name: 'shaky',
+      generate: async (request) => {
+        if (++calls === 2) throw new Error('busy');
+        return good.generate(request);
+      },
+    };
+    const failures: unknown[] = [];
+    const onFailure = (cause: unknown) => void failures.push(cause);
+    const intents = modelIntents({ model: shaky, attempts: 1, onFailure });
+    expect(await intents.intentsOf(document, {} as never, { count: 4 })).toEqual([
+      'What does the cat drink?',
+      'How fast is the engine?',
+    ]);
+    expect(failures).toEqual([expect.objectContaining({ message: 'busy' })]);
+
+    const asked: unknown[] = [];
+    const down: LanguageModel = {
+      name: 'down',
+      generate: async (request) => {
+        asked.push(request);
+        throw new Error('down');
+      },
+    };
+    const never = modelIntents({ model: down, attempts: 1 });
+    await expect(never.intentsOf(document, {} as never, { count: 4 })).rejects.toThrow('down');
+    expect(asked).toHaveLength(2);
+  });
+
   test('nonsense, silence and failure fall back, and are told', async () => {
     const text = `${cat} ${engine}`;
     const plain = await cut(text, contentDefinedChunker({ maxTokens: 400 }));

@@ -14,7 +14,9 @@ import {
   seededInteger,
   seededRandom,
 } from '../../../lib/testing/index.js';
-import { soak } from '../../support/soak.js';
+import { quickEngine } from '../../support/quick-engine.js';
+import { randomDocuments, soak } from '../../support/soak.js';
+import { wordTokenizer } from '../../support/tokenizers.js';
 
 const engine = new FakeEngine({ layers: 2, width: 8, headDim: 4 });
 const { tokenizer, model, counters } = engine;
@@ -29,6 +31,24 @@ describe('single pass', () => {
     maxTokens: 75,
     longLine: 800,
     randomDocuments: soak ? 500 : 4,
+  });
+});
+
+describe('single pass over losses that are hashes, one segment in ten failing', () => {
+  const words = wordTokenizer();
+  const isBad = (tokens: Int32Array) => tokens.reduce((sum, id) => sum + id, 0) % 10 === 0;
+  chunkerConformance({
+    test,
+    chunker: () =>
+      singlePassChunker({
+        engine: quickEngine(words, isBad).engine,
+        segments: { maxTokens: 160, overlap: 20 },
+        maxTokens: 40,
+      }),
+    tokenizer: () => words,
+    maxTokens: 40,
+    longLine: 10_000,
+    ...randomDocuments(60),
   });
 });
 
@@ -125,7 +145,7 @@ test.each([0, 2])(
     const { ids } = (await tokenizeDocument({ id: 'd', text: few }, tokenizer)).tokens;
     const layers = model.probeLayers;
     const several: number[] = [];
-    for (const [i, { number, kv, tokens, warmup, saw, statistics }] of encoded.entries()) {
+    for (const [i, { kv, tokens, warmup, saw, statistics }] of encoded.entries()) {
       expect(Buffer.compare(kv!.data, plain.encoded[i]!.kv!.data)).toBe(0);
       using sequence = arena.createSequence();
       await sequence.append(Int32Array.of(tokenizer.bos), { logits: 'none' });
@@ -249,6 +269,49 @@ test('a segment that cannot be computed is cut by its structure; the next time i
   expect(again.chunks).toEqual((await ingest(text)).chunks);
   expect(again.encoded.length).toBeGreaterThan(0);
   expect(again.encoded.length).toBeLessThan(again.chunks.length);
+});
+
+test('one failing segment costs itself; after two in a row no more are tried, and what is known is taken', async () => {
+  const words = wordTokenizer();
+  const long = Array.from(
+    { length: 400 },
+    (_, i) => `Number ${i} stands for word${(i * 7919) % 97}.`,
+  ).join(' ');
+  const cutWith = async (
+    fails: (tokens: Int32Array, run: number) => boolean,
+    cache = memoryBoundaryCache(),
+  ) => {
+    const { engine: quick, runs } = quickEngine(words, fails);
+    const notices: ChunkingNotice[] = [];
+    const chunker = singlePassChunker({
+      engine: quick,
+      segments: { maxTokens: 200, overlap: 20 },
+      maxTokens: 60,
+      cache,
+      onNotice: (notice) => notices.push(notice),
+    });
+    const chunks = await chunkDocument({ id: 'd', text: long }, { tokenizer: words, chunker });
+    return { chunks: chunks.map((chunk) => chunk.text), runs, notices };
+  };
+  const well = await cutWith(() => false);
+  expect(well.runs.length).toBeGreaterThan(8);
+  const once = await cutWith((_, run) => run === 3);
+  expect(once.runs).toHaveLength(well.runs.length);
+  expect(once.notices).toHaveLength(1);
+  const { start, end } = once.notices[0]!;
+  const untouched = (texts: readonly string[]) =>
+    texts.filter((one) => long.indexOf(one) + one.length <= start || long.indexOf(one) >= end);
+  expect(untouched(once.chunks)).toEqual(untouched(well.chunks));
+  const cache = memoryBoundaryCache();
+  await cutWith((_, run) => run <= 3 && run !== 1, cache);
+  const never = await cutWith(() => true);
+  expect(never.runs).toHaveLength(2);
+  expect(never.notices).toHaveLength(well.runs.length);
+  expect(never.notices.at(-1)!.message).toContain('no more was tried');
+  expect(never.chunks.map((one) => one.trim()).join(' ') === long).toBe(true);
+  // The first segment is known by now.
+  const again = await cutWith(() => true, cache);
+  expect(again.notices[0]!.start).toBeGreaterThan(0);
 });
 
 test('what the receiver throws ends the work, and nothing counts as known', async () => {

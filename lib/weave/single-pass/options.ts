@@ -1,4 +1,5 @@
 import { passSegments } from '../../chunkers/single-pass.js';
+import type { OnChunkingNotice } from '../../chunkers/model/notice.js';
 import { InvalidArgumentError } from '../../errors.js';
 
 /** How documents are cut and encoded in one pass of the model; see {@link singlePassChunker}. */
@@ -14,6 +15,8 @@ export interface SinglePassMode {
    * less of both where there is less room.
    */
   readonly segments?: { readonly maxTokens?: number; readonly overlap?: number };
+  /** Told of parts of documents that could not be computed: they are cut by their structure, and have no keys and values yet. */
+  readonly onNotice?: OnChunkingNotice;
 }
 
 export interface PassSizes {
