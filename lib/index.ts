@@ -58,6 +58,7 @@ export type {
   ShadowStats,
 } from './weave/shadow/options.js';
 export type { SinglePassMode } from './weave/single-pass/options.js';
+export type { PassVectorsMode } from './weave/single-pass/pass-vectors.js';
 export type {
   DocumentWarmup,
   EncodedAfter,

@@ -19,6 +19,7 @@ import type { WeaveOptions } from './options.js';
 import { CanonicalPrefix } from './prefix.js';
 import { WovenProbe } from './probe/woven-probe.js';
 import { Registry } from './registry.js';
+import { PassVectors } from './single-pass/pass-vectors.js';
 import { SinglePass } from './single-pass/single-pass.js';
 import { RefreshShares } from './selection/refresh-shares.js';
 import { DocumentChunks } from './warmup/document-chunks.js';
@@ -47,7 +48,7 @@ export interface MadeKit {
 export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Promise<MadeKit> {
   const { engine, store: givenStore, costs = new CostModel(), system, warmup = 'prefix' } = options;
   const { statistics = false, maxVariants = 8 } = options;
-  const { retriever = defaultRetriever(options), singlePass } = options;
+  const { singlePass } = options;
   const { cells = defaultCells(engine) } = options;
   if (options.retriever && options.embedder) {
     throw new InvalidArgumentError(
@@ -90,12 +91,31 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   const room = Math.max(0, Math.min(cells, model.contextLength - layout.prefix.length));
   const segments = segmentSize(room, documentSegments(warmup));
   const own = (chunk: Chunk) => wanted.of(chunk);
+  const mode = singlePass === true ? {} : (singlePass ?? {});
+  const vectors =
+    mode.vectors &&
+    new PassVectors(
+      { engine, prefix, prefixKey, cells: budget },
+      mode.vectors === true ? {} : mode.vectors,
+    );
+  const { retriever = defaultRetriever(options, vectors) } = options;
   const documents = new DocumentChunks({ registry, retriever });
   const pass =
     singlePass &&
     new SinglePass(
-      { engine, layout, prefix, cells: budget, library, store, writer, wanted, statistics },
-      singlePass === true ? {} : singlePass,
+      {
+        engine,
+        layout,
+        prefix,
+        cells: budget,
+        library,
+        store,
+        writer,
+        wanted,
+        statistics,
+        vectors,
+      },
+      mode,
     );
   const encodings = new Encodings({
     own,
@@ -163,8 +183,14 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   return { kit, ...(ownStore && { ownStore }) };
 }
 
-function assertSinglePass({ singlePass, chunker, warmup }: WeaveOptions): void {
+function assertSinglePass(options: WeaveOptions): void {
+  const { singlePass, chunker, warmup, retriever, embedder } = options;
   if (!singlePass) return;
+  if (singlePass !== true && singlePass.vectors && (retriever ?? embedder)) {
+    throw new InvalidArgumentError(
+      'singlePass.vectors brings its own retriever; leave out retriever and embedder, or vectors.',
+    );
+  }
   for (const [name, value] of Object.entries({ chunker, warmup })) {
     if (value === undefined) continue;
     throw new InvalidArgumentError(
@@ -192,6 +218,7 @@ async function keysOf({ engine, tenant, label }: WeaveOptions, prefix: Int32Arra
   return { keys: await keyScope({ ...scope, prefix }), prefixKey: await bare.key(prefix) };
 }
 
-function defaultRetriever({ embedder }: WeaveOptions): Retriever {
+function defaultRetriever({ embedder }: WeaveOptions, vectors: PassVectors | undefined): Retriever {
+  if (vectors) return fusedRetriever({ embedder: vectors, vectorOf: vectors.of });
   return embedder ? fusedRetriever({ embedder }) : bm25Retriever();
 }

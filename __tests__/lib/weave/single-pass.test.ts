@@ -7,7 +7,9 @@ import {
   chunksAt,
   contextPolicy,
   type Document,
+  type Embedder,
   type EncodedPassage,
+  fusedRetriever,
   memoryStore,
   restoreBm25Retriever,
   type Retriever,
@@ -42,7 +44,8 @@ const singlePass: SinglePassMode = {
 const guide = book('guide.md', 16);
 
 async function passWeave(options: Parameters<typeof testWeave>[0] = {}) {
-  const retriever = options.retriever ?? bm25Retriever();
+  const given = 'retriever' in options ? options.retriever : bm25Retriever();
+  const retriever = given as Retriever;
   const store = options.store ?? memoryStore();
   // The chunker of the support would be in the way.
   const made = await testWeave({
@@ -199,6 +202,79 @@ test('a policy finds statistics of a pass, each mass that on a passage which the
   expect(most).toBeGreaterThan(1);
 });
 
+/** The vectors of a pass and of questions, made by hand: means of the residual stream after the prefix, of length 1. */
+async function pooledBy(layer: number) {
+  const { engine, layout } = await layoutOf();
+  const unit = (vector: Float32Array) => {
+    const length = Math.hypot(...vector);
+    return vector.map((value) => value / length);
+  };
+  const byStart = new Map<number, Float32Array>();
+  const chunker = singlePassChunker({
+    ...singlePass,
+    engine,
+    prefix: layout.prefix,
+    outputs: { pooled: layer },
+    onEncoded: ({ tokens, pooled }) => void byStart.set(tokens.start, unit(pooled!)),
+  });
+  await chunker.chunk(await tokenizeDocument(guide, engine.tokenizer));
+  const embedder: Embedder = {
+    fingerprint: 'by hand',
+    dimensions: engine.model.width,
+    embed: async (texts) => {
+      const vectors: Float32Array[] = [];
+      for (const text of texts) {
+        const { ids } = await engine.tokenizer.encode(text);
+        await using arena = await engine.createArena({ cells: 512 });
+        using sequence = arena.createSequence();
+        await sequence.append(layout.prefix, { logits: 'none' });
+        const { hidden } = await sequence.append(ids, {
+          logits: 'none',
+          hidden: { layers: [layer] },
+        });
+        const sum = new Float32Array(engine.model.width);
+        for (const [i, value] of hidden!.values.entries()) sum[i % sum.length]! += value;
+        vectors.push(unit(sum));
+      }
+      return vectors;
+    },
+  };
+  return { embedder, vectorOf: (chunk: Chunk) => byStart.get(chunk.tokenStart) };
+}
+
+test('passages are found by the vectors that the pass made, and nothing is computed for them again', async () => {
+  const rows: number[] = [];
+  for (const vectors of [undefined, true as const]) {
+    const { weave, engine } = await passWeave({
+      singlePass: { ...singlePass, ...(vectors && { vectors }) },
+      ...({ retriever: undefined } as object),
+    });
+    await weave.ingest([guide], plenty);
+    rows.push(engine.counters.rowLayers);
+    if (!vectors) continue;
+    // Under another name: the passages are others, and what was made of them is there.
+    await weave.ingest([{ ...guide, id: 'moved.md' }], { ...plenty, complete: true });
+    expect(engine.counters.rowLayers).toBe(rows[1]);
+    await weave.ingest([guide], { ...plenty, complete: true });
+    expect(engine.counters.rowLayers).toBe(rows[1]);
+    const byHand = await pooledBy(engine.model.layers >> 1);
+    const retriever = fusedRetriever(byHand);
+    const { engine: own } = await layoutOf();
+    const cutAgain = singlePassChunker({
+      ...singlePass,
+      engine: own,
+      prefix: (await layoutOf()).layout.prefix,
+    });
+    await retriever.add(await cutAgain.chunk(await tokenizeDocument(guide, own.tokenizer)));
+    for (const question of [paragraph('guide.md', 9), 'Which lantern?', 'xyzzy']) {
+      const found = (await weave.prompt(question, { order: 'rank' })).sources;
+      const wanted = await retriever.search(question, { k: found.length });
+      expect(found.map(({ start }) => start)).toEqual(wanted.map(({ chunk }) => chunk.start));
+    }
+  }
+  expect(rows[1]).toBe(rows[0]);
+});
+
 test('an edit has its neighbourhood passed again, and gives what a fresh ingest gives', async () => {
   const long = book('guide.md', 40);
   const changed = edited(long, 25, paragraph('other', 2));
@@ -258,6 +334,11 @@ test('an abort in the middle leaves nothing of the document', async () => {
 test.each([
   [{ warmup: 'document' as const }, /leave out warmup/],
   [{ cells: 60 }, /cannot hold passages/],
+  [{ singlePass: { ...singlePass, vectors: true as const } }, /leave out retriever/],
+  [
+    { singlePass: { vectors: { layer: 2 } }, ...({ retriever: undefined } as object) },
+    /give a whole number from 0 to 1/,
+  ],
   [{ singlePass: { ...singlePass, targetTokens: 70 } }, /targetTokens/],
 ])('%j is refused', async (options, message) => {
   await expect(passWeave(options)).rejects.toThrow(message);
