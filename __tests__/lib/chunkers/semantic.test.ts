@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
+import { newNetwork, weightsOf } from '../../../bench/segmenter/network.js';
 import { bestSegmentation } from '../../../lib/chunkers/segmentation-dp.js';
 import {
   type Chunker,
+  type ChunkingNotice,
   chunkDocument,
   clusterChunker,
   contentDefinedChunker,
@@ -12,8 +14,10 @@ import {
   type IntentSource,
   type LanguageModel,
   modelIntents,
+  type OnChunkingNotice,
   semanticChunker,
   tokenizeDocument,
+  trainedChunker,
 } from '../../../lib/index.js';
 import { unitsOf } from '../../../lib/chunkers/units.js';
 import { runSteps } from '../../../lib/pace.js';
@@ -280,6 +284,98 @@ describe('intent', () => {
     expect(found.join('\n')).toMatch(/cat|engine/);
     const chunks = await cut(text, chunkerOf(headingIntents));
     for (const { metadata } of chunks) expect(metadata?.['intent']).toMatch(/^What is said about/);
+  });
+});
+
+describe('an embedder that fails', () => {
+  const text = randomText(300);
+  const failing = (fails: (call: number) => boolean) => {
+    const calls: number[] = [];
+    const embedder: Embedder = {
+      ...bagOfWords,
+      embed: async (texts, options) => {
+        if (options.kind === 'query') return bagOfWords.embed(texts, options);
+        calls.push(texts.length);
+        if (fails(calls.length)) throw new Error('busy');
+        return bagOfWords.embed(texts, options);
+      },
+    };
+    return { embedder, calls };
+  };
+  const network = newNetwork(bagOfWords.dimensions, 7, 4);
+  const weights = weightsOf(network, bagOfWords.fingerprint);
+  const kinds: Record<string, (embedder: Embedder, onNotice: OnChunkingNotice) => Chunker> = {
+    semantic: (embedder, onNotice) => semanticChunker({ embedder, onNotice, maxTokens: 60 }),
+    cluster: (embedder, onNotice) =>
+      clusterChunker({ embedder, onNotice, maxTokens: 60, pieceTokens: 10 }),
+    trained: (embedder, onNotice) => trainedChunker({ embedder, weights, onNotice, maxTokens: 60 }),
+    intent: (embedder, onNotice) =>
+      intentChunker({
+        embedder,
+        intents: fixedIntents,
+        maxTokens: 60,
+        onFallback: (message) =>
+          onNotice({ kind: 'structural-fallback', documentId: 'd', start: 0, end: 1, message }),
+      }),
+  };
+
+  test.each(Object.keys(kinds))('once costs %s a part', async (kind) => {
+    const notices: ChunkingNotice[] = [];
+    const { embedder, calls } = failing((call) => call === 2);
+    const chunks = await cut(
+      text,
+      kinds[kind]!(embedder, (notice) => notices.push(notice)),
+    );
+    expect(chunks.map((chunk) => chunk.text.trim()).join(' ') === text).toBe(true);
+    expect(Math.max(...chunks.map(({ tokens }) => tokens.length))).toBeLessThanOrEqual(60);
+    expect(calls.length).toBeGreaterThan(3);
+    expect(notices).toHaveLength(1);
+    expect(notices[0]!.message).toContain('busy');
+    if (kind === 'intent') return;
+    const { start, end } = notices[0]!;
+    expect(end - start).toBeLessThan(text.length / 3);
+    // The part is cut as its structure says.
+    const within = text.slice(start, end);
+    const plain = await cut(within, contentDefinedChunker({ maxTokens: 60 }));
+    const own = chunks.filter((chunk) => chunk.start >= start && chunk.end <= end);
+    expect(own.at(0)!.start).toBe(start);
+    if (kind !== 'cluster') {
+      expect(own.map((chunk) => chunk.text.trim())).toEqual(
+        plain.map((chunk) => chunk.text.trim()),
+      );
+    }
+  });
+
+  test.each(Object.keys(kinds))('always is asked no more than twice by %s', async (kind) => {
+    const notices: ChunkingNotice[] = [];
+    const { embedder, calls } = failing(() => true);
+    const chunks = await cut(
+      text,
+      kinds[kind]!(embedder, (notice) => notices.push(notice)),
+    );
+    expect(chunks.map((chunk) => chunk.text.trim()).join(' ') === text).toBe(true);
+    expect(calls).toHaveLength(2);
+    expect(notices).toHaveLength(3);
+    if (kind === 'intent') return;
+    expect(notices.at(-1)!.message).toContain('asked no more');
+    expect(notices.at(-1)!.end).toBe(text.length);
+    if (kind === 'cluster') return;
+    const plain = await cut(text, contentDefinedChunker({ maxTokens: 60 }));
+    expect(chunks.map((chunk) => chunk.text)).toEqual(plain.map((chunk) => chunk.text));
+  });
+
+  test('is not put up with where the run is aborted', async () => {
+    const reason = new Error('stop');
+    const stop = new AbortController();
+    const { embedder } = failing(() => {
+      stop.abort(reason);
+      return true;
+    });
+    const { signal } = stop;
+    const chunker = semanticChunker({ embedder });
+    await expect(
+      chunkDocument({ id: 'd', text }, { tokenizer: wordTokenizer(), chunker, signal }),
+    ).rejects.toBe(reason);
   });
 });
 
