@@ -202,13 +202,14 @@ test('a policy finds statistics of a pass, each mass that on a passage which the
   expect(most).toBeGreaterThan(1);
 });
 
+function unit(vector: Float32Array) {
+  const length = Math.hypot(...vector);
+  return vector.map((value) => value / length);
+}
+
 /** The vectors of a pass and of questions, made by hand: means of the residual stream after the prefix, of length 1. */
 async function pooledBy(layer: number) {
   const { engine, layout } = await layoutOf();
-  const unit = (vector: Float32Array) => {
-    const length = Math.hypot(...vector);
-    return vector.map((value) => value / length);
-  };
   const byStart = new Map<number, Float32Array>();
   const chunker = singlePassChunker({
     ...singlePass,
