@@ -3,6 +3,7 @@ import {
   bm25Retriever,
   type Chunk,
   type Chunker,
+  type ChunkingNotice,
   type ChunkRecord,
   chunksAt,
   contextPolicy,
@@ -307,6 +308,24 @@ test('KV that the store lost is made anew by the next pass over its document, or
   expect(kv.left).toBe(0);
   const again = await variants(await recordsOf(store));
   for (const [key, data] of all) if (isVariant(key)) expect(again.get(key)).toBe(data);
+});
+
+test('a segment that cannot be computed is told, and its KV made after the prefix', async () => {
+  const notices: ChunkingNotice[] = [];
+  const onNotice = (notice: ChunkingNotice) => notices.push(notice);
+  const { weave, engine } = await passWeave({ singlePass: { ...singlePass, onNotice } });
+  const [first = ''] = guide.text.split('\n\n');
+  await weave.ingest([{ id: 'first.md', text: first }], plenty);
+  engine.failNext(new Error('device lost'), 1);
+  const { chunks, kv } = await weave.ingest([guide], plenty);
+  expect(notices).toMatchObject([{ kind: 'structural-fallback', documentId: 'guide.md' }]);
+  expect(notices[0]!.end - notices[0]!.start).toBeLessThan(guide.text.length / 2);
+  expect(kv).toMatchObject({ left: 0 });
+  const answer = await weave.ask(guide.text.slice(notices[0]!.start, notices[0]!.start + 50));
+  expect(answer.sources.every(({ cached }) => cached)).toBe(true);
+  const made = new Set(answer.sources.map(({ encodedAfter }) => encodedAfter));
+  expect(made).toContain('prefix');
+  expect(chunks).toBeGreaterThan(4);
 });
 
 test('an index that was restored finds what a pass kept', async () => {
