@@ -174,11 +174,13 @@ async function group(
     // Nothing to be asked: all that is left fits, or a single paragraph does not fit with the next.
     if (end < paragraphs.length && end - first > 1) {
       const shown = paragraphs.slice(first, end);
-      const shift = await shiftIn(document, units, shown, plan, signal).catch((cause: unknown) => {
-        signal?.throwIfAborted();
-        patience.failed(cause);
-        return { cause };
-      });
+      const asked = () =>
+        shiftIn(document, units, shown, plan, signal).catch((cause: unknown) => {
+          signal?.throwIfAborted();
+          patience.failed(cause);
+          return { cause };
+        });
+      const shift = patience.isOver ? { cause: patience.cause } : await asked();
       if (typeof shift === 'number') next = first + shift;
       else if (shift === undefined) {
         const why = `the model "${model.name}" named no paragraph that it was shown.`;

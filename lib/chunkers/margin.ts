@@ -106,15 +106,16 @@ async function chunk(
   const ranges: UnitRange[] = [];
   const parts = contentParts(document, units, anchors);
   const patience = new Patience();
-  for (let from = 0; from < units.size;) {
+  let number = 0;
+  for (let from = 0; from < units.size; number++) {
     signal?.throwIfAborted();
-    const part = parts.find(({ to }) => to > from) as UnitRange;
-    const run = { from, to: plan.stable ? part.to : units.size };
+    const run = { from, to: plan.stable ? (parts[number]?.to ?? units.size) : units.size };
     const found = await decide(document, units, run, { ...plan, patience }, signal);
     let end = run.to;
     if (found.failure) {
       const { at, why, cause } = found.failure;
-      end = parts.find(({ to }) => to > at)?.to ?? end;
+      while ((parts[number]?.to ?? end) <= at) number++;
+      end = parts[number]?.to ?? end;
       const last = { from: found.failure.from, to: end };
       const placeOf = (unit: number) =>
         document.tokens.starts[units.starts[unit] as number] as number;
