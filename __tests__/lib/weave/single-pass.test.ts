@@ -259,7 +259,7 @@ test('passages are found by the vectors that the pass made, and nothing is compu
     expect(engine.counters.rowLayers).toBe(rows[1]);
     await weave.ingest([guide], { ...plenty, complete: true });
     expect(engine.counters.rowLayers).toBe(rows[1]);
-    const byHand = await pooledBy(engine.model.layers >> 1);
+    const byHand = await pooledBy(engine.model.layers - 2);
     const retriever = fusedRetriever(byHand);
     const { engine: own } = await layoutOf();
     const cutAgain = singlePassChunker({

@@ -19,7 +19,8 @@ export interface SinglePassMode {
   /**
    * Passages are searched by vectors of the language model as well as by their words, which the pass makes beside their keys and
    * values: no embedder is loaded, and no text embedded a second time. A question is embedded by the same model in a short pass of
-   * its own. In place of a `retriever` and an `embedder`. Default none; an embedding model finds far more.
+   * its own. In place of a `retriever` and an `embedder`. Default none: an embedding model finds far more (docs/chunkers.md has
+   * numbers).
    */
   readonly vectors?: true | PassVectorsMode;
   /** Told of parts of documents that could not be computed: they are cut by their structure, and have no keys and values yet. */

@@ -8,7 +8,7 @@ import type { EncodingBase } from '../warmup/encoding-base.js';
 
 /** Which of the model's layers vectors are taken from. */
 export interface PassVectorsMode {
-  /** Number of the layer whose residual stream is averaged over each passage; default that at half of the model's depth. */
+  /** Number of the layer whose residual stream is averaged over each passage; default the last but one, which found most. */
   readonly layer?: number;
 }
 
@@ -36,7 +36,7 @@ export class PassVectors implements Embedder {
   /** @throws InvalidArgumentError for a layer that the model does not have */
   constructor(parts: PassVectorsParts, { layer }: PassVectorsMode) {
     const { model } = parts.engine;
-    this.layer = layer ?? model.layers >> 1;
+    this.layer = layer ?? Math.max(0, model.layers - 2);
     if (!Number.isSafeInteger(this.layer) || this.layer < 0 || this.layer >= model.layers) {
       throw new InvalidArgumentError(
         `singlePass.vectors: layer is ${layer}; give a whole number from 0 to ${model.layers - 1}.`,
