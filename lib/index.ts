@@ -152,8 +152,8 @@ export {
   type DenseField,
   type DenseRetriever,
   type DenseRetrieverOptions,
-  type DenseSnapshot,
 } from './retrieve/dense.js';
+export type { DenseSnapshot } from './retrieve/dense-snapshot.js';
 export type { SituatedPassage, SituateOptions } from './retrieve/situate.js';
 export type { Fusion } from './retrieve/fusion.js';
 export {

@@ -1,11 +1,17 @@
 import { contentHash } from '../chunkers/chunk-id.js';
 import type { Chunk } from '../document.js';
 import { IndexMismatchError, InvalidArgumentError } from '../errors.js';
+import {
+  type DenseSnapshot,
+  denseFormat,
+  denseVersion,
+  isDenseSnapshot,
+} from './dense-snapshot.js';
 import type { Embedder } from './embedder.js';
 import { fieldsOf } from './filter.js';
 import { assertCount, assertSearch, byScoreThenPlace } from './ranking.js';
 import type { Retriever, ScoredChunk, SearchOptions } from './retriever.js';
-import { isSavedChunk, restoredChunk, savedChunk, type SavedChunk } from './saved-chunk.js';
+import { restoredChunk, savedChunk } from './saved-chunk.js';
 import { Siblings } from './siblings.js';
 import { embedChecked, PassageEncoder, type SituateOptions } from './situate.js';
 import type { SavableVectorIndex, VectorEntry, VectorIndex } from './vector-index.js';
@@ -43,19 +49,6 @@ export interface DenseRetriever extends Retriever {
   toJSON(): DenseSnapshot;
 }
 
-/** The chunks of a saved index, without their vectors. Plain data, fit for JSON. */
-export interface DenseSnapshot {
-  readonly format: typeof format;
-  readonly version: typeof version;
-  /** Of the embedder, and of how passages were put into their context. */
-  readonly embedder: string;
-  readonly fields: readonly string[];
-  readonly chunks: readonly SavedChunk[];
-}
-
-const format = 'chunkweave-dense';
-const version = 1;
-
 /**
  * Finds chunks by the similarity of their vectors to the question's; with `fields`, by the highest of the weighted
  * similarities of all of a chunk's vectors. Unlike lexical search it always finds `k` chunks where there are as many.
@@ -82,7 +75,9 @@ export async function restoreDenseRetriever(
   options: DenseRetrieverOptions,
 ): Promise<DenseRetriever> {
   const retriever = new VectorRetriever(options);
-  if (!isSnapshot(snapshot)) return refuse(`this is no ${format} of version ${version}`);
+  if (!isDenseSnapshot(snapshot)) {
+    return refuse(`this is no ${denseFormat} of version ${denseVersion}`);
+  }
   const fields = snapshot.fields.join(', ');
   const wanted = (options.fields ?? []).map(({ name }) => name).join(', ');
   if (snapshot.embedder !== retriever.fingerprint) {
@@ -236,8 +231,8 @@ class VectorRetriever implements DenseRetriever {
 
   toJSON(): DenseSnapshot {
     return {
-      format,
-      version,
+      format: denseFormat,
+      version: denseVersion,
       embedder: this.fingerprint,
       fields: this.#fields.map(({ name }) => name),
       chunks: Array.from(this.#chunks.values(), savedChunk),
@@ -467,17 +462,4 @@ function fieldIds(field: DenseField, chunk: Chunk): string[] {
 
 function chunkIdOf(fieldId: string): string {
   return fieldId.slice(fieldId.indexOf(' ') + 1);
-}
-
-function isSnapshot(value: unknown): value is DenseSnapshot {
-  if (typeof value !== 'object' || value === null) return false;
-  const one = value as Partial<DenseSnapshot>;
-  return (
-    one.format === format &&
-    one.version === version &&
-    typeof one.embedder === 'string' &&
-    Array.isArray(one.fields) &&
-    Array.isArray(one.chunks) &&
-    one.chunks.every(isSavedChunk)
-  );
 }
