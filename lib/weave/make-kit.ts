@@ -19,8 +19,8 @@ import type { WeaveOptions } from './options.js';
 import { CanonicalPrefix } from './prefix.js';
 import { WovenProbe } from './probe/woven-probe.js';
 import { Registry } from './registry.js';
-import { PassVectors } from './single-pass/pass-vectors.js';
-import { SinglePass } from './single-pass/single-pass.js';
+import { PassVectors, type PassVectorsParts } from './single-pass/pass-vectors.js';
+import { SinglePass, type SinglePassParts } from './single-pass/single-pass.js';
 import { RefreshShares } from './selection/refresh-shares.js';
 import { DocumentChunks } from './warmup/document-chunks.js';
 import { DocumentPlans } from './warmup/document-plans.js';
@@ -48,7 +48,6 @@ export interface MadeKit {
 export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Promise<MadeKit> {
   const { engine, store: givenStore, costs = new CostModel(), system, warmup = 'prefix' } = options;
   const { statistics = false, maxVariants = 8 } = options;
-  const { singlePass } = options;
   const { cells = defaultCells(engine) } = options;
   if (options.retriever && options.embedder) {
     throw new InvalidArgumentError(
@@ -91,32 +90,25 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   const room = Math.max(0, Math.min(cells, model.contextLength - layout.prefix.length));
   const segments = segmentSize(room, documentSegments(warmup));
   const own = (chunk: Chunk) => wanted.of(chunk);
-  const mode = singlePass === true ? {} : (singlePass ?? {});
-  const vectors =
-    mode.vectors &&
-    new PassVectors(
-      { engine, prefix, prefixKey, cells: budget },
-      mode.vectors === true ? {} : mode.vectors,
-    );
+  const parts = {
+    engine,
+    layout,
+    prefix,
+    cells: budget,
+    library,
+    store,
+    writer,
+    wanted,
+    statistics,
+  };
+  const { pass, vectors } = await makePass(options, { ...parts, prefixKey }).catch(
+    async (error: unknown) => {
+      await arena.dispose();
+      throw error;
+    },
+  );
   const { retriever = defaultRetriever(options, vectors) } = options;
   const documents = new DocumentChunks({ registry, retriever });
-  const pass =
-    singlePass &&
-    new SinglePass(
-      {
-        engine,
-        layout,
-        prefix,
-        cells: budget,
-        library,
-        store,
-        writer,
-        wanted,
-        statistics,
-        vectors,
-      },
-      mode,
-    );
   const encodings = new Encodings({
     own,
     ...(pass && { pass: { keys: pass, documents } }),
@@ -181,6 +173,18 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
     registry,
   };
   return { kit, ...(ownStore && { ownStore }) };
+}
+
+/** What cuts and encodes documents in one pass, where that is wanted, and the vectors that it makes. */
+async function makePass(
+  { singlePass }: WeaveOptions,
+  parts: Omit<SinglePassParts, 'vectors'> & PassVectorsParts,
+): Promise<{ readonly pass: SinglePass | undefined; readonly vectors: PassVectors | undefined }> {
+  if (!singlePass) return { pass: undefined, vectors: undefined };
+  const mode = singlePass === true ? {} : singlePass;
+  const { vectors: wanted } = mode;
+  const vectors = wanted && new PassVectors(parts, wanted === true ? {} : wanted);
+  return { pass: new SinglePass({ ...parts, vectors }, mode), vectors };
 }
 
 function assertSinglePass(options: WeaveOptions): void {

@@ -7,6 +7,7 @@ import {
   type ChunkRecord,
   chunksAt,
   contextPolicy,
+  createWeave,
   type Document,
   type Embedder,
   type EncodedPassage,
@@ -349,6 +350,15 @@ test('an abort in the middle leaves nothing of the document', async () => {
   expect(count).toBe(0);
   expect(cells.free).toBe(cells.total);
   expect([...(await recordsOf(store)).values()].filter(({ source }) => source)).toEqual([]);
+});
+
+test('what is refused takes no cells', async () => {
+  const engine = new FakeEngine({ ...fake, maxCells: 768 });
+  for (const wrong of [{ vectors: { layer: 7 } }, { maxTokens: 2000 }, { targetTokens: 4000 }]) {
+    await expect(createWeave({ engine, cells: 400, singlePass: wrong })).rejects.toThrow(/give/);
+  }
+  await using weave = await createWeave({ engine, cells: 400, singlePass });
+  expect((await weave.stats()).cells.total).toBe(400);
 });
 
 test.each([

@@ -23,7 +23,7 @@ import type { EncodingBase } from '../warmup/encoding-base.js';
 import { type PassSizes, passSizes, type SinglePassMode } from './options.js';
 import type { PassVectors } from './pass-vectors.js';
 
-interface SinglePassParts {
+export interface SinglePassParts {
   readonly engine: KvEngine;
   readonly layout: PromptLayout;
   readonly prefix: EncodingBase;
