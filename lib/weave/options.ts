@@ -84,7 +84,7 @@ export interface WeaveOptions extends AskDefaults {
   readonly maxVariants?: number;
   /**
    * Keep with each passage's KV whom its tokens attended to when it was made in the sight of other text (see
-   * `EncodingStatistics`), which {@link contextPolicy} and other policies go by. Making KV takes longer by about a tenth;
+   * `EncodingStatistics`), which {@link contextPolicy} and other policies go by. Making KV takes longer by a tenth to a quarter;
    * records grow by less than 1%. KV that is there already is not made anew for it. Default false.
    */
   readonly statistics?: boolean;
