@@ -58,6 +58,7 @@ export type {
   ShadowStats,
 } from './weave/shadow/options.js';
 export type { SinglePassMode } from './weave/single-pass/options.js';
+export type { PassVectorsMode } from './weave/single-pass/pass-vectors.js';
 export type {
   DocumentWarmup,
   EncodedAfter,
@@ -151,8 +152,8 @@ export {
   type DenseField,
   type DenseRetriever,
   type DenseRetrieverOptions,
-  type DenseSnapshot,
 } from './retrieve/dense.js';
+export type { DenseSnapshot } from './retrieve/dense-snapshot.js';
 export type { SituatedPassage, SituateOptions } from './retrieve/situate.js';
 export type { Fusion } from './retrieve/fusion.js';
 export {

@@ -36,7 +36,7 @@ import type { KnownDocument } from './weave/registry.js';
 import type { PassTally } from './weave/single-pass/single-pass.js';
 import { assertChecked, checkShadowOptions, type ShadowStats } from './weave/shadow/options.js';
 import { Shadow } from './weave/shadow/shadow.js';
-import { checkBudget, warmChunks } from './weave/warm.js';
+import { checkBudget, isAnyMissing, warmChunks } from './weave/warm.js';
 
 /**
  * Answers questions over documents, weaving prompts from passages whose keys and values were computed once.
@@ -377,10 +377,11 @@ class EngineWeave implements Weave {
     options: WarmOptions,
     signal: AbortSignal,
   ): Promise<WarmReport> {
+    const all = documents.flatMap(({ chunks }) => chunks);
     const wanted = options.budget?.milliseconds !== 0 && options.budget?.bytes !== 0;
-    const chunks = wanted
-      ? await likelyFirst(documents, this.#kit.retriever, signal)
-      : documents.flatMap(({ chunks }) => chunks);
+    // Where passes made everything there is no order to find out.
+    const isOpen = wanted && (await isAnyMissing(this.#kit, all));
+    const chunks = isOpen ? await likelyFirst(documents, this.#kit.retriever, signal) : all;
     return warmChunks(this.#kit, chunks, options, signal);
   }
 

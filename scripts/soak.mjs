@@ -1,5 +1,6 @@
 // Runs the tests that have a long form in that form, one file after another, and says how long each took, and what was
-// skipped.
+// skipped. Arguments are parts of paths; CHUNKWEAVE_SOAK_DOCUMENTS is how many random documents each chunker cuts, 100,000 unless
+// it says otherwise.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +11,7 @@ const only = process.argv.slice(2);
 const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts'))
   .map((name) => join(folder, name))
-  .filter((path) => readFileSync(path, 'utf8').includes('CHUNKWEAVE_SOAK'))
+  .filter((path) => /CHUNKWEAVE_SOAK|support\/soak\.js/.test(readFileSync(path, 'utf8')))
   .filter((path) => only.length === 0 || only.some((part) => path.includes(part)))
   .sort();
 

@@ -1,4 +1,5 @@
 import {
+  type ChunkingNotice,
   type Chunker,
   clusterChunker,
   contentDefinedChunker,
@@ -39,19 +40,36 @@ export const toldChunkerKinds: Readonly<Record<string, ChunkerKind>> = {
     recursiveChunker({ maxTokens, overlapTokens: Math.floor(maxTokens / 4) }),
 };
 
+/** What was cut by its structure alone would be measured under another's name. */
+function onNotice({ message, cause }: ChunkingNotice): never {
+  throw new Error(message, { cause });
+}
+
 /** Those that need an embedder, by name. */
 export const embedderChunkerKinds: Readonly<Record<string, (embedder: Embedder) => ChunkerKind>> = {
   semantic: (embedder) => (maxTokens) =>
-    semanticChunker({ embedder, maxTokens, cut: { meanTokens: maxTokens / 2 }, buffer: 0 }),
+    semanticChunker({
+      embedder,
+      maxTokens,
+      cut: { meanTokens: maxTokens / 2 },
+      buffer: 0,
+      onNotice,
+    }),
   // Pieces of one size, as in Chroma's report, so that those of all limits are embedded once.
-  cluster: (embedder) => (maxTokens) => clusterChunker({ embedder, maxTokens, pieceTokens: 50 }),
+  cluster: (embedder) => (maxTokens) =>
+    clusterChunker({ embedder, maxTokens, pieceTokens: 50, onNotice }),
   intent: (embedder) => (maxTokens) => intentChunker({ embedder, maxTokens }),
   trained: (embedder) => (maxTokens) =>
-    trainedChunker({ embedder, maxTokens, cut: { meanTokens: (2 * maxTokens) / 3 } }),
+    trainedChunker({ embedder, maxTokens, cut: { meanTokens: (2 * maxTokens) / 3 }, onNotice }),
 };
 
 /** Those that need a language model, by name. */
 export const modelChunkerKinds: Readonly<Record<string, (losses: TokenLosses) => ChunkerKind>> = {
   perplexity: (losses) => (maxTokens) =>
-    perplexityChunker({ losses, maxTokens, targetTokens: Math.floor((2 * maxTokens) / 3) }),
+    perplexityChunker({
+      losses,
+      maxTokens,
+      targetTokens: Math.floor((2 * maxTokens) / 3),
+      onNotice,
+    }),
 };

@@ -3,9 +3,11 @@ import { part, runSteps, type Steps } from '../pace.js';
 import type { Embedder } from '../retrieve/embedder.js';
 import { buildChunks } from './build-chunks.js';
 import type { ChunkOptions, Chunker } from './chunker.js';
-import { embedTexts, prefixSums, squaredSum, textsOf, type Vectors } from './embedded-units.js';
+import { bordersInStretches, embedUnits, type EmbeddedUnits } from './embedded-stretches.js';
+import { prefixSums, squaredSum, textsOf, type Vectors } from './embedded-units.js';
 import { checkTokens, checkedLimits, nameOf } from './limits.js';
 import { mergeUnits } from './merge-units.js';
+import type { OnChunkingNotice } from './model/notice.js';
 import { spansOfUnits } from './pack.js';
 import { bestSegmentation } from './segmentation-dp.js';
 import { stage } from './stage.js';
@@ -17,6 +19,7 @@ export interface ClusterChunkerOptions {
   readonly maxTokens?: number;
   /** Most tokens of the pieces that are embedded and joined; default an eighth of `maxTokens`, at least 4. */
   readonly pieceTokens?: number;
+  readonly onNotice?: OnChunkingNotice;
 }
 
 /**
@@ -27,10 +30,12 @@ export interface ClusterChunkerOptions {
  * Unlike its code, which puts everything before a piece that is like none of its neighbours into one chunk whatever
  * its size, a piece may stay alone; and the mean is made of sums, so memory grows with the text and not with its square.
  *
+ * Pieces that the embedder fails on are cut as by {@link contentDefinedChunker}, and `onNotice` is told; after two failures in a row
+ * it is asked no more about the document.
+ *
  * @throws InvalidArgumentError for options out of range; `chunk()` rejects with it for vectors that are none
  */
 export function clusterChunker(options: ClusterChunkerOptions): Chunker {
-  const { embedder } = options;
   const { maxTokens } = checkedLimits({ maxTokens: options.maxTokens ?? 400 });
   const { maxTokens: pieceTokens } = checkedLimits({
     maxTokens: options.pieceTokens ?? Math.max(4, maxTokens >> 3),
@@ -40,7 +45,7 @@ export function clusterChunker(options: ClusterChunkerOptions): Chunker {
     name: nameOf('cluster', [maxTokens, options.pieceTokens !== undefined && `of ${pieceTokens}`]),
     chunk: async (document, chunkOptions = {}) => {
       checkTokens(document);
-      return chunk(document, embedder, sizes, chunkOptions);
+      return chunk(document, options, sizes, chunkOptions);
     },
   };
 }
@@ -52,14 +57,20 @@ interface Sizes {
 
 async function chunk(
   document: TokenizedDocument,
-  embedder: Embedder,
+  options: ClusterChunkerOptions,
   sizes: Sizes,
   chunkOptions: ChunkOptions,
 ): Promise<Chunk[]> {
   const pieces = await runSteps(piecesOf(document, sizes), stage(chunkOptions, 0, 0.1));
   const texts = textsOf(document, pieces.starts, 0);
-  const vectors = await embedTexts(embedder, texts, 'passage', stage(chunkOptions, 0.1, 0.9));
-  return runSteps(build(document, pieces, vectors, sizes), stage(chunkOptions, 0.9, 1));
+  const embedded = await embedUnits(
+    document,
+    pieces,
+    texts,
+    options,
+    stage(chunkOptions, 0.1, 0.9),
+  );
+  return runSteps(build(document, pieces, embedded, sizes), stage(chunkOptions, 0.9, 1));
 }
 
 /** Sentences, the short ones joined to pieces. */
@@ -76,9 +87,25 @@ function* piecesOf(document: TokenizedDocument, { maxTokens, pieceTokens }: Size
 function* build(
   document: TokenizedDocument,
   pieces: Units,
+  embedded: EmbeddedUnits,
+  sizes: Sizes,
+): Steps<Chunk[]> {
+  const borders = yield* part(
+    bordersInStretches(document, pieces, embedded, sizes.maxTokens, (own, vectors) =>
+      bordersOf(own, vectors, sizes),
+    ),
+    0,
+    0.7,
+  );
+  const spans = spansOfUnits(document, pieces, borders);
+  return yield* part(buildChunks(document, spans, pieces.outline), 0.7, 1);
+}
+
+function bordersOf(
+  { starts }: Units,
   vectors: Vectors,
   { maxTokens, pieceTokens }: Sizes,
-): Steps<Chunk[]> {
+): Steps<number[]> {
   const { dimensions, count } = vectors;
   const sums = prefixSums(vectors);
   // The length of a sum squared is the sum of all similarities, those of a piece to itself included.
@@ -87,19 +114,13 @@ function* build(
     squaredSum(sums, dimensions, from, to) - ((own[to] as number) - (own[from] as number));
   const pairs = count * (count - 1);
   const mean = pairs > 0 ? inside(0, count) / pairs : 0;
-  const borders = yield* part(
-    bestSegmentation({
-      starts: pieces.starts,
-      // Pieces are often shorter than they may be, and the number of tokens bounds chunks anyway.
-      maxUnits: Math.max(1, Math.ceil((2 * maxTokens) / pieceTokens)),
-      maxTokens,
-      score: (from, to) => inside(from, to) - mean * (to - from) * (to - from - 1),
-    }),
-    0,
-    0.7,
-  );
-  const spans = spansOfUnits(document, pieces, borders);
-  return yield* part(buildChunks(document, spans, pieces.outline), 0.7, 1);
+  return bestSegmentation({
+    starts,
+    // Pieces are often shorter than they may be, and the number of tokens bounds chunks anyway.
+    maxUnits: Math.max(1, Math.ceil((2 * maxTokens) / pieceTokens)),
+    maxTokens,
+    score: (from, to) => inside(from, to) - mean * (to - from) * (to - from - 1),
+  });
 }
 
 /** Similarities of pieces to themselves, 1 or 0, summed up before each. */

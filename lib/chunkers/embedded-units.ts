@@ -2,6 +2,7 @@ import type { TokenizedDocument } from '../document.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { Embedder } from '../retrieve/embedder.js';
 import type { ChunkOptions } from './chunker.js';
+import { Patience } from './model/patience.js';
 
 /** Texts that are embedded in one call. */
 const batchSize = 64;
@@ -13,6 +14,19 @@ export interface Vectors {
   readonly values: Float32Array;
 }
 
+/** Texts that have no vectors, `[from, to)`: the embedder failed, or was not asked any more. */
+export interface FailedTexts {
+  readonly from: number;
+  readonly to: number;
+  readonly isTried: boolean;
+  readonly cause: unknown;
+}
+
+export interface EmbedTextsOptions extends ChunkOptions {
+  /** Told of texts whose vectors stay 0; after two failures in a row no more are asked for. Default: a failure rejects. */
+  readonly onFailed?: (failed: FailedTexts) => void;
+}
+
 /**
  * Embeds texts, in batches.
  * @throws InvalidArgumentError for vectors that are not as the embedder says; the signal's reason
@@ -21,14 +35,30 @@ export async function embedTexts(
   embedder: Embedder,
   texts: readonly string[],
   kind: 'query' | 'passage',
-  { signal, onProgress }: ChunkOptions,
+  { signal, onProgress, onFailed }: EmbedTextsOptions,
 ): Promise<Vectors> {
   const { dimensions } = embedder;
   const values = new Float32Array(texts.length * dimensions);
+  const patience = new Patience();
   for (let from = 0; from < texts.length; from += batchSize) {
     signal?.throwIfAborted();
     const batch = texts.slice(from, from + batchSize);
-    const vectors = await embedder.embed(batch, { kind, ...(signal && { signal }) });
+    const to = from + batch.length;
+    if (patience.isOver) {
+      onFailed?.({ from, to: texts.length, isTried: false, cause: patience.cause });
+      break;
+    }
+    let vectors: Float32Array[];
+    try {
+      vectors = await embedder.embed(batch, { kind, ...(signal && { signal }) });
+      patience.answered();
+    } catch (cause) {
+      signal?.throwIfAborted();
+      if (!onFailed) throw cause;
+      patience.failed(cause);
+      onFailed({ from, to, isTried: true, cause });
+      continue;
+    }
     if (vectors.length !== batch.length) {
       throw refuse(embedder, `${vectors.length} vectors for ${batch.length} texts`);
     }

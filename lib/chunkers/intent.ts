@@ -30,7 +30,7 @@ export interface IntentChunkerOptions {
    * `{ meanTokens: half of maxTokens }`.
    */
   readonly beta?: number | { readonly meanTokens: number };
-  /** Told why a document was cut without intents: they could not be had, or there were none. */
+  /** Told why a document, or a part of it, was cut without intents: they could not be had, or there were none. */
   readonly onFallback?: (reason: string) => void;
 }
 
@@ -45,7 +45,8 @@ const widest = 4;
  * long chunks and many chunks cost, is maximised exactly. Each chunk's metadata has its question as `intent`.
  *
  * Without intents (the source failed, or found none) a document is cut as by {@link contentDefinedChunker}, and
- * `onFallback` is told; text is never lost. Calls of a model are not kept: same questions, same chunks.
+ * `onFallback` is told; text is never lost. Sentences that the embedder fails on are near no question, which is told as well. Calls of a
+ * model are not kept: same questions, same chunks.
  *
  * @throws InvalidArgumentError for options out of range; `chunk()` rejects with it for vectors that are none
  */
@@ -98,9 +99,24 @@ async function chunk(
   if (questions.length === 0) {
     return runSteps(withoutIntents(document, maxTokens), stage(chunkOptions, 0.3, 1));
   }
-  const asked = await embedTexts(embedder, questions, 'query', stage(chunkOptions, 0.3, 0.35));
+  const tell = ({ cause }: { readonly cause: unknown }, what: string): void =>
+    plan.onFallback?.(
+      `The embedder "${embedder.fingerprint}" failed on ${what} of "${document.id}": ${String(cause)}`,
+    );
+  let isAsked = true;
+  const asked = await embedTexts(embedder, questions, 'query', {
+    ...stage(chunkOptions, 0.3, 0.35),
+    onFailed: (failed) => {
+      isAsked = false;
+      tell(failed, 'questions');
+    },
+  });
+  if (!isAsked) return runSteps(withoutIntents(document, maxTokens), stage(chunkOptions, 0.35, 1));
   const texts = textsOf(document, units.starts, 0);
-  const sentences = await embedTexts(embedder, texts, 'passage', stage(chunkOptions, 0.35, 0.8));
+  const sentences = await embedTexts(embedder, texts, 'passage', {
+    ...stage(chunkOptions, 0.35, 0.8),
+    onFailed: (failed) => tell(failed, `sentences ${failed.from + 1} to ${failed.to}`),
+  });
   const worths = await runSteps(
     worthsOf(document, units, sentences, asked, maxSentences, objective),
     stage(chunkOptions, 0.8, 0.9),

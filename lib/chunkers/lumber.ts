@@ -7,9 +7,10 @@ import { checkTokens, checkedLimits, nameOf } from './limits.js';
 import { ask, askWithGrammar, checkAsk, type ModelCallOptions } from './model/ask.js';
 import { type BoundaryCache, memoryBoundaryCache } from './model/boundary-cache.js';
 import { chunksOfRanges } from './model/chunks-of-ranges.js';
-import { type PartFound, rangesInParts } from './model/in-parts.js';
+import { askedNoMore, failedWith, type PartFound, rangesInParts } from './model/in-parts.js';
 import type { OnChunkingNotice } from './model/notice.js';
 import { contentParts } from './model/parts.js';
+import { Patience } from './model/patience.js';
 import { shiftOf, shiftPromptVersion, shiftQuestion } from './model/shift-question.js';
 import { fitRanges, joinShortRanges, sentenceTokens, type UnitRange } from './model/unit-ranges.js';
 import { stage } from './stage.js';
@@ -45,8 +46,8 @@ export interface LumberChunkerOptions extends ModelCallOptions {
  * chunk. What is left where the rest of a part fits is one chunk, and not asked about.
  *
  * Where the answers name no paragraph that was shown, those paragraphs are cut by their structure as by
- * {@link contentDefinedChunker}; where the model fails or takes too long, the whole part, and after two failures in a row the rest of
- * the document. `onNotice` is told, and nothing of that part is kept.
+ * {@link contentDefinedChunker}, as where the model fails or takes too long; after two failures in a row it is asked no more about the
+ * document. `onNotice` is told, and nothing of that part is kept.
  *
  * @throws InvalidArgumentError for options out of range; `chunk()` rejects with it where more than `maxTokens` tokens
  * follow each other without a border between characters
@@ -110,6 +111,7 @@ async function chunk(
   const whole = units.size > 0 ? [{ from: 0, to: units.size }] : [];
   const sizes = { maxTokens: 4 * maxTokens, minTokens: 2 * maxTokens };
   const parts = plan.stable ? contentParts(document, units, sizes) : whole;
+  const patience = new Patience();
   const ranges = await rangesInParts(
     {
       document,
@@ -118,9 +120,10 @@ async function chunk(
       modelName: plan.model.name,
       cache: plan.cache,
       onNotice: plan.onNotice,
+      patience,
       concurrency: plan.concurrency,
       keyParts: (part) => keyParts(document, units, part, plan),
-      find: (part, signal) => group(document, units, part, plan, signal),
+      find: (part, signal) => group(document, units, part, { ...plan, patience }, signal),
     },
     stage(options, 0.1, 0.9),
   );
@@ -153,15 +156,15 @@ async function group(
   document: TokenizedDocument,
   units: Units,
   part: UnitRange,
-  plan: Plan,
+  plan: Plan & { readonly patience: Patience },
   signal: AbortSignal | undefined,
 ): Promise<PartFound> {
-  const { maxTokens, model } = plan;
+  const { maxTokens, model, patience } = plan;
   const paragraphs = await runSteps(paragraphsOf(document, units, part, plan.paragraphTokens), {
     signal,
   });
   const ranges: UnitRange[] = [];
-  const gaps: (UnitRange & { why: string })[] = [];
+  const gaps: (UnitRange & { why: string; cause?: unknown })[] = [];
   let first = 0;
   while (first < paragraphs.length) {
     const from = (paragraphs[first] as UnitRange).from;
@@ -171,11 +174,34 @@ async function group(
     // Nothing to be asked: all that is left fits, or a single paragraph does not fit with the next.
     if (end < paragraphs.length && end - first > 1) {
       const shown = paragraphs.slice(first, end);
-      const shift = await shiftIn(document, units, shown, plan, signal);
-      if (shift === undefined) {
+      const asked = () =>
+        shiftIn(document, units, shown, plan, signal).catch((cause: unknown) => {
+          signal?.throwIfAborted();
+          patience.failed(cause);
+          return { cause };
+        });
+      const shift = patience.isOver ? { cause: patience.cause } : await asked();
+      if (typeof shift === 'number') next = first + shift;
+      else if (shift === undefined) {
         const why = `the model "${model.name}" named no paragraph that it was shown.`;
         gaps.push({ from, to: (paragraphs[end] as UnitRange).from, why });
-      } else next = first + shift;
+      } else {
+        const { cause } = shift;
+        if (patience.isOver) next = paragraphs.length;
+        const why = patience.isOver ? askedNoMore(model.name) : failedWith(model.name, cause);
+        const gap = { from, to: paragraphs[next]?.from ?? part.to, why, cause };
+        // What was not answered one after another is one.
+        const last = ranges.at(-1);
+        if (last && gaps.at(-1)?.to === from && last.to === from && gaps.at(-1)?.cause) {
+          ranges.pop();
+          gaps.pop();
+          gap.from = last.from;
+        }
+        gaps.push(gap);
+        ranges.push({ from: gap.from, to: gap.to });
+        first = next;
+        continue;
+      }
     }
     ranges.push({ from, to: paragraphs[next]?.from ?? part.to });
     first = next;
@@ -188,7 +214,7 @@ async function shiftIn(
   document: TokenizedDocument,
   units: Units,
   shown: readonly UnitRange[],
-  plan: Plan,
+  plan: Plan & { readonly patience: Patience },
   signal: AbortSignal | undefined,
 ): Promise<number | undefined> {
   const { grammar, ...plain } = shiftQuestion(shown.map((range) => textOf(document, units, range)));
@@ -203,6 +229,7 @@ async function shiftIn(
           signal,
         )
       : await ask(plan.model, { ...plain, ...again }, plan, signal);
+    plan.patience.answered();
     const id = shiftOf(text, shown.length);
     if (id !== undefined) return id - 1;
   }

@@ -8,8 +8,10 @@ import { ask, type ModelCallOptions, checkAsk } from './model/ask.js';
 import { type BoundaryCache, KeptRanges, memoryBoundaryCache } from './model/boundary-cache.js';
 import { marginOf, marginPromptVersion, marginQuestion } from './model/margin-question.js';
 import { chunksOfRanges } from './model/chunks-of-ranges.js';
+import { askedNoMore, failedWith } from './model/in-parts.js';
 import { checkedTarget, type OnChunkingNotice } from './model/notice.js';
 import { contentParts } from './model/parts.js';
+import { Patience } from './model/patience.js';
 import { joinRanges, sentenceTokens, type UnitRange } from './model/unit-ranges.js';
 import { stage } from './stage.js';
 import { type Units, unitsOf } from './units.js';
@@ -53,8 +55,9 @@ const anchors = { maxTokens: 512, minTokens: 256 };
  * probabilities (Meta-Chunking's margin sampling, arXiv 2410.12788). One call a sentence, one after another. The moving
  * threshold takes the model's bias away, and with it absolute evidence: about half of the decisions become cuts.
  *
- * Where the model gives neither answer, what is left of that part is cut by its structure; where it fails, what is
- * left of the document. `onNotice` is told, and neither is kept.
+ * Where the model gives neither answer, or fails, what is left up to the next content-defined place is cut by its structure, and
+ * decisions begin anew there; after two failures in a row it is asked no more about the document. `onNotice` is told, and
+ * nothing of that part is kept.
  *
  * @throws InvalidArgumentError for options out of range; `chunk()` rejects with it where more than `maxTokens` tokens
  * follow each other without a border between characters
@@ -101,41 +104,44 @@ async function chunk(
   const units = await runSteps(unitsOf(document, longest, plan.maxTokens), stage(options, 0, 0.1));
   const { signal, onProgress } = stage(options, 0.1, 0.9);
   const ranges: UnitRange[] = [];
-  for (const { from, to } of partsOf(document, units, plan.stable)) {
+  const parts = contentParts(document, units, anchors);
+  const patience = new Patience();
+  let number = 0;
+  for (let from = 0; from < units.size; number++) {
     signal?.throwIfAborted();
-    const found = await decide(document, units, { from, to }, plan, signal);
-    const isBroken = found.failure !== undefined && !found.failure.isNonsense;
-    const end = isBroken ? units.size : to;
+    const run = { from, to: plan.stable ? (parts[number]?.to ?? units.size) : units.size };
+    const found = await decide(document, units, run, { ...plan, patience }, signal);
+    let end = run.to;
     if (found.failure) {
-      const at = (unit: number) => document.tokens.starts[units.starts[unit] as number] as number;
+      const { at, why, cause } = found.failure;
+      while ((parts[number]?.to ?? end) <= at) number++;
+      end = parts[number]?.to ?? end;
+      const last = { from: found.failure.from, to: end };
+      const placeOf = (unit: number) =>
+        document.tokens.starts[units.starts[unit] as number] as number;
       plan.onNotice?.({
         kind: 'structural-fallback',
         documentId: document.id,
-        start: at(found.failure.from),
-        end: at(end),
-        message: `A part of document "${document.id}" was cut by its structure: ${found.failure.why}`,
-        cause: found.failure.cause,
+        start: placeOf(last.from),
+        end: placeOf(last.to),
+        message: `A part of document "${document.id}" was cut by its structure: ${why}`,
+        ...(cause !== undefined && { cause }),
       });
-      found.ranges.push({ from: found.failure.from, to: end });
+      found.ranges.push(last);
     }
     ranges.push(...joinRanges(units, found.ranges, plan.targetTokens));
     onProgress?.(end / units.size);
-    if (isBroken) break;
+    from = end;
   }
   return runSteps(chunksOfRanges(document, units, ranges, plan.maxTokens), stage(options, 0.9, 1));
 }
 
-function partsOf(document: TokenizedDocument, units: Units, stable: boolean): UnitRange[] {
-  if (stable) return contentParts(document, units, anchors);
-  return units.size > 0 ? [{ from: 0, to: units.size }] : [];
-}
-
 interface Decided {
   readonly ranges: UnitRange[];
-  /** Why nothing is decided from this sentence on. */
+  /** Why nothing is decided from a sentence on: the first of the chunk so far, and the one that was asked about. */
   readonly failure?: {
     readonly from: number;
-    readonly isNonsense: boolean;
+    readonly at: number;
     readonly why: string;
     readonly cause?: unknown;
   };
@@ -145,14 +151,14 @@ async function decide(
   document: TokenizedDocument,
   units: Units,
   { from, to }: UnitRange,
-  plan: Plan,
+  plan: Plan & { readonly patience: Patience },
   signal: AbortSignal | undefined,
 ): Promise<Decided> {
   const { text, tokens } = document;
   const { starts } = units;
   const textOf = (first: number, end: number) =>
     text.slice(tokens.starts[starts[first] as number], tokens.starts[starts[end] as number]).trim();
-  const { maxTokens, compare, threshold, cache, modelFingerprint } = plan;
+  const { maxTokens, compare, threshold, cache, model, modelFingerprint, patience } = plan;
   const kept = await KeptRanges.of(cache, to - from, [
     'margin',
     marginPromptVersion,
@@ -168,24 +174,28 @@ async function decide(
   const ranges: UnitRange[] = [];
   const margins: number[] = [];
   let first = from;
+  const stopped = (at: number, why: string, cause?: unknown): Decided => ({
+    ranges,
+    failure: { from: first, at, why, ...(cause !== undefined && { cause }) },
+  });
   for (let unit = from + 1; unit < to; unit++) {
     // Nothing to be asked: it does not fit.
     let keeps = (starts[unit + 1] as number) - (starts[first] as number) <= maxTokens;
     if (keeps) {
+      if (patience.isOver) return stopped(unit, askedNoMore(model.name), patience.cause);
       const before = textOf(compare === 'chunk' ? first : unit - 1, unit);
+      const question = marginQuestion(before, textOf(unit, unit + 1));
       let margin: number | undefined;
       try {
-        margin = marginOf(
-          await ask(plan.model, marginQuestion(before, textOf(unit, unit + 1)), plan, signal),
-        );
+        margin = marginOf(await ask(model, question, plan, signal));
+        patience.answered();
       } catch (cause) {
         signal?.throwIfAborted();
-        const why = `the model "${plan.model.name}" failed (${String(cause)}).`;
-        return { ranges, failure: { from: first, isNonsense: false, why, cause } };
+        patience.failed(cause);
+        return stopped(unit, failedWith(model.name, cause), cause);
       }
       if (margin === undefined) {
-        const why = `the model "${plan.model.name}" answered neither 1 nor 2.`;
-        return { ranges, failure: { from: first, isNonsense: true, why } };
+        return stopped(unit, `the model "${model.name}" answered neither 1 nor 2.`);
       }
       keeps = margin > thresholdOf(threshold, margins);
       margins.push(margin);
@@ -195,7 +205,8 @@ async function decide(
     first = unit;
   }
   ranges.push({ from: first, to });
-  await kept.set(ranges.map((range) => moved(range, -from)));
+  // One run that began anew is not what another would begin with.
+  if (plan.stable || from === 0) await kept.set(ranges.map((range) => moved(range, -from)));
   return { ranges };
 }
 

@@ -11,7 +11,9 @@ import {
   sentenceLosses,
 } from './model/loss-minima.js';
 import { chunksOfRanges } from './model/chunks-of-ranges.js';
+import { rangesInParts } from './model/in-parts.js';
 import { checkedTarget, type OnChunkingNotice } from './model/notice.js';
+import { contentParts } from './model/parts.js';
 import type { TokenLosses } from './model/token-losses.js';
 import { joinRanges, sentenceTokens, type UnitRange } from './model/unit-ranges.js';
 import { stage } from './stage.js';
@@ -44,7 +46,8 @@ export interface PerplexityChunkerOptions {
  * compared is the mean cross-entropy of each sentence's tokens, in nats: the authors' program does not take its
  * exponential, whatever the name, and their thresholds are on this scale. Needs one pass of the model over the text.
  *
- * Where the losses cannot be had, the document is cut as by {@link contentDefinedChunker}, and `onNotice` is told.
+ * Where the losses of a document cannot be had, they are asked for part by part, in parts of at most 2,048 tokens; a part whose losses
+ * cannot be had either is cut as by {@link contentDefinedChunker}, and `onNotice` is told. After two in a row no more are asked for.
  *
  * @throws InvalidArgumentError for options out of range; `chunk()` rejects with it where more than `maxTokens` tokens
  * follow each other without a border between characters
@@ -92,44 +95,41 @@ async function chunk(
   return runSteps(chunksOfRanges(document, units, ranges, plan.maxTokens), stage(options, 0.9, 1));
 }
 
+/** In which a document is asked about whose losses cannot be had in one go. */
+const partTokens = { maxTokens: 2048, minTokens: 896 };
+
 async function rangesOf(
   document: TokenizedDocument,
   units: Units,
-  { losses: source, threshold, boundary, targetTokens, cache, onNotice }: Plan,
+  plan: Plan,
   options: ChunkOptions,
 ): Promise<UnitRange[]> {
-  const whole = units.size > 0 ? [{ from: 0, to: units.size }] : [];
-  if (units.size < 3) return whole;
-  const { ids } = document.tokens;
-  const kept = await KeptRanges.of(cache, units.size, [
-    'perplexity',
-    source.fingerprint,
-    threshold,
-    boundary,
-    targetTokens,
-    [...units.starts],
-    [...ids],
-  ]);
+  const { losses, cache, onNotice } = plan;
+  const whole = { from: 0, to: units.size };
+  if (units.size < 3) return units.size > 0 ? [whole] : [];
+  const { signal } = options;
+  const kept = await KeptRanges.of(cache, units.size, keyParts(document, units, whole, plan));
   const known = await kept.get();
   if (known) return known;
-  const sentences = Array.from({ length: units.size }, (_, i) => ({
-    start: units.starts[i] as number,
-    end: units.starts[i + 1] as number,
-  }));
   try {
-    const losses = await source.lossesOf(ids, sentences, options);
-    const means = sentenceLosses(losses, sentences);
-    if (losses.length !== ids.length || !means.some(Number.isFinite)) {
-      throw new InvalidArgumentError(
-        `"${source.fingerprint}" gave ${losses.length} losses, ${means.some(Number.isFinite) ? 'some' : 'none'} of them numbers, for ${ids.length} tokens.`,
-      );
-    }
-    const found = rangesAtMinima(units.size, lossMinima(means, threshold), boundary);
-    const ranges = joinRanges(units, found, targetTokens);
+    const ranges = await rangesByLoss(document, units, whole, plan, options);
     await kept.set(ranges);
     return ranges;
   } catch (cause) {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
+    const parts = contentParts(document, units, partTokens);
+    if (parts.length > 1) {
+      const find = async (part: UnitRange) => ({
+        ranges: await rangesByLoss(document, units, part, plan, signal ? { signal } : {}),
+      });
+      const modelName = losses.fingerprint;
+      const work = { document, units, parts, modelName, cache, onNotice, concurrency: 1, find };
+      return rangesInParts(
+        { ...work, keyParts: (part) => ['part', ...keyParts(document, units, part, plan)] },
+        // The first try has told how far it came.
+        signal ? { signal } : {},
+      );
+    }
     onNotice?.({
       kind: 'structural-fallback',
       documentId: document.id,
@@ -138,6 +138,53 @@ async function rangesOf(
       message: `Document "${document.id}" was cut by its structure: its losses could not be had (${String(cause)}).`,
       cause,
     });
-    return whole;
+    return [whole];
   }
+}
+
+/** Everything that the boundaries of a part depend on. */
+function keyParts(
+  { tokens: { ids } }: TokenizedDocument,
+  { starts }: Units,
+  { from, to }: UnitRange,
+  { losses, threshold, boundary, targetTokens }: Plan,
+): readonly unknown[] {
+  const [first = 0, end = 0] = [starts[from], starts[to]];
+  return [
+    'perplexity',
+    losses.fingerprint,
+    threshold,
+    boundary,
+    targetTokens,
+    [...starts.subarray(from, to + 1)].map((start) => start - first),
+    [...ids.subarray(first, end)],
+  ];
+}
+
+/** @throws what the losses throw, InvalidArgumentError where they are none */
+async function rangesByLoss(
+  document: TokenizedDocument,
+  { starts, size }: Units,
+  { from, to }: UnitRange,
+  { losses: source, threshold, boundary, targetTokens }: Plan,
+  options: ChunkOptions,
+): Promise<UnitRange[]> {
+  const own = starts.subarray(from, to + 1);
+  const [first = 0, end = 0] = [own[0], own[to - from]];
+  const isWhole = from === 0 && to === size;
+  const ids = isWhole ? document.tokens.ids : document.tokens.ids.slice(first, end);
+  const sentences = Array.from({ length: to - from }, (_, i) => ({
+    start: (own[i] as number) - first,
+    end: (own[i + 1] as number) - first,
+  }));
+  const losses = await source.lossesOf(ids, sentences, options);
+  const means = sentenceLosses(losses, sentences);
+  if (losses.length !== ids.length || !means.some(Number.isFinite)) {
+    throw new InvalidArgumentError(
+      `"${source.fingerprint}" gave ${losses.length} losses, ${means.some(Number.isFinite) ? 'some' : 'none'} of them numbers, for ${ids.length} tokens.`,
+    );
+  }
+  const found = rangesAtMinima(to - from, lossMinima(means, threshold), boundary);
+  const joined = joinRanges({ starts: own }, found, targetTokens);
+  return joined.map((range) => ({ from: from + range.from, to: from + range.to }));
 }

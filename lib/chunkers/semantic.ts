@@ -6,8 +6,10 @@ import type { Embedder } from '../retrieve/embedder.js';
 import { buildChunks } from './build-chunks.js';
 import type { ChunkOptions, Chunker } from './chunker.js';
 import { cutAtDistances } from './cut-at-distances.js';
-import { dot, embedTexts, textsOf, type Vectors } from './embedded-units.js';
+import { bordersInStretches, embedUnits, type EmbeddedUnits } from './embedded-stretches.js';
+import { dot, textsOf, type Vectors } from './embedded-units.js';
 import { checkTokens, checkedLimits, nameOf } from './limits.js';
+import type { OnChunkingNotice } from './model/notice.js';
 import { spansOfUnits } from './pack.js';
 import { stage } from './stage.js';
 import { unitsOf, type Units } from './units.js';
@@ -23,6 +25,7 @@ export interface SemanticChunkerOptions {
   readonly cut?: number | { readonly meanTokens: number };
   /** Sentences on each side that are embedded with each one; default 1. */
   readonly buffer?: number;
+  readonly onNotice?: OnChunkingNotice;
 }
 
 /** Longest sentence, in tokens; longer ones are cut before they are embedded. */
@@ -33,6 +36,9 @@ const sentenceTokens = 120;
  * those that are farther apart than most (Kamradt, 5 Levels of Text Splitting, level 4; with `meanTokens`, the variant of
  * Chroma's report that hits a size). A chunk that is too long is cut at its own largest distance. One edit may move
  * the percentile and with it every border.
+ *
+ * Sentences that the embedder fails on are cut as by {@link contentDefinedChunker}, and `onNotice` is told; after two failures in a row
+ * it is asked no more about the document.
  *
  * @throws InvalidArgumentError for options out of range; `chunk()` rejects with it for vectors that are none
  */
@@ -62,35 +68,53 @@ export function semanticChunker(options: SemanticChunkerOptions): Chunker {
 
 async function chunk(
   document: TokenizedDocument,
-  options: Required<SemanticChunkerOptions>,
+  options: Plan,
   chunkOptions: ChunkOptions,
 ): Promise<Chunk[]> {
-  const { embedder, maxTokens, buffer } = options;
+  const { maxTokens, buffer } = options;
   const longest = Math.min(maxTokens, sentenceTokens);
   const units = await runSteps(unitsOf(document, longest, maxTokens), stage(chunkOptions, 0, 0.1));
   const texts = textsOf(document, units.starts, buffer);
-  const vectors = await embedTexts(embedder, texts, 'passage', stage(chunkOptions, 0.1, 0.9));
-  return runSteps(build(document, units, vectors, options), stage(chunkOptions, 0.9, 1));
+  const embedded = await embedUnits(document, units, texts, options, stage(chunkOptions, 0.1, 0.9));
+  return runSteps(build(document, units, embedded, options), stage(chunkOptions, 0.9, 1));
 }
+
+type Plan = Required<Omit<SemanticChunkerOptions, 'onNotice'>> &
+  Pick<SemanticChunkerOptions, 'onNotice'>;
 
 function* build(
   document: TokenizedDocument,
   units: Units,
-  vectors: Vectors,
-  { maxTokens, cut }: Required<SemanticChunkerOptions>,
+  embedded: EmbeddedUnits,
+  { maxTokens, cut }: Plan,
 ): Steps<Chunk[]> {
-  const distances = new Float64Array(Math.max(0, units.size - 1));
-  for (let i = 0; i < distances.length; i++) {
-    distances[i] = 1 - dot(vectors, i, vectors, i + 1);
-    if ((i & 0xff) === 0) yield (0.4 * i) / units.size;
-  }
-  const threshold = thresholdOf(distances, document.tokens.ids.length, cut);
-  const borders = cutAtDistances(units, distances, threshold, maxTokens);
+  const borders = yield* part(
+    bordersInStretches(document, units, embedded, maxTokens, (own, vectors) =>
+      bordersOf(own, vectors, cut, maxTokens),
+    ),
+    0,
+    0.4,
+  );
   return yield* part(
     buildChunks(document, spansOfUnits(document, units, borders), units.outline),
     0.4,
     1,
   );
+}
+
+function* bordersOf(
+  units: Units,
+  vectors: Vectors,
+  cut: Plan['cut'],
+  maxTokens: number,
+): Steps<number[]> {
+  const distances = new Float64Array(Math.max(0, units.size - 1));
+  for (let i = 0; i < distances.length; i++) {
+    distances[i] = 1 - dot(vectors, i, vectors, i + 1);
+    if ((i & 0xff) === 0) yield i / units.size;
+  }
+  const tokens = (units.starts[units.size] as number) - (units.starts[0] as number);
+  return cutAtDistances(units, distances, thresholdOf(distances, tokens, cut), maxTokens);
 }
 
 function thresholdOf(

@@ -1,10 +1,7 @@
 import type { Chunk, TokenizedDocument } from '../document.js';
-import {
-  encodeDocument,
-  type EncodedDocumentChunk,
-  suffixesAtOnce,
-} from '../encode/encode-document.js';
+import { encodeDocument, type EncodedDocumentChunk } from '../encode/encode-document.js';
 import type { Segment } from '../encode/segments.js';
+import { suffixesAtOnce } from '../encode/suffix.js';
 import type { KvArena, KvSequence } from '../engine/arena.js';
 import type { Span } from '../engine/span.js';
 import type { KvEngine } from '../engine/engine.js';
@@ -17,6 +14,7 @@ import { mergeUnits } from './merge-units.js';
 import { type BoundaryCache, KeptRanges, memoryBoundaryCache } from './model/boundary-cache.js';
 import { lossMinima, rangesAtMinima, sentenceLosses } from './model/loss-minima.js';
 import { checkedTarget, type OnChunkingNotice } from './model/notice.js';
+import { Patience } from './model/patience.js';
 import {
   fitRanges,
   joinRanges,
@@ -96,7 +94,8 @@ export interface EncodedPassage extends EncodedDocumentChunk {
  * an edit has its own segment computed again, and the next where the overlap reaches that far; the result is the
  * same as of a document that was never seen.
  *
- * A segment that cannot be computed is cut by its structure, and `onNotice` is told.
+ * A segment that cannot be computed is cut by its structure, and `onNotice` is told; after two in a row no more are tried of the
+ * document.
  *
  * @throws InvalidArgumentError for options out of range; `chunk()` rejects with it where more than `maxTokens` tokens
  * follow each other without a border between characters, and with what `onEncoded` throws
@@ -149,10 +148,11 @@ async function chunk(
   const segments = await segmentsIn(document, units, plan.segments, signal);
   const spans: Span[] = [];
   await using prefix = new Prefix(plan, segments);
+  const patience = new Patience();
   for (const [done, segment] of segments.entries()) {
     signal?.throwIfAborted();
-    const work = { document, units, sentences, plan, segment, signal };
-    spans.push(...(await cutSegment(work, prefix, spans)));
+    const work = { document, units, sentences, plan, segment, before: spans, patience, signal };
+    spans.push(...(await cutSegment(work, prefix)));
     onProgress?.((done + 1) / segments.length);
   }
   const flat = spans.flatMap(({ start, end }) => [start, end]);
@@ -214,17 +214,36 @@ interface Work {
   readonly sentences: readonly Span[];
   readonly plan: Plan;
   readonly segment: Segment;
+  /** Tokens of the document's chunks before the segment. */
+  readonly before: readonly Span[];
+  readonly patience: Patience;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Tokens of each chunk of a segment. */
-async function cutSegment(work: Work, prefix: Prefix, before: readonly Span[]): Promise<Span[]> {
-  const { document, plan, units, segment } = work;
+async function cutSegment(work: Work, prefix: Prefix): Promise<Span[]> {
+  const { document, plan, units, segment, before, patience } = work;
   const { start: first, end } = segment.chunks;
   const kept = await KeptRanges.of(plan.cache, end - first, keyParts(work));
   const known = await kept.get();
   if (known) return spansIn(work, known);
   let ranges: UnitRange[] = [{ from: 0, to: end - first }];
+  const leave = (why: string, cause: unknown): Span[] => {
+    const [from = 0, to = 0] = [units.starts[first], units.starts[end]].map(
+      (token) => document.tokens.starts[token as number],
+    );
+    plan.onNotice?.({
+      kind: 'structural-fallback',
+      documentId: document.id,
+      start: from,
+      end: to,
+      message: `A part of document "${document.id}" was cut by its structure: ${why}`,
+      cause,
+    });
+    return spansIn(work, [{ from: 0, to: end - first }]);
+  };
+  if (patience.isOver)
+    return leave('no more was tried after what failed before it.', patience.cause);
   let chunks: readonly EncodedDocumentChunk[];
   let lent: LentPrefix | undefined;
   try {
@@ -240,20 +259,11 @@ async function cutSegment(work: Work, prefix: Prefix, before: readonly Span[]): 
       ranges = joinRanges({ starts: units.starts.subarray(first) }, found, plan.targetTokens);
       return ranges;
     });
+    patience.answered();
   } catch (cause) {
     work.signal?.throwIfAborted();
-    const [from = 0, to = 0] = [units.starts[first], units.starts[end]].map(
-      (token) => document.tokens.starts[token as number],
-    );
-    plan.onNotice?.({
-      kind: 'structural-fallback',
-      documentId: document.id,
-      start: from,
-      end: to,
-      message: `A part of document "${document.id}" was cut by its structure: it could not be computed (${String(cause)}).`,
-      cause,
-    });
-    return spansIn(work, [{ from: 0, to: end - first }]);
+    patience.failed(cause);
+    return leave(`it could not be computed (${String(cause)}).`, cause);
   } finally {
     lent?.release();
   }
@@ -297,7 +307,7 @@ function joinedIn(
 }
 
 async function encodeSegment(
-  { document, units, sentences, plan, segment, signal }: Work,
+  { document, units, sentences, plan, segment, before, signal }: Work,
   prefix: KvSequence,
   rangesOf: (losses: Float32Array) => readonly UnitRange[],
 ): Promise<readonly EncodedDocumentChunk[]> {
@@ -313,6 +323,7 @@ async function encodeSegment(
     ...(pooled !== undefined && { pooled }),
     ...(plan.suffix && { suffix: plan.suffix }),
     join: (_, losses) => joinedIn({ document, units, plan, segment }, rangesOf(losses)),
+    earlier: shownChunks(before, segment).map(({ start }) => unitAt(units, start)),
     ...(signal && { signal }),
   })) {
     return chunks;
@@ -320,20 +331,39 @@ async function encodeSegment(
   return [];
 }
 
-/** Numbers of sentences become numbers of chunks; the overlap's is that of the last chunk before the segment. */
+/** The earlier chunks that a segment's overlap shows, whole or in part. */
+function shownChunks(before: readonly Span[], { tokens }: Segment): Span[] {
+  let first = before.length;
+  while (first > 0 && (before[first - 1] as Span).end > tokens.start) first--;
+  return before.slice(first);
+}
+
+/** Number of the sentence that holds a token. */
+function unitAt({ starts, size }: Units, token: number): number {
+  let [low, high] = [0, size - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((starts[middle] as number) <= token) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Numbers of sentences become numbers of chunks. */
 function numbered(
   documentId: string,
   chunks: readonly EncodedDocumentChunk[],
   before: readonly Span[],
 ): EncodedPassage[] {
-  const numbers = new Map(chunks.map(({ number }, i) => [number, before.length + i]));
-  const numberOf = (sentence: number) => numbers.get(sentence) ?? Math.max(0, before.length - 1);
   const all = [...before, ...chunks.map(({ tokens }) => tokens)];
-  return chunks.map((chunk) => {
+  return chunks.map((chunk, i) => {
     const { statistics } = chunk;
-    const number = numberOf(chunk.number);
+    const number = before.length + i;
     let first = number;
     while (first > 0 && (all[first - 1] as Span).end > chunk.warmup.start) first--;
+    const count = number - first;
+    // Blanks before the first chunk that it saw are none.
+    const inter = statistics?.inter.slice(Math.max(0, statistics.inter.length - count)) ?? [];
     return {
       ...chunk,
       documentId,
@@ -343,7 +373,7 @@ function numbered(
       ...(statistics && {
         statistics: {
           ...statistics,
-          inter: statistics.inter.map((entry) => ({ ...entry, chunk: numberOf(entry.chunk) })),
+          inter: inter.map((entry, at) => ({ ...entry, chunk: first + at })),
         },
       }),
     };

@@ -5,12 +5,19 @@ import type { Embedder } from '../retrieve/embedder.js';
 import { buildChunks } from './build-chunks.js';
 import type { ChunkOptions, Chunker } from './chunker.js';
 import { cutAtDistances } from './cut-at-distances.js';
-import { embedTexts, textsOf } from './embedded-units.js';
+import { bordersInStretches, embedUnits, type EmbeddedUnits } from './embedded-stretches.js';
+import { textsOf, type Vectors } from './embedded-units.js';
 import { checkTokens, checkedLimits, nameOf } from './limits.js';
+import type { OnChunkingNotice } from './model/notice.js';
 import { spansOfUnits } from './pack.js';
 import { bestSegmentation } from './segmentation-dp.js';
 import { joinsOf } from './segmenter/joins.js';
-import { assertEmbedder, loadWeights, type SegmenterWeights } from './segmenter/weights.js';
+import {
+  assertEmbedder,
+  type LoadedWeights,
+  loadWeights,
+  type SegmenterWeights,
+} from './segmenter/weights.js';
 import { stage } from './stage.js';
 import { unitsOf, type Units } from './units.js';
 
@@ -27,6 +34,7 @@ export interface TrainedChunkerOptions {
    * default `{ meanTokens: half of maxTokens }`.
    */
   readonly cut?: number | TrainedCut;
+  readonly onNotice?: OnChunkingNotice;
 }
 
 export interface TrainedCut {
@@ -48,11 +56,14 @@ const sentenceTokens = 120;
  * With a size, the sum over chunks of `evenness * (tokens / meanTokens - 1)^2` and of the probability at each cut is
  * minimised exactly.
  *
+ * Sentences that the embedder fails on are cut as by {@link contentDefinedChunker}, and `onNotice` is told; after two failures in a row
+ * it is asked no more about the document.
+ *
  * @throws InvalidArgumentError for options out of range, and weights of another embedder; for those that ship and for
  * damaged ones `chunk()` rejects with it, as for vectors that are none
  */
 export function trainedChunker(options: TrainedChunkerOptions): Chunker {
-  const { embedder, weights } = options;
+  const { embedder, weights, onNotice } = options;
   const { maxTokens } = checkedLimits({ maxTokens: options.maxTokens ?? 400 });
   const { cut = { meanTokens: maxTokens / 2 } } = options;
   if (typeof cut === 'number') {
@@ -65,7 +76,7 @@ export function trainedChunker(options: TrainedChunkerOptions): Chunker {
     );
   }
   if (weights) assertEmbedder(weights, embedder);
-  const plan = { embedder, weights, maxTokens, cut };
+  const plan = { embedder, weights, maxTokens, cut, ...(onNotice && { onNotice }) };
   return {
     name: nameOf('trained', [
       maxTokens,
@@ -84,6 +95,7 @@ interface Plan {
   readonly weights: SegmenterWeights | undefined;
   readonly maxTokens: number;
   readonly cut: number | TrainedCut;
+  readonly onNotice?: OnChunkingNotice;
 }
 
 async function chunk(
@@ -98,28 +110,42 @@ async function chunk(
   const longest = Math.min(maxTokens, sentenceTokens);
   const units = await runSteps(unitsOf(document, longest, maxTokens), stage(chunkOptions, 0, 0.1));
   const texts = textsOf(document, units.starts, 0);
-  const vectors = await embedTexts(embedder, texts, 'passage', stage(chunkOptions, 0.1, 0.8));
-  const joins = await runSteps(joinsOf(vectors, loaded), stage(chunkOptions, 0.8, 0.9));
-  return runSteps(build(document, units, joins, plan), stage(chunkOptions, 0.9, 1));
+  const embedded = await embedUnits(document, units, texts, plan, stage(chunkOptions, 0.1, 0.8));
+  return runSteps(build(document, units, embedded, loaded, plan), stage(chunkOptions, 0.8, 1));
 }
 
 function* build(
   document: TokenizedDocument,
   units: Units,
-  joins: Float64Array,
-  { cut, maxTokens }: Plan,
+  embedded: EmbeddedUnits,
+  weights: LoadedWeights,
+  plan: Plan,
 ): Steps<Chunk[]> {
-  const borders =
-    typeof cut === 'number'
-      ? cutAtDistances(
-          units,
-          joins.map((join) => 1 - join),
-          1 - cut,
-          maxTokens,
-        )
-      : yield* part(evenly(units, joins, cut, maxTokens), 0, 0.6);
+  const borders = yield* part(
+    bordersInStretches(document, units, embedded, plan.maxTokens, (own, vectors) =>
+      bordersOf(own, vectors, weights, plan),
+    ),
+    0,
+    0.8,
+  );
   const spans = spansOfUnits(document, units, borders);
-  return yield* part(buildChunks(document, spans, units.outline), 0.6, 1);
+  return yield* part(buildChunks(document, spans, units.outline), 0.8, 1);
+}
+
+function* bordersOf(
+  units: Units,
+  vectors: Vectors,
+  weights: LoadedWeights,
+  { cut, maxTokens }: Plan,
+): Steps<number[]> {
+  const joins = yield* part(joinsOf(vectors, weights), 0, 0.6);
+  if (typeof cut !== 'number') return yield* part(evenly(units, joins, cut, maxTokens), 0.6, 1);
+  return cutAtDistances(
+    units,
+    joins.map((join) => 1 - join),
+    1 - cut,
+    maxTokens,
+  );
 }
 
 function evenly(

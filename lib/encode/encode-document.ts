@@ -4,8 +4,16 @@ import type { ChunkKv } from '../engine/chunk-kv.js';
 import type { ForwardOutputs, ForwardResult } from '../engine/forward.js';
 import type { ModelInfo } from '../engine/model-info.js';
 import { ComputeError, InvalidArgumentError } from '../errors.js';
-import { type EncodingStatistics, statisticsOf } from './statistics.js';
+import {
+  joinedColumns,
+  type SeenColumns,
+  type SeenSpan,
+  spanColumns,
+  withSuffixRows,
+} from './seen-columns.js';
 import { type Segment, type SegmentOptions, segmentsOf } from './segments.js';
+import { type EncodingStatistics, statisticsOf } from './statistics.js';
+import { type CapturedCut, captureCuts } from './suffix.js';
 
 export interface EncodeDocumentOptions {
   readonly model: ModelInfo;
@@ -32,6 +40,11 @@ export interface EncodeDocumentOptions {
    * before anything is cut out of it. Default: every span is a chunk.
    */
   readonly join?: (segment: Segment, losses: Float32Array) => readonly JoinedSpans[];
+  /**
+   * With `join`: numbers of the spans that earlier chunks begin with, in order, so that statistics tell apart those that an
+   * overlap shows. Default: an overlap is one chunk.
+   */
+  readonly earlier?: readonly number[];
   /**
    * Keys and values of a segment's first chunks, from its first on, as an earlier call with this option gave them; none is
    * an answer too. With it a segment is computed in pieces of at least 128 tokens, and what a piece sees of those before
@@ -84,7 +97,7 @@ export interface EncodedDocumentChunk {
   /** Numbers of the spans that it saw whole or in part. */
   readonly saw: Span;
   readonly kv?: ChunkKv;
-  /** Where spans are joined, an overlap counts as one earlier chunk, by the number of its first span. */
+  /** Of its keys and values, those of a suffix included. Where spans are joined, chunks go by the number of their first span. */
   readonly statistics?: EncodingStatistics;
   /** `[width]`; of a joined chunk, the mean over all tokens of its spans. */
   readonly pooled?: Float32Array;
@@ -143,12 +156,18 @@ async function encodeSegment(
     const losses = result.losses && ownLosses(result.losses, segment, spans);
     const joined = joinedSpans(options, segment, losses);
     const cuts = joined.map(({ tokens: own }) => moved(own, prefix.length - segment.tokens.start));
-    const kvs = wantsKv ? await captureAll(sequence, cuts, options) : [];
+    const captured = wantsKv
+      ? await captureCuts(sequence, cuts, {
+          suffix: options.suffix,
+          ...(options.statistics && { attentionLayers: options.model.probeLayers }),
+          ...(signal && { signal }),
+        })
+      : [];
     const computeMs = performance.now() - start;
     return {
       number,
       segment,
-      chunks: chunksOf(options, { segment, part, result, joined, kvs, computeMs }),
+      chunks: chunksOf(options, { segment, part, result, joined, captured, computeMs }),
       ...(losses && { losses }),
       computed: run.length + (wantsKv ? joined.length * (options.suffix?.length ?? 0) : 0),
       computeMs,
@@ -156,40 +175,6 @@ async function encodeSegment(
   } finally {
     sequence.dispose();
   }
-}
-
-/** Chunks whose suffixes are computed at once. */
-export const suffixesAtOnce = 16;
-
-async function captureAll(
-  sequence: KvSequence,
-  cuts: readonly Span[],
-  { suffix, signal }: EncodeDocumentOptions,
-): Promise<ChunkKv[]> {
-  const run = signal ? { signal } : {};
-  const kvs: ChunkKv[] = [];
-  if (!suffix || suffix.length === 0) {
-    for (const cut of cuts) kvs.push(await sequence.capture(cut, run));
-    return kvs;
-  }
-  for (let at = 0; at < cuts.length; at += suffixesAtOnce) {
-    const some = cuts.slice(at, at + suffixesAtOnce);
-    const forks = some.map(({ end }) => sequence.fork(end));
-    try {
-      const groups = forks.map((fork) => ({
-        kind: 'append' as const,
-        sequence: fork,
-        tokens: suffix,
-      }));
-      await sequence.arena.forward(groups, { logits: 'none', ...run });
-      for (const [i, fork] of forks.entries()) {
-        kvs.push(await fork.capture({ start: some[i]?.start ?? 0, end: fork.length }, run));
-      }
-    } finally {
-      for (const fork of forks) fork.dispose();
-    }
-  }
-  return kvs;
 }
 
 /** What one call of the engine computes of a segment. */
@@ -233,18 +218,18 @@ async function encodeInPieces(
       const own = tokens.slice(rows, spans[piece.end - 1]?.end);
       const result = await sequence.append(own, { ...outputsOf(options, segment, part), ...run });
       computed += own.length;
-      const kvs: ChunkKv[] = [];
+      const captured: CapturedCut[] = [];
       for (let i = piece.start; i < piece.end; i++) {
         const at = moved(spans[i] as Span, prefix.length - segment.tokens.start);
         const kv = await sequence.capture(at, run);
-        kvs.push(kv);
+        captured.push({ kv });
         // What follows sees what whoever takes it will see: keys lose their last bits when they are turned back.
         if (piece.end < segment.chunks.end) await sequence.load(at, kv, run);
       }
-      const joined = Array.from(kvs, (_, i) => joinedOf(spans, piece.start + i));
+      const joined = Array.from(captured, (_, i) => joinedOf(spans, piece.start + i));
       const computeMs = performance.now() - began;
       began += computeMs;
-      chunks.push(...chunksOf(options, { segment, part, result, joined, kvs, computeMs }));
+      chunks.push(...chunksOf(options, { segment, part, result, joined, captured, computeMs }));
     }
     return { number, segment, chunks, computed, computeMs: performance.now() - start };
   } finally {
@@ -350,84 +335,65 @@ interface Computed {
   readonly part: Part;
   readonly result: ForwardResult;
   readonly joined: readonly JoinedSpans[];
-  readonly kvs: readonly (ChunkKv | undefined)[];
+  readonly captured: readonly CapturedCut[];
   readonly computeMs: number;
 }
 
 function chunksOf(
-  { model, spans = [], join, statistics }: EncodeDocumentOptions,
-  { segment, part, result, joined, kvs, computeMs }: Computed,
+  options: EncodeDocumentOptions,
+  { segment, part, result, joined, captured, computeMs }: Computed,
 ): EncodedDocumentChunk[] {
+  const { model, spans = [], statistics } = options;
   const seen = seenBy(spans, segment, part.chunks.end);
   const first = seen[0]?.chunk ?? segment.chunks.start;
-  const attention = result.attention?.[0];
-  if (statistics && !attention?.bySpan) throw new ComputeError('The engine gave no attention.');
-  const columns = seen.map(({ chunk, span }) => ({ chunk, tokens: lengthOf(span) }));
-  const masses =
-    attention?.bySpan &&
-    (join
-      ? joinColumns(attention.bySpan, columns, segment, joined)
-      : { bySpan: attention.bySpan, seen: columns });
+  const columns = statistics && columnsOf(options, segment, seen, result, joined);
   let own = 0;
   for (const { tokens } of joined) own += lengthOf(tokens);
   return joined.map(({ spans: numbers, tokens }, i) => {
-    const kv = kvs[i];
+    const { kv, suffixAttention } = captured[i] ?? {};
     const pooled =
       result.hidden && pooledOf(result.hidden.values, model.width, spans, part, numbers);
+    const rows = moved(tokens, -part.rows);
+    const chunk = numbers.start;
     return {
-      number: numbers.start,
+      number: chunk,
       tokens,
       warmup: { start: segment.tokens.start, end: tokens.start },
-      saw: { start: first, end: numbers.start },
+      saw: { start: first, end: chunk },
       ...(kv && { kv }),
-      ...(attention &&
-        masses && {
-          statistics: statisticsOf({
-            ...masses,
-            layers: attention.layers,
-            rows: moved(tokens, -part.rows),
-            chunk: numbers.start,
-          }),
+      ...(columns && {
+        statistics: statisticsOf({
+          ...columns,
+          rows,
+          chunk,
+          ...(suffixAttention && withSuffixRows(columns, rows, chunk, suffixAttention)),
         }),
+      }),
       ...(pooled && { pooled }),
       computeMs: (computeMs * lengthOf(tokens)) / own,
     };
   });
 }
 
-interface Columns {
-  /** `[layers][rows][seen]`. */
-  readonly bySpan: Float32Array;
-  readonly seen: readonly { readonly chunk: number; readonly tokens: number }[];
-}
-
-/** Masses on joined chunks, from those on their spans; the overlap's are one. */
-function joinColumns(
-  bySpan: Float32Array,
-  seen: Columns['seen'],
+/** Masses on chunks; where spans are joined, an overlap's are those on the earlier chunks that it shows. */
+function columnsOf(
+  { prefix, join, earlier = [] }: EncodeDocumentOptions,
   segment: Segment,
+  seen: readonly SeenChunkSpan[],
+  { attention }: ForwardResult,
   joined: readonly JoinedSpans[],
-): Columns {
-  const first = seen[0]?.chunk ?? segment.chunks.start;
-  const groups = joined.map(({ spans }) => spans);
-  if (first < segment.chunks.start) groups.unshift({ start: first, end: segment.chunks.start });
-  const rows = bySpan.length / seen.length;
-  const masses = new Float32Array(rows * groups.length);
-  for (let row = 0; row < rows; row++) {
-    for (const [column, { start, end }] of groups.entries()) {
-      let mass = 0;
-      for (let i = start; i < end; i++) mass += bySpan[row * seen.length + i - first] as number;
-      masses[row * groups.length + column] = mass;
-    }
-  }
-  return {
-    bySpan: masses,
-    seen: groups.map(({ start, end }) => {
-      let tokens = 0;
-      for (let i = start; i < end; i++) tokens += seen[i - first]?.tokens ?? 0;
-      return { chunk: start, tokens };
-    }),
-  };
+): SeenColumns {
+  const [group] = attention ?? [];
+  if (!group?.bySpan) throw new ComputeError('The engine gave no attention.');
+  const by = prefix.length - segment.tokens.start;
+  const entries = seen.map(({ chunk, span }): SeenSpan => ({ chunk, entries: moved(span, by) }));
+  if (!join) return spanColumns(group.bySpan, group.layers, entries);
+  const { start } = segment.chunks;
+  const first = seen[0]?.chunk ?? start;
+  const firsts = first < start ? [first, ...earlier.filter((i) => i > first && i < start)] : [];
+  const before = firsts.map((from, i) => ({ start: from, end: firsts[i + 1] ?? start }));
+  const groups = [...before, ...joined.map(({ spans }) => spans)];
+  return joinedColumns(group.bySpan, group.layers, entries, groups);
 }
 
 /** Mean over the tokens of spans, from the means over each. */
@@ -450,12 +416,14 @@ function pooledOf(
   return Float32Array.from(mean);
 }
 
+/** A chunk's number and what of its tokens is seen. */
+interface SeenChunkSpan {
+  readonly chunk: number;
+  readonly span: Span;
+}
+
 /** The chunks before `end` that a segment's tokens hold, whole or in part, the overlap's included. */
-function seenBy(
-  spans: readonly Span[],
-  { tokens, chunks }: Segment,
-  end: number,
-): { chunk: number; span: Span }[] {
+function seenBy(spans: readonly Span[], { tokens, chunks }: Segment, end: number): SeenChunkSpan[] {
   let first = chunks.start;
   while (first > 0 && (spans[first - 1]?.end ?? 0) > tokens.start) first--;
   return spans.slice(first, end).map(({ start, end }, i) => ({

@@ -1,13 +1,20 @@
+import { contentHash } from '../chunkers/chunk-id.js';
 import type { Chunk } from '../document.js';
 import { IndexMismatchError, InvalidArgumentError } from '../errors.js';
+import {
+  type DenseSnapshot,
+  denseFormat,
+  denseVersion,
+  isDenseSnapshot,
+} from './dense-snapshot.js';
 import type { Embedder } from './embedder.js';
 import { fieldsOf } from './filter.js';
 import { assertCount, assertSearch, byScoreThenPlace } from './ranking.js';
 import type { Retriever, ScoredChunk, SearchOptions } from './retriever.js';
-import { isSavedChunk, restoredChunk, savedChunk, type SavedChunk } from './saved-chunk.js';
+import { restoredChunk, savedChunk } from './saved-chunk.js';
 import { Siblings } from './siblings.js';
 import { embedChecked, PassageEncoder, type SituateOptions } from './situate.js';
-import type { VectorEntry, VectorIndex } from './vector-index.js';
+import type { SavableVectorIndex, VectorEntry, VectorIndex } from './vector-index.js';
 
 export interface DenseRetrieverOptions {
   readonly embedder: Embedder;
@@ -17,6 +24,11 @@ export interface DenseRetrieverOptions {
   readonly batchSize?: number;
   /** Embeds passages in their context; default as they are. */
   readonly situate?: SituateOptions;
+  /**
+   * Vectors that passages have already, of the embedder's length and kind, for example those that a pass over their document made
+   * (`singlePass: { vectors }`); passages without one are embedded. Not with `situate`. Default: all are embedded.
+   */
+  readonly vectorOf?: (chunk: Chunk) => Float32Array | undefined;
   /** More vectors that a chunk is found by; default none. */
   readonly fields?: readonly DenseField[];
 }
@@ -37,26 +49,14 @@ export interface DenseRetriever extends Retriever {
   toJSON(): DenseSnapshot;
 }
 
-/** The chunks of a saved index, without their vectors. Plain data, fit for JSON. */
-export interface DenseSnapshot {
-  readonly format: typeof format;
-  readonly version: typeof version;
-  /** Of the embedder, and of how passages were put into their context. */
-  readonly embedder: string;
-  readonly fields: readonly string[];
-  readonly chunks: readonly SavedChunk[];
-}
-
-const format = 'chunkweave-dense';
-const version = 1;
-
 /**
  * Finds chunks by the similarity of their vectors to the question's; with `fields`, by the highest of the weighted
  * similarities of all of a chunk's vectors. Unlike lexical search it always finds `k` chunks where there are as many.
  *
  * Changes are made one after another, in batches: an aborted or failed `add` keeps the batches before it. Where passages
  * are embedded in context, neighbours of what came or went are embedded again, so the vectors are those of an index made
- * in one go. The first change rejects with InvalidArgumentError when the index holds vectors of chunks that are not known.
+ * in one go. A chunk that is added again with the same text keeps its vector, and is not embedded; where its metadata changed that
+ * takes an index that gives vectors back, as those in memory do. The first change rejects with InvalidArgumentError when the index holds vectors of chunks that are not known.
  *
  * @throws IndexMismatchError for an index of another embedder; InvalidArgumentError for options that cannot be
  */
@@ -75,7 +75,9 @@ export async function restoreDenseRetriever(
   options: DenseRetrieverOptions,
 ): Promise<DenseRetriever> {
   const retriever = new VectorRetriever(options);
-  if (!isSnapshot(snapshot)) return refuse(`this is no ${format} of version ${version}`);
+  if (!isDenseSnapshot(snapshot)) {
+    return refuse(`this is no ${denseFormat} of version ${denseVersion}`);
+  }
   const fields = snapshot.fields.join(', ');
   const wanted = (options.fields ?? []).map(({ name }) => name).join(', ');
   if (snapshot.embedder !== retriever.fingerprint) {
@@ -104,13 +106,25 @@ class VectorRetriever implements DenseRetriever {
   readonly #fields: readonly DenseField[];
   readonly #batchSize: number;
   readonly #encoder: PassageEncoder;
+  readonly #vectorOf: ((chunk: Chunk) => Float32Array | undefined) | undefined;
   readonly #chunks = new Map<string, Chunk>();
+  /** Hashes of the texts that chunks are embedded by, where that is not their own. */
+  readonly #embeddedBy = new Map<string, string>();
+  /** Ids of chunks whose vectors may be gone or others, since a change failed. */
+  readonly #doubtful = new Set<string>();
   readonly #siblings = new Siblings();
   /** Ends when the change that was asked for last is made. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor({ embedder, index, batchSize = 32, situate, fields = [] }: DenseRetrieverOptions) {
+  constructor(options: DenseRetrieverOptions) {
+    const { embedder, index, batchSize = 32, situate, vectorOf, fields = [] } = options;
     assertCount('batchSize', batchSize);
+    if (vectorOf && situate) {
+      throw new InvalidArgumentError(
+        'denseRetriever: vectorOf gives vectors of passages as they are; leave it out, or situate.',
+      );
+    }
+    this.#vectorOf = vectorOf;
     this.#embedder = embedder;
     this.#index = index;
     this.#fields = fields;
@@ -217,8 +231,8 @@ class VectorRetriever implements DenseRetriever {
 
   toJSON(): DenseSnapshot {
     return {
-      format,
-      version,
+      format: denseFormat,
+      version: denseVersion,
       embedder: this.fingerprint,
       fields: this.#fields.map(({ name }) => name),
       chunks: Array.from(this.#chunks.values(), savedChunk),
@@ -276,54 +290,118 @@ class VectorRetriever implements DenseRetriever {
     try {
       for (const chunk of added) this.#markAround(chunk, stale);
       const changed = [...stale.values()].flatMap(({ id }) => this.#chunks.get(id) ?? []);
-      const entries = await this.#passageEntries(changed, signal);
+      const before = new Map(changed.map((chunk) => [chunk.id, chunk]));
+      for (const chunk of added) before.delete(chunk.id);
+      for (const chunk of replaced) before.set(chunk.id, chunk);
+      const { entries, texts } = await this.#passageEntries(changed, before, signal);
       const sides = await Promise.all(
-        this.#fields.map((field) => this.#fieldEntries(field, added, signal)),
+        this.#fields.map((field) => this.#fieldEntries(field, added, before, signal)),
       );
       await this.#index.remove(removed.map(({ id }) => id));
       if (entries.length > 0) await this.#index.upsert(entries, signal ? { signal } : {});
       for (const [i, field] of this.#fields.entries()) {
-        await field.index.remove([...replaced, ...removed].flatMap((one) => fieldIds(field, one)));
-        const own = sides[i] ?? [];
+        const { entries: own, kept } = sides[i] as FieldChange;
+        const gone = [...replaced.filter(({ id }) => !kept.has(id)), ...removed];
+        await field.index.remove(gone.flatMap((one) => fieldIds(field, one)));
         if (own.length > 0) await field.index.upsert(own, signal ? { signal } : {});
       }
+      for (const [id, text] of texts) this.#embeddedBy.set(id, text);
+      for (const { id } of removed) this.#embeddedBy.delete(id);
+      for (const { id } of [...changed, ...removed]) this.#doubtful.delete(id);
     } catch (error) {
+      for (const { id } of [...stale.values(), ...removed]) this.#doubtful.add(id);
       for (const chunk of added) this.#leave(chunk);
       for (const chunk of [...replaced, ...removed]) this.#enter(chunk);
       throw error;
     }
   }
 
+  /**
+   * What the index is told of chunks, and the hashes of the texts that they are embedded by. A chunk that is as it was is left out;
+   * one of which only the metadata are others keeps its vector.
+   *
+   * @param before the chunks as the index knows them, by id
+   */
   async #passageEntries(
     chunks: readonly Chunk[],
+    before: ReadonlyMap<string, Chunk>,
     signal: AbortSignal | undefined,
-  ): Promise<VectorEntry[]> {
-    if (chunks.length === 0) return [];
-    const vectors = await this.#encoder.encode(chunks, this.#siblings, signal);
-    return chunks.map((chunk, i) => ({
-      id: chunk.id,
-      vector: vectors[i] as Float32Array,
-      metadata: fieldsOf(chunk),
-    }));
+  ): Promise<{ entries: VectorEntry[]; texts: ReadonlyMap<string, string> }> {
+    const texts = new Map<string, string>();
+    const vectors = new Map<Chunk, Float32Array>();
+    const missing: Chunk[] = [];
+    for (const chunk of chunks) {
+      const old = before.get(chunk.id);
+      const isSame = this.#hasSameText(chunk, old, texts);
+      if (isSame && isSameMetadata(old, chunk)) continue;
+      const vector = isSame ? vectorIn(this.#index, chunk.id) : undefined;
+      const known = vector ?? this.#vectorOf?.(chunk);
+      if (known) vectors.set(chunk, known);
+      else missing.push(chunk);
+    }
+    if (missing.length > 0) {
+      const made = await this.#encoder.encode(missing, this.#siblings, signal);
+      for (const [i, chunk] of missing.entries()) vectors.set(chunk, made[i] as Float32Array);
+    }
+    const entries = chunks.flatMap((chunk) => {
+      const vector = vectors.get(chunk);
+      return vector ? { id: chunk.id, vector, metadata: fieldsOf(chunk) } : [];
+    });
+    return { entries, texts };
+  }
+
+  /** Whether a chunk's vector is made from what it was made from before. */
+  #hasSameText(chunk: Chunk, old: Chunk | undefined, texts: Map<string, string>): boolean {
+    const { before, after } = this.#encoder.reach;
+    const isPlain =
+      before + after === 0 && this.#encoder.fingerprint === this.#embedder.fingerprint;
+    if (isPlain) return !this.#doubtful.has(chunk.id) && old?.text === chunk.text;
+    const text = contentHash(this.#encoder.textOf(chunk, this.#siblings));
+    texts.set(chunk.id, text);
+    const known = old && !this.#doubtful.has(chunk.id) ? this.#embeddedBy.get(chunk.id) : undefined;
+    return known === text;
   }
 
   async #fieldEntries(
     field: DenseField,
     chunks: readonly Chunk[],
+    before: ReadonlyMap<string, Chunk>,
     signal: AbortSignal | undefined,
-  ): Promise<VectorEntry[]> {
-    const parts = chunks.flatMap((chunk) => {
+  ): Promise<FieldChange> {
+    const entries: VectorEntry[] = [];
+    const kept = new Set<string>();
+    const missing: { chunk: Chunk; text: string; id: string }[] = [];
+    for (const chunk of chunks) {
+      const old = before.get(chunk.id);
       const ids = fieldIds(field, chunk);
-      return textsOf(field, chunk).map((text, i) => ({ chunk, text, id: ids[i] as string }));
-    });
-    if (parts.length === 0) return [];
-    const texts = parts.map(({ text }) => text);
-    const vectors = await embedChecked(this.#embedder, texts, 'passage', signal);
-    return parts.map(({ id, chunk }, i) => ({
-      id,
-      vector: vectors[i] as Float32Array,
-      metadata: fieldsOf(chunk),
-    }));
+      const texts = textsOf(field, chunk);
+      const isSame =
+        old !== undefined &&
+        !this.#doubtful.has(chunk.id) &&
+        JSON.stringify(textsOf(field, old)) === JSON.stringify(texts);
+      if (isSame && isSameMetadata(old, chunk)) {
+        kept.add(chunk.id);
+        continue;
+      }
+      const vectors = isSame ? ids.map((id) => vectorIn(field.index, id)) : [];
+      if (isSame && vectors.every((vector) => vector !== undefined)) {
+        kept.add(chunk.id);
+        const metadata = fieldsOf(chunk);
+        for (const [i, vector] of vectors.entries()) {
+          entries.push({ id: ids[i] as string, vector, metadata });
+        }
+      } else {
+        missing.push(...texts.map((text, i) => ({ chunk, text, id: ids[i] as string })));
+      }
+    }
+    if (missing.length > 0) {
+      const texts = missing.map(({ text }) => text);
+      const vectors = await embedChecked(this.#embedder, texts, 'passage', signal);
+      for (const [i, { id, chunk }] of missing.entries()) {
+        entries.push({ id, vector: vectors[i] as Float32Array, metadata: fieldsOf(chunk) });
+      }
+    }
+    return { entries, kept };
   }
 
   /** Notes the chunks whose context a chunk is part of. */
@@ -351,6 +429,28 @@ class VectorRetriever implements DenseRetriever {
   }
 }
 
+/** Of a field's index. */
+interface FieldChange {
+  readonly entries: readonly VectorEntry[];
+  /** Ids of chunks whose vectors stay. */
+  readonly kept: ReadonlySet<string>;
+}
+
+/** A copy of a vector, from indexes that give them. */
+function vectorIn(index: VectorIndex, id: string): Float32Array | undefined {
+  return (index as Partial<SavableVectorIndex>).vectorOf?.(id);
+}
+
+function isSameMetadata(old: Chunk | undefined, chunk: Chunk): boolean {
+  if (!old) return false;
+  try {
+    return JSON.stringify(fieldsOf(old)) === JSON.stringify(fieldsOf(chunk));
+  } catch {
+    // No plain data: the index will say so.
+    return false;
+  }
+}
+
 function textsOf(field: DenseField, chunk: Chunk): string[] {
   return field.textsOf(chunk).filter((text) => text.trim() !== '');
 }
@@ -362,17 +462,4 @@ function fieldIds(field: DenseField, chunk: Chunk): string[] {
 
 function chunkIdOf(fieldId: string): string {
   return fieldId.slice(fieldId.indexOf(' ') + 1);
-}
-
-function isSnapshot(value: unknown): value is DenseSnapshot {
-  if (typeof value !== 'object' || value === null) return false;
-  const one = value as Partial<DenseSnapshot>;
-  return (
-    one.format === format &&
-    one.version === version &&
-    typeof one.embedder === 'string' &&
-    Array.isArray(one.fields) &&
-    Array.isArray(one.chunks) &&
-    one.chunks.every(isSavedChunk)
-  );
 }

@@ -1,5 +1,5 @@
 import { bm25Retriever } from './bm25.js';
-import { denseRetriever } from './dense.js';
+import { denseRetriever, type DenseRetrieverOptions } from './dense.js';
 import type { Embedder } from './embedder.js';
 import { flatIndex } from './flat-index.js';
 import type { Fusion } from './fusion.js';
@@ -19,6 +19,8 @@ export const defaultFusion = {
 export interface FusedRetrieverOptions {
   /** Stays the caller's. */
   readonly embedder: Embedder;
+  /** As of {@link denseRetriever}. */
+  readonly vectorOf?: DenseRetrieverOptions['vectorOf'];
   /** Told whenever a search went on by words or by meaning alone, since the other failed. */
   readonly onNotice?: OnRetrievalNotice;
 }
@@ -27,11 +29,12 @@ export interface FusedRetrieverOptions {
  * Finds passages by their words and by their meaning: BM25 and a {@link flatIndex} of the embedder's vectors, joined by min-max
  * scores, 0.6 of words and 0.4 of meaning.
  */
-export function fusedRetriever({ embedder, onNotice }: FusedRetrieverOptions): Retriever {
+export function fusedRetriever({ embedder, vectorOf, onNotice }: FusedRetrieverOptions): Retriever {
+  const index = flatIndex({ embedder });
   return hybridRetriever({
     retrievers: {
       lexical: bm25Retriever(),
-      dense: denseRetriever({ embedder, index: flatIndex({ embedder }) }),
+      dense: denseRetriever({ embedder, index, ...(vectorOf && { vectorOf }) }),
     },
     ...defaultFusion,
     ...(onNotice && { onNotice }),

@@ -63,6 +63,14 @@ export class PassageEncoder {
     this.fingerprint = `${embedder.fingerprint}; ${how} ${before}+${after} chunks, ${maxUnits} units${own}`;
   }
 
+  /** The text that a chunk's vector is made from; equal texts have equal vectors. */
+  textOf(chunk: Chunk, siblings: Siblings): string {
+    const situate = this.#situate;
+    if (!situate) return chunk.text;
+    const { textOf = joinedText } = situate;
+    return textOf(situated(chunk, siblings, situate));
+  }
+
   /** One vector a chunk. */
   async encode(
     chunks: readonly Chunk[],
@@ -74,8 +82,8 @@ export class PassageEncoder {
       embedChecked(this.#embedder, texts, 'passage', signal);
     const own = (): Promise<Float32Array[]> => embed(chunks.map(({ text }) => text));
     if (!situate) return own();
-    const { how, textOf = joinedText, alpha } = situate;
-    const texts = chunks.map((chunk) => textOf(situated(chunk, siblings, situate)));
+    const { how, alpha } = situate;
+    const texts = chunks.map((chunk) => this.textOf(chunk, siblings));
     if (how !== 'mean') return embed(texts);
     const vectors = await own();
     const joined = await embed(texts);

@@ -20,7 +20,8 @@ import type { WeaveOptions } from './options.js';
 import { CanonicalPrefix } from './prefix.js';
 import { WovenProbe } from './probe/woven-probe.js';
 import { Registry } from './registry.js';
-import { SinglePass } from './single-pass/single-pass.js';
+import { PassVectors, type PassVectorsParts } from './single-pass/pass-vectors.js';
+import { SinglePass, type SinglePassParts } from './single-pass/single-pass.js';
 import { RefreshShares } from './selection/refresh-shares.js';
 import { DocumentChunks } from './warmup/document-chunks.js';
 import { DocumentPlans } from './warmup/document-plans.js';
@@ -48,7 +49,6 @@ export interface MadeKit {
 export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Promise<MadeKit> {
   const { engine, store: givenStore, costs = new CostModel(), system, warmup = 'prefix' } = options;
   const { statistics = false, maxVariants = 8 } = options;
-  const { retriever = defaultRetriever(options), singlePass } = options;
   const { cells = defaultCells(engine) } = options;
   if (options.retriever && options.embedder) {
     throw new InvalidArgumentError(
@@ -91,13 +91,25 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   const room = Math.max(0, Math.min(cells, model.contextLength - layout.prefix.length));
   const segments = segmentSize(room, documentSegments(warmup));
   const own = (chunk: Chunk) => wanted.of(chunk);
+  const parts = {
+    engine,
+    layout,
+    prefix,
+    cells: budget,
+    library,
+    store,
+    writer,
+    wanted,
+    statistics,
+  };
+  const { pass, vectors } = await makePass(options, { ...parts, prefixKey }).catch(
+    async (error: unknown) => {
+      await arena.dispose();
+      throw error;
+    },
+  );
+  const { retriever = defaultRetriever(options, vectors) } = options;
   const documents = new DocumentChunks({ registry, retriever });
-  const pass =
-    singlePass &&
-    new SinglePass(
-      { engine, layout, prefix, cells: budget, library, store, writer, wanted },
-      singlePass === true ? {} : singlePass,
-    );
   const encodings = new Encodings({
     own,
     ...(pass && { pass: { keys: pass, documents } }),
@@ -164,10 +176,27 @@ export async function makeKit(options: WeaveOptions, lifetime: AbortSignal): Pro
   return { kit, ...(ownStore && { ownStore }) };
 }
 
-function assertSinglePass({ singlePass, chunker, warmup, statistics }: WeaveOptions): void {
+/** What cuts and encodes documents in one pass, where that is wanted, and the vectors that it makes. */
+async function makePass(
+  { singlePass }: WeaveOptions,
+  parts: Omit<SinglePassParts, 'vectors'> & PassVectorsParts,
+): Promise<{ readonly pass: SinglePass | undefined; readonly vectors: PassVectors | undefined }> {
+  if (!singlePass) return { pass: undefined, vectors: undefined };
+  const mode = singlePass === true ? {} : singlePass;
+  const { vectors: wanted } = mode;
+  const vectors = wanted && new PassVectors(parts, wanted === true ? {} : wanted);
+  return { pass: new SinglePass({ ...parts, vectors }, mode), vectors };
+}
+
+function assertSinglePass(options: WeaveOptions): void {
+  const { singlePass, chunker, warmup, retriever, embedder } = options;
   if (!singlePass) return;
-  const others = { chunker, warmup, statistics: statistics || undefined };
-  for (const [name, value] of Object.entries(others)) {
+  if (singlePass !== true && singlePass.vectors && (retriever ?? embedder)) {
+    throw new InvalidArgumentError(
+      'singlePass.vectors brings its own retriever; leave out retriever and embedder, or vectors.',
+    );
+  }
+  for (const [name, value] of Object.entries({ chunker, warmup })) {
     if (value === undefined) continue;
     throw new InvalidArgumentError(
       `singlePass cuts and encodes documents itself; leave out ${name}, or singlePass.`,
@@ -194,6 +223,7 @@ async function keysOf({ engine, tenant, label }: WeaveOptions, prefix: Int32Arra
   return { keys: await keyScope({ ...scope, prefix }), prefixKey: await bare.key(prefix) };
 }
 
-function defaultRetriever({ embedder }: WeaveOptions): Retriever {
+function defaultRetriever({ embedder }: WeaveOptions, vectors: PassVectors | undefined): Retriever {
+  if (vectors) return fusedRetriever({ embedder: vectors, vectorOf: vectors.of });
   return embedder ? fusedRetriever({ embedder }) : bm25Retriever();
 }

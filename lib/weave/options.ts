@@ -68,7 +68,7 @@ export interface WeaveOptions extends AskDefaults {
   /**
    * Documents are cut and encoded in one pass of the model ({@link singlePassChunker}): where they are cut follows from the
    * losses, and the KV of each passage, in sight of the text before it, comes from the same pass, which `ingest` makes
-   * whatever its budget. In place of `chunker`, `warmup` and `statistics`. KV that the store let go is made anew right
+   * whatever its budget. In place of `chunker` and `warmup`. KV that the store let go is made anew right
    * after the prefix, or by a pass when the document is ingested again after a change. Default: none.
    */
   readonly singlePass?: true | SinglePassMode;
@@ -84,7 +84,7 @@ export interface WeaveOptions extends AskDefaults {
   readonly maxVariants?: number;
   /**
    * Keep with each passage's KV whom its tokens attended to when it was made in the sight of other text (see
-   * `EncodingStatistics`), which {@link contextPolicy} and other policies go by. Making KV takes longer by about a tenth;
+   * `EncodingStatistics`), which {@link contextPolicy} and other policies go by. Making KV takes longer by a tenth to a quarter;
    * records grow by less than 1%. KV that is there already is not made anew for it. Default false.
    */
   readonly statistics?: boolean;

@@ -48,18 +48,27 @@ export async function warmChunks(
   return tally.report(chunks.length, writer.refused - refused);
 }
 
+/** Whether KV may have to be made: always, but where passes have left that of all chunks in the store. */
+export async function isAnyMissing(kit: WeaveKit, chunks: readonly Chunk[]): Promise<boolean> {
+  if (!kit.pass) return true;
+  for (const chunk of chunks) if (!(await isPassed(kit, kit.pass, chunk))) return true;
+  return false;
+}
+
 /** Those whose KV no pass left in the store. */
 async function notPassed(
-  { library }: WeaveKit,
+  kit: WeaveKit,
   pass: SinglePass,
   chunks: readonly Chunk[],
 ): Promise<Chunk[]> {
   const missing: Chunk[] = [];
-  for (const chunk of chunks) {
-    const key = await pass.find(chunk);
-    if (key === undefined || !(await library.has(key))) missing.push(chunk);
-  }
+  for (const chunk of chunks) if (!(await isPassed(kit, pass, chunk))) missing.push(chunk);
   return missing;
+}
+
+async function isPassed({ library }: WeaveKit, pass: SinglePass, chunk: Chunk): Promise<boolean> {
+  const key = await pass.find(chunk);
+  return key !== undefined && (await library.has(key));
 }
 
 /** @throws InvalidArgumentError for a bound that is no number of at least 0. */

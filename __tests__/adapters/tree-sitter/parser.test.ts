@@ -9,6 +9,7 @@ import {
   type SyntaxNode,
 } from '../../../lib/index.js';
 import { chunkerConformance } from '../../../lib/testing/index.js';
+import { randomDocuments } from '../../support/soak.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
 
 const grammar = createRequire(import.meta.url).resolve('tree-sitter-json/tree-sitter-json.wasm');
@@ -24,7 +25,7 @@ describe('code over tree-sitter', () => {
     tokenizer: wordTokenizer,
     maxTokens: 40,
     longLine: 10_000,
-    randomDocuments: process.env.CHUNKWEAVE_SOAK ? 20_000 : 80,
+    ...randomDocuments(80),
   });
 });
 

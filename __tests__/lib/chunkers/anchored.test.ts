@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { type Chunk, chunkDocument, recursiveChunker } from '../../../lib/index.js';
 import { seededInteger, seededRandom } from '../../../lib/random.js';
 import { chunkerConformance } from '../../../lib/testing/index.js';
+import { randomDocuments } from '../../support/soak.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
 
 const tokenizer = wordTokenizer();
@@ -15,7 +16,7 @@ describe('anchored', () => {
     tokenizer: wordTokenizer,
     maxTokens: 40,
     longLine: 20_000,
-    randomDocuments: 20,
+    ...randomDocuments(20),
   });
 });
 

@@ -15,9 +15,9 @@ import {
   memoryBoundaryCache,
 } from '../../../lib/index.js';
 import { chunkerConformance, FakeEngine } from '../../../lib/testing/index.js';
+import { randomDocuments } from '../../support/soak.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
 
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 const tokenizer = wordTokenizer();
 const usage = { promptTokens: 1, generatedTokens: 1 };
 
@@ -71,7 +71,7 @@ for (const stable of [true, false]) {
       tokenizer: () => tokenizer,
       maxTokens: 40,
       longLine: 10_000,
-      randomDocuments: soak ? 10_000 : 60,
+      ...randomDocuments(60, stable ? 0 : 1, 2),
     });
   });
 }
@@ -181,6 +181,31 @@ test('a model that hangs is left, and the document cut by its structure', async 
     await cut(contentDefinedChunker({ maxTokens: 45 }), text),
   );
   expect(notices.at(-1)!.end).toBe(text.length);
+});
+
+test('one failing call costs the paragraphs that it was about; after two in a row there are no more', async () => {
+  let calls = 0;
+  const { model } = modelOf((shown) => {
+    calls++;
+    return shown[0] === paragraphs[2] ? Promise.reject(new Error('busy')) : 'ID 3';
+  });
+  const { chunker, notices } = noted(model, { attempts: 1 });
+  expect(await cut(chunker, text)).toEqual(groups(2, 6));
+  expect(notices).toMatchObject([
+    { start: text.indexOf(paragraphs[2]!), end: text.indexOf(paragraphs[6]!) },
+  ]);
+  expect(notices[0]!.message).toContain('busy');
+  expect(calls).toBe(2);
+
+  const many = Array.from({ length: 400 }, (_, i) => `Number ${i} stands for itself.`).join('\n\n');
+  for (const stable of [true, false]) {
+    const down = modelOf(() => Promise.reject(new Error('down')));
+    const other = noted(down.model, { attempts: 1, stable });
+    expect((await cut(other.chunker, many)).join('\n\n')).toBe(many);
+    expect(down.asked).toHaveLength(2);
+    expect(other.notices.at(-1)!.message).toContain('asked no more');
+    expect(other.notices.at(-1)!.end).toBe(many.length);
+  }
 });
 
 const sound = (shown: readonly string[]) => `ID ${2 + (hashOf(shown.join()) % (shown.length - 1))}`;

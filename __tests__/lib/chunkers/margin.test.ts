@@ -11,9 +11,9 @@ import {
   memoryBoundaryCache,
 } from '../../../lib/index.js';
 import { chunkerConformance, FakeEngine } from '../../../lib/testing/index.js';
+import { randomDocuments, soak } from '../../support/soak.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
 
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 const tokenizer = wordTokenizer();
 const usage = { promptTokens: 1, generatedTokens: 1 };
 
@@ -48,15 +48,22 @@ const hashOf = (text: string) => {
 };
 const hashed = (_: string, sentence: string) => 0.05 + (hashOf(sentence) % 90) / 100;
 
+/** Some nonsense and some failures among the answers, the same ones each time. */
+const whatever = (passage: string, sentence: string) => {
+  const chance = hashOf(`${passage}|${sentence}`) >>> 5;
+  if (chance % 17 === 0) throw new Error('busy');
+  return chance % 13 === 0 ? undefined : hashed(passage, sentence);
+};
+
 for (const stable of [true, false]) {
   describe(`margin, ${stable ? 'stable' : 'one run'}`, () => {
     chunkerConformance({
       test,
-      chunker: () => marginChunker({ model: modelOf(hashed).model, maxTokens: 40, stable }),
+      chunker: () => marginChunker({ model: modelOf(whatever).model, maxTokens: 40, stable }),
       tokenizer: () => tokenizer,
       maxTokens: 40,
       longLine: 10_000,
-      randomDocuments: soak ? 10_000 : 80,
+      ...randomDocuments(80, stable ? 0 : 1, 2),
     });
   });
 }
@@ -200,6 +207,71 @@ test('a model that fails once is asked again; one that hangs is left, and the re
   await cut(chunker, text);
   expect(notices).toHaveLength(2);
 });
+
+/** Fails for the questions that are told, by their number. */
+function failing(model: LanguageModel, fails: (call: number) => boolean) {
+  const calls: GenerateRequest[] = [];
+  const shaky: LanguageModel = {
+    name: 'shaky',
+    generate: async (request) => {
+      calls.push(request);
+      if (fails(calls.length)) throw new Error('busy');
+      return model.generate(request);
+    },
+  };
+  return { model: shaky, calls };
+}
+
+const many = Array.from(
+  { length: 300 },
+  (_, i) => `Number ${i} stands for ${hashOf(`${i}`) % 97}.`,
+);
+const manyText = many.join(' ');
+
+test.each([true, false])('one failing call costs its part only (stable: %s)', async (stable) => {
+  const notices: ChunkingNotice[] = [];
+  const options = { maxTokens: 60, attempts: 1, stable };
+  const { model, calls } = failing(modelOf(hashed).model, (call) => call === 120);
+  const chunks = await cut(
+    marginChunker({ ...options, model, onNotice: (notice) => notices.push(notice) }),
+    manyText,
+  );
+  expect(chunks.join(' ')).toBe(manyText);
+  expect(notices).toHaveLength(1);
+  expect(notices[0]!.message).toContain('busy');
+  expect(notices[0]!.end - notices[0]!.start).toBeLessThan(manyText.length / 4);
+  expect(notices[0]!.end).toBeLessThan(manyText.length);
+  expect(calls.at(-1)!.prompt).toContain(many[299]!);
+  const well = await cut(marginChunker({ ...options, model: modelOf(hashed).model }), manyText);
+  const same = new Set(well);
+  const differ = chunks.filter((chunk) => !same.has(chunk));
+  // A run that began anew may have another threshold; one in parts has the same.
+  if (stable)
+    expect(differ.join(' ').length).toBeLessThanOrEqual(notices[0]!.end - notices[0]!.start);
+  else expect(chunks.slice(0, 10)).toEqual(well.slice(0, 10));
+});
+
+test.each([true, false])(
+  'a model that always fails is asked twice (stable: %s)',
+  async (stable) => {
+    const notices: ChunkingNotice[] = [];
+    const { model, calls } = failing(modelOf(hashed).model, () => true);
+    const chunker = marginChunker({
+      model,
+      maxTokens: 60,
+      attempts: 1,
+      stable,
+      onNotice: (notice) => notices.push(notice),
+    });
+    expect((await cut(chunker, manyText)).join(' ')).toBe(manyText);
+    expect(calls).toHaveLength(2);
+    expect(notices.at(-1)!.message).toContain('asked no more');
+    expect(notices.at(-1)!.end).toBe(manyText.length);
+    // Every part is told, one behind the other.
+    expect(notices[0]!.start).toBe(0);
+    for (const [i, { start }] of notices.slice(1).entries()) expect(start).toBe(notices[i]!.end);
+  },
+);
 
 test('an abort ends a call that is under way', async () => {
   const stop = new AbortController();

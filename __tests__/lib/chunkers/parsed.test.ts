@@ -2,8 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { chunkDocument, type Chunker, htmlChunker, markdownChunker } from '../../../lib/index.js';
 import { chunkerConformance } from '../../../lib/testing/index.js';
 import { byteTokenizer, wordTokenizer } from '../../support/tokenizers.js';
-
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
+import { randomDocuments } from '../../support/soak.js';
 
 const makers: Record<string, (maxTokens: number) => Chunker> = {
   markdown: (maxTokens) => markdownChunker({ maxTokens }),
@@ -11,10 +10,10 @@ const makers: Record<string, (maxTokens: number) => Chunker> = {
 };
 
 for (const [name, make] of Object.entries(makers)) {
-  for (const { maxTokens, tokenizer } of [
+  for (const [part, { maxTokens, tokenizer }] of [
     { maxTokens: 12, tokenizer: byteTokenizer(1) },
     { maxTokens: 40, tokenizer: wordTokenizer() },
-  ]) {
+  ].entries()) {
     describe(`${name}(${maxTokens}) over ${tokenizer.fingerprint}`, () => {
       chunkerConformance({
         test,
@@ -22,7 +21,7 @@ for (const [name, make] of Object.entries(makers)) {
         tokenizer: () => tokenizer,
         maxTokens,
         longLine: 20_000,
-        randomDocuments: soak ? 50_000 : 120,
+        ...randomDocuments(120, part, 2),
       });
     });
   }

@@ -11,9 +11,10 @@ import {
   type TokenLosses,
 } from '../../../lib/index.js';
 import { chunkerConformance, FakeEngine } from '../../../lib/testing/index.js';
+import { oneInTen, quickEngine } from '../../support/quick-engine.js';
+import { randomDocuments, soak } from '../../support/soak.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
 
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 const tokenizer = wordTokenizer();
 
 /** Losses from the ids alone, with much up and down. */
@@ -25,8 +26,9 @@ const hashedLosses: TokenLosses = {
   },
 };
 
-for (const boundary of ['after', 'overlap'] as const) {
-  for (const targetTokens of [0, 20]) {
+for (const [half, boundary] of (['after', 'overlap'] as const).entries()) {
+  for (const [quarter, targetTokens] of [0, 20].entries()) {
+    const part = 2 * half + quarter;
     describe(`perplexity, ${boundary}, target ${targetTokens}`, () => {
       chunkerConformance({
         test,
@@ -36,7 +38,7 @@ for (const boundary of ['after', 'overlap'] as const) {
         maxTokens: 40,
         overlaps: boundary === 'overlap',
         longLine: 20_000,
-        randomDocuments: soak ? 10_000 : 100,
+        ...randomDocuments(100, part, 5),
       });
     });
   }
@@ -63,6 +65,22 @@ if (soak) {
     });
   });
 }
+
+describe('perplexity over losses in segments, one run in ten failing', () => {
+  const windows = { kind: 'segments', maxTokens: 160, minTokens: 80, overlap: 20 } as const;
+  chunkerConformance({
+    test,
+    chunker: () =>
+      perplexityChunker({
+        losses: engineLosses({ engine: quickEngine(tokenizer, oneInTen).engine, windows }),
+        maxTokens: 40,
+      }),
+    tokenizer: () => tokenizer,
+    maxTokens: 40,
+    longLine: 10_000,
+    ...randomDocuments(60, 4, 5),
+  });
+});
 
 /** Gives each sentence the loss that is told for it. */
 const told = (means: readonly number[]): TokenLosses => ({
@@ -155,6 +173,52 @@ test.each<[string, TokenLosses['lossesOf']]>([
     { kind: 'structural-fallback', documentId: 'd', start: 0, end: text.length },
   ]);
 });
+
+const longText = Array.from(
+  { length: 900 },
+  (_, i) => `Number ${i} stands for word${(i * 7919) % 97} here.`,
+).join(' ');
+
+test.each(['one part', 'everything'])(
+  'a long document is asked about part by part where %s fails',
+  async (fails) => {
+    const notices: ChunkingNotice[] = [];
+    const asked: number[] = [];
+    const losses: TokenLosses = {
+      fingerprint: 'shaky',
+      lossesOf: async (tokens, sentences, options) => {
+        asked.push(tokens.length);
+        // The whole, and the second part.
+        const isTold = asked.length === 1 || asked.length === 3;
+        if (fails === 'everything' || isTold) throw new Error('busy');
+        return hashedLosses.lossesOf(tokens, sentences, options);
+      },
+    };
+    const cache = memoryBoundaryCache();
+    const chunker = perplexityChunker({
+      losses,
+      maxTokens: 60,
+      cache,
+      onNotice: (notice) => notices.push(notice),
+    });
+    const chunks = await cut(chunker, longText);
+    expect(chunks.join(' ')).toBe(longText);
+    expect(notices[0]!.message).toContain('busy');
+    if (fails === 'everything') {
+      expect(asked).toHaveLength(3);
+      expect(notices.at(-1)!.message).toContain('asked no more');
+      expect(notices.at(-1)!.end).toBe(longText.length);
+      return;
+    }
+    expect(notices).toHaveLength(1);
+    expect(notices[0]!.end - notices[0]!.start).toBeLessThan(longText.length / 2);
+    expect(asked.length).toBeGreaterThan(4);
+    expect(asked.slice(1).reduce((sum, tokens) => sum + tokens)).toBe(asked[0]);
+    const structural = await cut(contentDefinedChunker({ maxTokens: 60 }), longText);
+    const same = new Set(structural);
+    expect(chunks.some((chunk) => !same.has(chunk))).toBe(true);
+  },
+);
 
 test('engine losses are those of one pass, whatever the windows, where all is seen', async () => {
   const engine = new FakeEngine();

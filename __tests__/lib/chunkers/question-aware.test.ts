@@ -17,9 +17,9 @@ import {
   type TokenLosses,
 } from '../../../lib/index.js';
 import { chunkerConformance } from '../../../lib/testing/index.js';
+import { randomDocuments } from '../../support/soak.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
 
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 const tokenizer = wordTokenizer();
 const usage = { promptTokens: 1, generatedTokens: 1 };
 
@@ -108,7 +108,7 @@ for (const candidates of [1, 3]) {
       tokenizer: () => tokenizer,
       maxTokens: 40,
       longLine: 10_000,
-      randomDocuments: soak ? 2000 : 50,
+      ...randomDocuments(50, candidates > 1 ? 1 : 0, 2),
     });
   });
 }

@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
+import { newNetwork, weightsOf } from '../../../bench/segmenter/network.js';
 import { bestSegmentation } from '../../../lib/chunkers/segmentation-dp.js';
 import {
   type Chunker,
+  type ChunkingNotice,
   chunkDocument,
   clusterChunker,
   contentDefinedChunker,
@@ -12,15 +14,16 @@ import {
   type IntentSource,
   type LanguageModel,
   modelIntents,
+  type OnChunkingNotice,
   semanticChunker,
   tokenizeDocument,
+  trainedChunker,
 } from '../../../lib/index.js';
 import { unitsOf } from '../../../lib/chunkers/units.js';
 import { runSteps } from '../../../lib/pace.js';
 import { chunkerConformance, seededInteger, seededRandom } from '../../../lib/testing/index.js';
+import { randomDocuments } from '../../support/soak.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
-
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 
 /** Each word is a direction: texts are near each other by the words that they share. */
 const bagOfWords: Embedder = {
@@ -45,10 +48,20 @@ const fixedIntents: IntentSource = {
   intentsOf: async () => ['Do cats drink milk?', 'Do engines turn fast?'],
 };
 
+/** Fails for one batch of passages in eight, the same ones each time. */
+const shaky: Embedder = {
+  ...bagOfWords,
+  embed: async (texts, options) => {
+    const units = texts.reduce((sum, text) => sum + text.length, 0);
+    if (options.kind === 'passage' && units % 8 === 0) throw new Error('busy');
+    return bagOfWords.embed(texts, options);
+  },
+};
+
 const makers: Record<string, () => Chunker> = {
-  semantic: () => semanticChunker({ embedder: bagOfWords, maxTokens: 40 }),
-  cluster: () => clusterChunker({ embedder: bagOfWords, maxTokens: 40, pieceTokens: 8 }),
-  intent: () => intentChunker({ embedder: bagOfWords, maxTokens: 40, intents: fixedIntents }),
+  semantic: () => semanticChunker({ embedder: shaky, maxTokens: 40 }),
+  cluster: () => clusterChunker({ embedder: shaky, maxTokens: 40, pieceTokens: 8 }),
+  intent: () => intentChunker({ embedder: shaky, maxTokens: 40, intents: fixedIntents }),
 };
 
 for (const [name, chunker] of Object.entries(makers)) {
@@ -59,7 +72,7 @@ for (const [name, chunker] of Object.entries(makers)) {
       tokenizer: wordTokenizer,
       maxTokens: 40,
       longLine: 10_000,
-      randomDocuments: soak ? 20_000 : 80,
+      ...randomDocuments(80),
     });
   });
 }
@@ -218,6 +231,39 @@ describe('intent', () => {
     expect(model.asked).toHaveLength(4);
   });
 
+  test('a round of questions that fails costs its questions; after two in a row there are no more', async () => {
+    const document = await tokenizeDocument({ id: 'd', text: `${cat} ${engine}` }, wordTokenizer());
+    const good = says('What does the cat drink?', 'How fast is the engine?');
+    let calls = 0;
+    const shaky: LanguageModel = {
+      name: 'shaky',
+      generate: async (request) => {
+        if (++calls === 2) throw new Error('busy');
+        return good.generate(request);
+      },
+    };
+    const failures: unknown[] = [];
+    const onFailure = (cause: unknown) => void failures.push(cause);
+    const intents = modelIntents({ model: shaky, attempts: 1, onFailure });
+    expect(await intents.intentsOf(document, {} as never, { count: 4 })).toEqual([
+      'What does the cat drink?',
+      'How fast is the engine?',
+    ]);
+    expect(failures).toEqual([expect.objectContaining({ message: 'busy' })]);
+
+    const asked: unknown[] = [];
+    const down: LanguageModel = {
+      name: 'down',
+      generate: async (request) => {
+        asked.push(request);
+        throw new Error('down');
+      },
+    };
+    const never = modelIntents({ model: down, attempts: 1 });
+    await expect(never.intentsOf(document, {} as never, { count: 4 })).rejects.toThrow('down');
+    expect(asked).toHaveLength(2);
+  });
+
   test('nonsense, silence and failure fall back, and are told', async () => {
     const text = `${cat} ${engine}`;
     const plain = await cut(text, contentDefinedChunker({ maxTokens: 400 }));
@@ -248,6 +294,98 @@ describe('intent', () => {
     expect(found.join('\n')).toMatch(/cat|engine/);
     const chunks = await cut(text, chunkerOf(headingIntents));
     for (const { metadata } of chunks) expect(metadata?.['intent']).toMatch(/^What is said about/);
+  });
+});
+
+describe('an embedder that fails', () => {
+  const text = randomText(300);
+  const failing = (fails: (call: number) => boolean) => {
+    const calls: number[] = [];
+    const embedder: Embedder = {
+      ...bagOfWords,
+      embed: async (texts, options) => {
+        if (options.kind === 'query') return bagOfWords.embed(texts, options);
+        calls.push(texts.length);
+        if (fails(calls.length)) throw new Error('busy');
+        return bagOfWords.embed(texts, options);
+      },
+    };
+    return { embedder, calls };
+  };
+  const network = newNetwork(bagOfWords.dimensions, 7, 4);
+  const weights = weightsOf(network, bagOfWords.fingerprint);
+  const kinds: Record<string, (embedder: Embedder, onNotice: OnChunkingNotice) => Chunker> = {
+    semantic: (embedder, onNotice) => semanticChunker({ embedder, onNotice, maxTokens: 60 }),
+    cluster: (embedder, onNotice) =>
+      clusterChunker({ embedder, onNotice, maxTokens: 60, pieceTokens: 10 }),
+    trained: (embedder, onNotice) => trainedChunker({ embedder, weights, onNotice, maxTokens: 60 }),
+    intent: (embedder, onNotice) =>
+      intentChunker({
+        embedder,
+        intents: fixedIntents,
+        maxTokens: 60,
+        onFallback: (message) =>
+          onNotice({ kind: 'structural-fallback', documentId: 'd', start: 0, end: 1, message }),
+      }),
+  };
+
+  test.each(Object.keys(kinds))('once costs %s a part', async (kind) => {
+    const notices: ChunkingNotice[] = [];
+    const { embedder, calls } = failing((call) => call === 2);
+    const chunks = await cut(
+      text,
+      kinds[kind]!(embedder, (notice) => notices.push(notice)),
+    );
+    expect(chunks.map((chunk) => chunk.text.trim()).join(' ') === text).toBe(true);
+    expect(Math.max(...chunks.map(({ tokens }) => tokens.length))).toBeLessThanOrEqual(60);
+    expect(calls.length).toBeGreaterThan(3);
+    expect(notices).toHaveLength(1);
+    expect(notices[0]!.message).toContain('busy');
+    if (kind === 'intent') return;
+    const { start, end } = notices[0]!;
+    expect(end - start).toBeLessThan(text.length / 3);
+    // The part is cut as its structure says.
+    const within = text.slice(start, end);
+    const plain = await cut(within, contentDefinedChunker({ maxTokens: 60 }));
+    const own = chunks.filter((chunk) => chunk.start >= start && chunk.end <= end);
+    expect(own.at(0)!.start).toBe(start);
+    if (kind !== 'cluster') {
+      expect(own.map((chunk) => chunk.text.trim())).toEqual(
+        plain.map((chunk) => chunk.text.trim()),
+      );
+    }
+  });
+
+  test.each(Object.keys(kinds))('always is asked no more than twice by %s', async (kind) => {
+    const notices: ChunkingNotice[] = [];
+    const { embedder, calls } = failing(() => true);
+    const chunks = await cut(
+      text,
+      kinds[kind]!(embedder, (notice) => notices.push(notice)),
+    );
+    expect(chunks.map((chunk) => chunk.text.trim()).join(' ') === text).toBe(true);
+    expect(calls).toHaveLength(2);
+    expect(notices).toHaveLength(3);
+    if (kind === 'intent') return;
+    expect(notices.at(-1)!.message).toContain('asked no more');
+    expect(notices.at(-1)!.end).toBe(text.length);
+    if (kind === 'cluster') return;
+    const plain = await cut(text, contentDefinedChunker({ maxTokens: 60 }));
+    expect(chunks.map((chunk) => chunk.text)).toEqual(plain.map((chunk) => chunk.text));
+  });
+
+  test('is not put up with where the run is aborted', async () => {
+    const reason = new Error('stop');
+    const stop = new AbortController();
+    const { embedder } = failing(() => {
+      stop.abort(reason);
+      return true;
+    });
+    const { signal } = stop;
+    const chunker = semanticChunker({ embedder });
+    await expect(
+      chunkDocument({ id: 'd', text }, { tokenizer: wordTokenizer(), chunker, signal }),
+    ).rejects.toBe(reason);
   });
 });
 

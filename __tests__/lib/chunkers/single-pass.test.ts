@@ -14,8 +14,10 @@ import {
   seededInteger,
   seededRandom,
 } from '../../../lib/testing/index.js';
+import { oneInTen, quickEngine } from '../../support/quick-engine.js';
+import { randomDocuments, soak } from '../../support/soak.js';
+import { wordTokenizer } from '../../support/tokenizers.js';
 
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 const engine = new FakeEngine({ layers: 2, width: 8, headDim: 4 });
 const { tokenizer, model, counters } = engine;
 const segments = { maxTokens: 448, overlap: 32 };
@@ -29,6 +31,23 @@ describe('single pass', () => {
     maxTokens: 75,
     longLine: 800,
     randomDocuments: soak ? 500 : 4,
+  });
+});
+
+describe('single pass over losses that are hashes, one segment in ten failing', () => {
+  const words = wordTokenizer();
+  chunkerConformance({
+    test,
+    chunker: () =>
+      singlePassChunker({
+        engine: quickEngine(words, oneInTen).engine,
+        segments: { maxTokens: 160, overlap: 20 },
+        maxTokens: 40,
+      }),
+    tokenizer: () => words,
+    maxTokens: 40,
+    longLine: 10_000,
+    ...randomDocuments(60),
   });
 });
 
@@ -104,6 +123,79 @@ test('every chunk comes with its KV, as of one pass over its segment', async () 
   }
 });
 
+const segmentStart = ({ start }: { readonly start: number }, overlap: number) =>
+  start > 0 ? start + overlap : 0;
+
+test.each([0, 2])(
+  'statistics are those of a plain pass, a suffix of %i tokens included',
+  async (count) => {
+    const suffix = Int32Array.of(302, 45).slice(0, count);
+    const few = joined(sentences.slice(0, 16));
+    const own = {
+      suffix,
+      maxTokens: 40,
+      targetTokens: 20,
+      segments: { maxTokens: 130, overlap: 48 },
+    };
+    const outputs = { kv: true, statistics: true };
+    const { chunks, encoded } = await ingest(few, { ...own, outputs });
+    const plain = await ingest(few, own);
+    await using arena = await engine.createArena({ cells: 512 });
+    const { ids } = (await tokenizeDocument({ id: 'd', text: few }, tokenizer)).tokens;
+    const layers = model.probeLayers;
+    const several: number[] = [];
+    for (const [i, { kv, tokens, warmup, saw, statistics }] of encoded.entries()) {
+      expect(Buffer.compare(kv!.data, plain.encoded[i]!.kv!.data)).toBe(0);
+      using sequence = arena.createSequence();
+      await sequence.append(Int32Array.of(tokenizer.bos), { logits: 'none' });
+      const before = ids.slice(warmup.start, warmup.end);
+      if (before.length > 0) await sequence.append(before, { logits: 'none' });
+      const { length } = sequence;
+      const run = Int32Array.of(...ids.slice(tokens.start, tokens.end), ...suffix);
+      // An earlier chunk reaches to the next one, so that the blanks between them are its own.
+      const at = (place: number) => place - warmup.start + 1;
+      const firsts = Array.from({ length: saw.end - saw.start }, (_, k) =>
+        k === 0 ? warmup.start : chunks[saw.start + k]!.tokenStart,
+      );
+      const spans = [...firsts, tokens.start].map((from, k) => ({
+        start: at(from),
+        end: k < firsts.length ? at(firsts[k + 1] ?? tokens.start) : length + run.length,
+      }));
+      const { attention } = await sequence.append(run, {
+        logits: 'none',
+        attention: { layers, perLayer: true, spans },
+      });
+      const { bySpan } = attention![0]!;
+      const masses = new Float32Array(spans.length);
+      const inter = new Float32Array(layers.length * run.length);
+      const intra = new Float32Array(layers.length * run.length);
+      for (const [place, mass] of bySpan!.entries()) {
+        const column = place % spans.length;
+        const row = Math.floor(place / spans.length);
+        masses[column]! += mass / layers.length;
+        if (column < firsts.length) inter[row]! += mass;
+        else intra[row]! += mass;
+      }
+      expect(statistics!.tokens).toBe(kv!.tokens.length);
+      expect(statistics!.inter.map(({ chunk }) => chunk)).toEqual(
+        firsts.map((_, k) => saw.start + k),
+      );
+      for (const [k, { mass }] of statistics!.inter.entries())
+        expect(mass).toBeCloseTo(masses[k]!, 3);
+      expect(statistics!.intra).toBeCloseTo(masses.at(-1)!, 3);
+      const { byLayer } = statistics!;
+      expect(byLayer!.inter.every((mass, k) => Math.abs(mass - inter[k]!) < 1e-4)).toBe(true);
+      expect(byLayer!.intra.every((mass, k) => Math.abs(mass - intra[k]!) < 1e-4)).toBe(true);
+      const seenBefore =
+        chunks.filter(({ tokenStart }) => tokenStart < segmentStart(warmup, own.segments.overlap))
+          .length - saw.start;
+      if (warmup.start > 0) several.push(seenBefore);
+    }
+    // Overlaps show whole chunks, not only what one says.
+    expect(Math.max(...several)).toBeGreaterThan(1);
+  },
+);
+
 test('at most 1.15 rows are computed for each token, losses and KV together', async () => {
   const { rows } = await ingest(text);
   const tokens = document.tokens.ids.length;
@@ -176,6 +268,49 @@ test('a segment that cannot be computed is cut by its structure; the next time i
   expect(again.chunks).toEqual((await ingest(text)).chunks);
   expect(again.encoded.length).toBeGreaterThan(0);
   expect(again.encoded.length).toBeLessThan(again.chunks.length);
+});
+
+test('one failing segment costs itself; after two in a row no more are tried, and what is known is taken', async () => {
+  const words = wordTokenizer();
+  const long = Array.from(
+    { length: 400 },
+    (_, i) => `Number ${i} stands for word${(i * 7919) % 97}.`,
+  ).join(' ');
+  const cutWith = async (
+    fails: (tokens: Int32Array, run: number) => boolean,
+    cache = memoryBoundaryCache(),
+  ) => {
+    const { engine: quick, runs } = quickEngine(words, fails);
+    const notices: ChunkingNotice[] = [];
+    const chunker = singlePassChunker({
+      engine: quick,
+      segments: { maxTokens: 200, overlap: 20 },
+      maxTokens: 60,
+      cache,
+      onNotice: (notice) => notices.push(notice),
+    });
+    const chunks = await chunkDocument({ id: 'd', text: long }, { tokenizer: words, chunker });
+    return { chunks: chunks.map((chunk) => chunk.text), runs, notices };
+  };
+  const well = await cutWith(() => false);
+  expect(well.runs.length).toBeGreaterThan(8);
+  const once = await cutWith((_, run) => run === 3);
+  expect(once.runs).toHaveLength(well.runs.length);
+  expect(once.notices).toHaveLength(1);
+  const { start, end } = once.notices[0]!;
+  const untouched = (texts: readonly string[]) =>
+    texts.filter((one) => long.indexOf(one) + one.length <= start || long.indexOf(one) >= end);
+  expect(untouched(once.chunks)).toEqual(untouched(well.chunks));
+  const cache = memoryBoundaryCache();
+  await cutWith((_, run) => run <= 3 && run !== 1, cache);
+  const never = await cutWith(() => true);
+  expect(never.runs).toHaveLength(2);
+  expect(never.notices).toHaveLength(well.runs.length);
+  expect(never.notices.at(-1)!.message).toContain('no more was tried');
+  expect(never.chunks.map((one) => one.trim()).join(' ') === long).toBe(true);
+  // The first segment is known by now.
+  const again = await cutWith(() => true, cache);
+  expect(again.notices[0]!.start).toBeGreaterThan(0);
 });
 
 test('what the receiver throws ends the work, and nothing counts as known', async () => {

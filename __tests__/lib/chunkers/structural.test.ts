@@ -7,9 +7,8 @@ import {
   sentenceChunker,
 } from '../../../lib/index.js';
 import { chunkerConformance } from '../../../lib/testing/index.js';
+import { randomDocuments } from '../../support/soak.js';
 import { byteTokenizer, wordTokenizer } from '../../support/tokenizers.js';
-
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 
 const makers: Record<string, (maxTokens: number, overlapTokens: number) => Chunker> = {
   fixed: (maxTokens, overlapTokens) => fixedChunker({ maxTokens, overlapTokens }),
@@ -25,8 +24,11 @@ const settings = [
 ];
 
 for (const [name, make] of Object.entries(makers)) {
-  for (const { maxTokens, overlapTokens, tokenizer, share } of settings) {
-    if (overlapTokens > 0 && name === 'content-defined') continue;
+  const own = settings.filter(
+    ({ overlapTokens }) => overlapTokens === 0 || name !== 'content-defined',
+  );
+  const parts = own.length;
+  for (const [part, { maxTokens, overlapTokens, tokenizer, share }] of own.entries()) {
     describe(`${name}(${maxTokens}, overlap ${overlapTokens}) over ${tokenizer.fingerprint}`, () => {
       chunkerConformance({
         test,
@@ -37,7 +39,7 @@ for (const [name, make] of Object.entries(makers)) {
         longestCharacter: maxTokens - overlapTokens,
         overlaps: overlapTokens > 0,
         longLine: 20_000,
-        randomDocuments: Math.round((soak ? 100_000 : 600) * share),
+        ...randomDocuments(Math.round(600 * share), part, parts),
       });
     });
   }

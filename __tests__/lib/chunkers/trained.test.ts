@@ -14,9 +14,9 @@ import {
 import { runAtOnce } from '../../../lib/pace.js';
 import { seededNormals, seededRandom } from '../../../lib/random.js';
 import { chunkerConformance, HashingEmbedder } from '../../../lib/testing/index.js';
+import { randomDocuments } from '../../support/soak.js';
 import { wordTokenizer } from '../../support/tokenizers.js';
 
-const soak = process.env.CHUNKWEAVE_SOAK !== undefined;
 const embedder = new HashingEmbedder({ dimensions: 24 });
 const network = newNetwork(embedder.dimensions, 7, 4);
 const weights = weightsOf(network, embedder.fingerprint);
@@ -26,7 +26,7 @@ const makers: Record<string, () => Chunker> = {
   'trained, by threshold': () => trainedChunker({ embedder, weights, maxTokens: 40, cut: 0.55 }),
 };
 
-for (const [name, chunker] of Object.entries(makers)) {
+for (const [number, [name, chunker]] of Object.entries(makers).entries()) {
   describe(name, () => {
     chunkerConformance({
       test,
@@ -34,7 +34,7 @@ for (const [name, chunker] of Object.entries(makers)) {
       tokenizer: wordTokenizer,
       maxTokens: 40,
       longLine: 10_000,
-      randomDocuments: soak ? 20_000 : 40,
+      ...randomDocuments(40, number, 2),
     });
   });
 }

@@ -70,6 +70,33 @@ test('what is found is what the fused retriever by itself finds', async () => {
   await engine.dispose();
 });
 
+test('of a changed document only passages that are new are embedded', async () => {
+  const inner = new HashingEmbedder({ dimensions: 64 });
+  const texts: string[] = [];
+  const embedder: Embedder = {
+    fingerprint: inner.fingerprint,
+    dimensions: inner.dimensions,
+    embed: async (all, options) => {
+      texts.push(...all);
+      return inner.embed(all, options);
+    },
+  };
+  const engine = new FakeEngine();
+  const chunker = recursiveChunker({ maxTokens: 24 });
+  await using weave = await createWeave({ engine, embedder, chunker });
+  const pages = Array.from({ length: 30 }, (_, i) => `Page ${i} tells of harbours.`);
+  const nothing = { budget: { milliseconds: 0 } };
+  await weave.ingest([{ id: 'd', text: pages.join('\n\n') }], nothing);
+  expect(texts).toHaveLength(30);
+  texts.length = 0;
+  // What follows moves by a line.
+  const changed = pages.toSpliced(10, 1, 'Page ten is another.', 'And one more page.');
+  const { changes } = await weave.ingest([{ id: 'd', text: changed.join('\n\n') }], nothing);
+  expect(changes).toMatchObject({ kept: 29, added: 2, removed: 1 });
+  expect(texts.map((text) => text.trim())).toEqual(['Page ten is another.', 'And one more page.']);
+  await engine.dispose();
+});
+
 test('an embedder beside a retriever is refused, not ignored', async () => {
   const engine = new FakeEngine();
   await expect(

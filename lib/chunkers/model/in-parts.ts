@@ -4,6 +4,7 @@ import type { ChunkOptions } from '../chunker.js';
 import type { Units } from '../units.js';
 import { type BoundaryCache, KeptRanges } from './boundary-cache.js';
 import type { ChunkingNotice, OnChunkingNotice } from './notice.js';
+import { Patience } from './patience.js';
 import type { UnitRange } from './unit-ranges.js';
 
 /** What a model found of one part. */
@@ -23,6 +24,8 @@ export interface PartsWork {
   readonly modelName: string;
   readonly cache: BoundaryCache | undefined;
   readonly onNotice?: OnChunkingNotice | undefined;
+  /** Counts failures of its own where {@link find} does; default those of parts. */
+  readonly patience?: Patience;
   /** Parts that are asked about at once. */
   readonly concurrency: number;
   /** Everything that what is found of a part depends on. */
@@ -30,9 +33,6 @@ export interface PartsWork {
   /** Asks. A rejection leaves the part to its structure. */
   readonly find: (part: UnitRange, signal: AbortSignal | undefined) => Promise<PartFound>;
 }
-
-/** So many parts one after another without an answer, and a model is asked no more. */
-const patience = 2;
 
 /**
  * The ranges of a document whose parts are asked about one by one. What was found without a flaw is kept; what a cache has
@@ -42,11 +42,9 @@ export async function rangesInParts(
   work: PartsWork,
   { signal, onProgress }: ChunkOptions,
 ): Promise<UnitRange[]> {
-  const { document, units, parts, cache, onNotice } = work;
+  const { document, units, parts, cache, onNotice, patience = new Patience() } = work;
   const found: UnitRange[][] = parts.map((part) => [part]);
   const notices: ChunkingNotice[][] = parts.map(() => []);
-  let failures = 0;
-  let lastFailure: unknown;
   let done = 0;
   const placeOf = (unit: number) => document.tokens.starts[units.starts[unit] as number] as number;
   const tell = (
@@ -72,13 +70,13 @@ export async function rangesInParts(
     const known = await kept.get();
     if (known) {
       found[number] = known.map((range) => moved(range, part.from));
-    } else if (failures >= patience) {
-      const why = `was cut by its structure: the model "${work.modelName}" was asked no more after it had failed.`;
-      tell(number, 'structural-fallback', part, why, lastFailure);
+    } else if (patience.isOver) {
+      const why = `was cut by its structure: ${askedNoMore(work.modelName)}`;
+      tell(number, 'structural-fallback', part, why, patience.cause);
     } else {
       try {
         const { ranges, gaps = [], unjudged } = await work.find(part, signal);
-        failures = 0;
+        if (gaps.every(({ cause }) => cause === undefined)) patience.answered();
         found[number] = [...ranges];
         for (const gap of gaps) {
           tell(
@@ -98,9 +96,8 @@ export async function rangesInParts(
         }
       } catch (cause) {
         signal?.throwIfAborted();
-        failures++;
-        lastFailure = cause;
-        const why = `was cut by its structure: the model "${work.modelName}" failed (${String(cause)}).`;
+        patience.failed(cause);
+        const why = `was cut by its structure: ${failedWith(work.modelName, cause)}`;
         tell(number, 'structural-fallback', part, why, cause);
       }
     }
@@ -109,6 +106,16 @@ export async function rangesInParts(
   });
   for (const notice of notices.flat()) onNotice?.(notice);
   return found.flat();
+}
+
+/** Why a model gave no answer, for people. */
+export function failedWith(modelName: string, cause: unknown): string {
+  return `the model "${modelName}" failed (${String(cause)}).`;
+}
+
+/** Why a model was not asked, for people. */
+export function askedNoMore(modelName: string): string {
+  return `the model "${modelName}" was asked no more after it had failed.`;
 }
 
 function moved({ from, to }: UnitRange, by: number): UnitRange {

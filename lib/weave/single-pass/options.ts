@@ -1,5 +1,7 @@
 import { passSegments } from '../../chunkers/single-pass.js';
+import type { OnChunkingNotice } from '../../chunkers/model/notice.js';
 import { InvalidArgumentError } from '../../errors.js';
+import type { PassVectorsMode } from './pass-vectors.js';
 
 /** How documents are cut and encoded in one pass of the model; see {@link singlePassChunker}. */
 export interface SinglePassMode {
@@ -14,6 +16,15 @@ export interface SinglePassMode {
    * less of both where there is less room.
    */
   readonly segments?: { readonly maxTokens?: number; readonly overlap?: number };
+  /**
+   * Passages are searched by vectors of the language model as well as by their words, which the pass makes beside their keys and
+   * values: no embedder is loaded, and no text embedded a second time. A question is embedded by the same model in a short pass of
+   * its own. In place of a `retriever` and an `embedder`. Default none: an embedding model finds far more (docs/chunkers.md has
+   * numbers).
+   */
+  readonly vectors?: true | PassVectorsMode;
+  /** Told of parts of documents that could not be computed: they are cut by their structure, and have no keys and values yet. */
+  readonly onNotice?: OnChunkingNotice;
 }
 
 export interface PassSizes {

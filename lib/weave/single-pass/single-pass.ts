@@ -7,7 +7,8 @@ import {
   singlePassSegments,
 } from '../../chunkers/single-pass.js';
 import type { Chunk, TokenizedDocument } from '../../document.js';
-import { suffixesAtOnce } from '../../encode/encode-document.js';
+import { suffixesAtOnce } from '../../encode/suffix.js';
+import { packStatistics } from '../../encode/packed-statistics.js';
 import type { Span } from '../../engine/span.js';
 import type { ChunkKv } from '../../engine/chunk-kv.js';
 import type { KvEngine } from '../../engine/engine.js';
@@ -20,8 +21,9 @@ import type { WantedPassages } from '../wanted-passages.js';
 import type { KvLibrary } from '../kv-library.js';
 import type { EncodingBase } from '../warmup/encoding-base.js';
 import { type PassSizes, passSizes, type SinglePassMode } from './options.js';
+import type { PassVectors } from './pass-vectors.js';
 
-interface SinglePassParts {
+export interface SinglePassParts {
   readonly engine: KvEngine;
   readonly layout: PromptLayout;
   readonly prefix: EncodingBase;
@@ -30,6 +32,10 @@ interface SinglePassParts {
   readonly store: ChunkStore;
   readonly writer: BackgroundWriter;
   readonly wanted: WantedPassages;
+  /** Whether attention statistics are kept with each passage's KV. */
+  readonly statistics: boolean;
+  /** Where vectors of passages go; undefined: none are made. */
+  readonly vectors: PassVectors | undefined;
 }
 
 /** What passes made. */
@@ -87,6 +93,8 @@ export class SinglePass {
 
   /** What was made since the last call. */
   take(): PassTally {
+    const { vectors, wanted } = this.#parts;
+    vectors?.forget((key) => wanted.isForgotten(key));
     const tally = this.#tally;
     this.#tally = nothing;
     return tally;
@@ -109,6 +117,7 @@ export class SinglePass {
       const again = log.found.filter((key, segment) => key !== '' && gone.has(segment));
       for (const key of again) this.#boundaries.delete(key);
       if (again.length > 0) await cut(log);
+      await this.#placeVectors(chunks);
       return chunks;
     } catch (error) {
       await this.#discard(kept);
@@ -117,7 +126,7 @@ export class SinglePass {
   }
 
   #inner(cache: BoundaryCache, onEncoded: (passage: EncodedPassage) => Promise<void>): Chunker {
-    const { engine } = this.#parts;
+    const { engine, statistics, vectors } = this.#parts;
     const { maxTokens, segments } = this.#sizes;
     return singlePassChunker({
       ...this.#mode,
@@ -126,7 +135,7 @@ export class SinglePass {
       segments,
       prefix: this.#lender(),
       suffix: this.#separator,
-      outputs: { kv: true },
+      outputs: { kv: true, statistics, ...(vectors && { pooled: vectors.layer }) },
       cache,
       onEncoded,
     });
@@ -151,10 +160,10 @@ export class SinglePass {
 
   async #keep(
     document: TokenizedDocument,
-    { tokens, warmup, sawTokens, kv: made, computeMs }: EncodedPassage,
+    { tokens, warmup, sawTokens, kv: made, statistics, pooled, computeMs }: EncodedPassage,
     kept: string[],
   ): Promise<void> {
-    const { library, writer } = this.#parts;
+    const { library, writer, vectors } = this.#parts;
     const kv = made as ChunkKv;
     const own = await this.#ownKey(document, tokens);
     const key = await keyBehind(own, document.tokens.ids.slice(warmup.start, warmup.end));
@@ -168,10 +177,12 @@ export class SinglePass {
         created: Date.now(),
         source: { documentId, start, end },
         ...(key !== own && { context: { chunks, warmupTokens: 0 } }),
+        ...(statistics && { details: packStatistics(statistics) }),
       },
       async () => {},
     );
     kept.push(key);
+    if (pooled) vectors?.keep(key, pooled);
     await writer.room();
     this.#tally = {
       chunks: this.#tally.chunks + 1,
@@ -196,16 +207,30 @@ export class SinglePass {
     }
   }
 
-  /** Numbers of segments of which a passage's keys and values are not there. */
+  /** Numbers of segments of which a passage's keys and values, or its vector, are not there. */
   async #gone(segments: readonly Span[], chunks: readonly Chunk[]): Promise<ReadonlySet<number>> {
     const gone = new Set<number>();
     for (const chunk of chunks) {
       const segment = segmentOf(segments, chunk);
       if (gone.has(segment)) continue;
       const key = await this.find(chunk);
-      if (key === undefined || !(await this.#parts.library.has(key))) gone.add(segment);
+      if (key === undefined || !(await this.#isThere(key))) gone.add(segment);
     }
     return gone;
+  }
+
+  async #isThere(key: string): Promise<boolean> {
+    const { library, vectors } = this.#parts;
+    return (vectors?.has(key) ?? true) && (await library.has(key));
+  }
+
+  async #placeVectors(chunks: readonly Chunk[]): Promise<void> {
+    const { vectors } = this.#parts;
+    if (!vectors) return;
+    for (const chunk of chunks) {
+      const key = await this.find(chunk);
+      if (key !== undefined) vectors.place(chunk, key);
+    }
   }
 
   async #discard(keys: readonly string[]): Promise<void> {
