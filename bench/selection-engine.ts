@@ -146,7 +146,7 @@ export const selectionEngine = benchWith(
           greedy: greedySelector(),
           corag: coragSelector(),
         },
-        [300, 600, 1200],
+        { budgets: [300, 600, 1200], candidates, log: options.log },
       );
       for (const [name, arm] of Object.entries(arms)) note(`answers ${name}`, arm);
     }
