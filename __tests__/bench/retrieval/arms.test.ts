@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { armsOf } from '../../../bench/retrieval/arms.js';
+import { rememberVectors } from '../../../bench/retrieval/remember.js';
 import { HashingEmbedder } from '../../../lib/testing/index.js';
 import { cut } from '../../lib/retrieve/support.js';
 
@@ -11,7 +12,7 @@ const chunks = [
 test('every arm finds, whatever its setting; without an embedder there are those of words', async () => {
   const indexed: string[] = [];
   const embedder = new HashingEmbedder();
-  const arms = await armsOf(chunks, embedder, (what) => indexed.push(what));
+  const { arms } = await armsOf(chunks, rememberVectors(embedder), (what) => indexed.push(what));
   expect(arms.map(({ name }) => name)).toEqual([
     'bm25',
     'bm25 mmr',
@@ -37,6 +38,6 @@ test('every arm finds, whatever its setting; without an embedder there are those
   }
   // Each text is embedded once, whatever the number of arms.
   expect(new Set(embedder.seen).size).toBe(embedder.seen.length);
-  const lexical = await armsOf(chunks, undefined, () => {});
+  const { arms: lexical } = await armsOf(chunks, undefined, () => {});
   expect(lexical.map(({ name }) => name)).toEqual(['bm25', 'bm25 mmr', 'bm25 neighbours']);
 });

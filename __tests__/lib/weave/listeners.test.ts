@@ -75,6 +75,8 @@ const uses: Record<string, Use> = {
   'a conversation': (weave, signal) =>
     weave.chat().ask(question, { topK: passages, maxTokens: 1, signal }),
   'warming all': (weave, signal) => weave.warm({ signal }),
+  'asks side by side': (weave) =>
+    Promise.all(documents.map(({ id }) => weave.prompt(`Which lantern is in ${id}?`))),
 };
 
 test('a signal has few listeners, however many passages', async () => {
