@@ -9,6 +9,7 @@ import { atLeast, atMost, benchWith, emptyOutcome, isWanted, round } from './har
 import { numberOf } from './fidelity/number-of.js';
 import { openEmbedder } from './retrieval/embedders.js';
 import { agreement } from './selection/engine/agreement.js';
+import { answerableArms, answerablePairs, passMs } from './selection/engine/answerable.js';
 import { answersBySelector } from './selection/engine/answers.js';
 import { cachePart } from './selection/engine/cache-part.js';
 import { benchWarmups, sampled, SelectionLab } from './selection/engine/lab.js';
@@ -115,6 +116,16 @@ export const selectionEngine = benchWith(
       const found = await reading(lab, cases, { candidates: Math.max(candidates, 100) });
       note('reading', found);
       goals['pass over candidates, of the prompt'] = atMost(found.shareOfPrompt, 0.02);
+    }
+    if (isWanted('answerable', options, outcome)) {
+      const pairs = await answerablePairs(lab, cases, { candidates, log: options.log });
+      if (pairs.length === 0) outcome.skipped.push('answerable: no question has its answer found');
+      else {
+        figures['answerable pass ms'] = round(passMs(pairs));
+        for (const [name, arm] of Object.entries(answerableArms(pairs))) {
+          note(`answerable ${name}`, arm);
+        }
+      }
     }
     if (isWanted('cache', options, outcome)) {
       const { arms, price } = await cachePart(lab, all, {
