@@ -1,4 +1,5 @@
 import {
+  coragPublished,
   coragSelector,
   gradientSelector,
   greedySelector,
@@ -16,6 +17,8 @@ import { benchWarmups, sampled, SelectionLab } from './selection/engine/lab.js';
 import { readJudged } from './selection/engine/questions.js';
 import { reading } from './selection/engine/reading.js';
 import { rerankingArms, scoreCandidates } from './selection/engine/reranking.js';
+import { sharedCells } from './selection/engine/shared-cells.js';
+import { siblings } from './selection/engine/siblings.js';
 
 /** Parts of the selection bench that need a model's cached chunks: values, reranking, one pass over candidates, cache-aware cost. */
 export const selectionEngine = benchWith(
@@ -116,6 +119,21 @@ export const selectionEngine = benchWith(
       const found = await reading(lab, cases, { candidates: Math.max(candidates, 100) });
       note('reading', found);
       goals['pass over candidates, of the prompt'] = atMost(found.shareOfPrompt, 0.02);
+    }
+    if (isWanted('siblings', options, outcome)) {
+      note('siblings', await siblings(lab, cases, { common: 4, sets: 12 }));
+    }
+    if (isWanted('shared', options, outcome)) {
+      for (const budget of [300, 600, 1200]) {
+        for (const [name, selector] of Object.entries({
+          greedy: greedySelector(),
+          'corag published': coragSelector(coragPublished),
+          corag: coragSelector(),
+        })) {
+          const found = await sharedCells(lab, cases, selector, { candidates, budget });
+          note(`shared ${name} at ${budget}`, found);
+        }
+      }
     }
     if (isWanted('answerable', options, outcome)) {
       const pairs = await answerablePairs(lab, cases, { candidates, log: options.log });

@@ -70,8 +70,7 @@ const uses: Record<string, Use> = {
       maxTokens: 1,
       signal,
     }),
-  'many passages': (weave, signal) =>
-    weave.ask(question, { topK: passages, maxTokens: 1, signal }),
+  'many passages': (weave, signal) => weave.ask(question, { topK: passages, maxTokens: 1, signal }),
   'a conversation': (weave, signal) =>
     weave.chat().ask(question, { topK: passages, maxTokens: 1, signal }),
   'warming all': (weave, signal) => weave.warm({ signal }),

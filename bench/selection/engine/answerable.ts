@@ -1,4 +1,4 @@
-import { bootstrap, bootstrapMean, mean, median } from '../../../lib/evaluate/index.js';
+import { bootstrap, bootstrapMean, median } from '../../../lib/evaluate/index.js';
 import { readCandidates, type ScoredChunk, type Weave } from '../../../lib/index.js';
 import { areaUnderRoc } from './kendall.js';
 import type { SelectionLab } from './lab.js';
@@ -52,7 +52,8 @@ export async function answerablePairs(
     const { weave, retriever } = await lab.corpus(item);
     const { question } = item;
     const found = await retriever.search(question, { k: 2 * k });
-    const answers = ({ chunk }: ScoredChunk): boolean => item.evidence.some((holds) => holds(chunk));
+    const answers = ({ chunk }: ScoredChunk): boolean =>
+      item.evidence.some((holds) => holds(chunk));
     const others = found.filter((hit) => !answers(hit)).slice(0, k);
     // As many on both sides: a larger pool is looked at more.
     const all = found.slice(0, others.length);
@@ -77,27 +78,18 @@ async function signalsOf(
   const passMs = performance.now() - start;
   const masses = ranking.map(({ score }) => score);
   const total = masses.reduce((sum, mass) => sum + mass, 0);
-  const sets = candidates.map(({ chunk }) => [chunk]);
-  const { sets: losses } = await probe.losses([...sets, []], { question });
-  const alone = losses.at(-1) as Float32Array;
-  const gains = losses.slice(0, -1).map((own) => mean(alone) - mean(own));
-  const lesser = losses
-    .slice(0, -1)
-    .map((own) => mean(own.map((loss, t) => Math.max(0, (alone[t] as number) - loss))));
   return {
     passMs,
     signals: {
       evidence,
       'attention to the best': masses[0] ?? 0,
       'share of the best': total > 0 ? (masses[0] ?? 0) / total : 0,
-      'likelihood gain of the best': Math.max(...gains),
-      'gains of the best': Math.max(...lesser),
       bm25: candidates[0]?.score ?? 0,
     },
   };
 }
 
-/** One arm a signal; those of one pass first, then what costs more, then what search knows anyway. */
+/** One arm a signal: those of the pass, then what search knows without it. */
 export function answerableArms(pairs: readonly AnswerablePair[]): Record<string, AnswerableArm> {
   const names = Object.keys(pairs[0]?.with ?? {});
   return Object.fromEntries(

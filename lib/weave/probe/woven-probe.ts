@@ -303,7 +303,6 @@ export class WovenProbe implements QuestionProbe {
     use: (obtained: readonly (Obtained | undefined)[], prefix: KvSequence) => Promise<void>,
   ): Promise<void> {
     const { library, encodings, prefix } = this.#kit;
-    const nameOf = ({ chunk, first }: PromptPlace) => `${first ? 'first' : 'later'} ${chunk.id}`;
     const distinct = new Map(places.map((place) => [nameOf(place), place]));
     const wanted = await encodings.at([...distinct.values()], signal);
     const lease = await this.#kit.cells.acquire(cells, signal);
@@ -337,6 +336,10 @@ export class WovenProbe implements QuestionProbe {
       lease.release();
     }
   }
+}
+
+function nameOf({ chunk, first }: PromptPlace): string {
+  return `${first ? 'first' : 'later'} ${chunk.id}`;
 }
 
 function noWork(): Work {
