@@ -43,6 +43,10 @@ export const retrieval = benchWith(
     },
     pool: { type: 'string', value: 'N', default: '10', help: 'hits that are reranked' },
     cache: { type: 'string', value: 'DIR', help: 'where KV and enrichments are kept between runs' },
+    plain: {
+      type: 'boolean',
+      help: 'no passages embedded with their neighbours, which takes three times as long as all else',
+    },
     markdown: { type: 'boolean', help: 'tables as Markdown' },
   },
   async (options, own) => {
@@ -70,6 +74,7 @@ export const retrieval = benchWith(
         budgets: numbers('budgets'),
         ranks: numbers('ranks'),
         half,
+        plain: own.plain,
         limit: own.limit === undefined ? Infinity : numberOf('limit', own.limit, 1),
         passages: own.passages === undefined ? Infinity : numberOf('passages', own.passages, 1),
         enrich: listed(own.enrich).map((name) => {

@@ -39,14 +39,18 @@ const shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 const lambdas = [0.5, 0.7, 0.9];
 const alphas = [0.5, 0.7, 0.9];
 
-/**
- * @param embedder embeds each text once, however often it is asked.
- * @param took hears how long indexing takes, in milliseconds by what is indexed.
- */
+export interface ArmsOptions {
+  /** Embeds each text once, however often it is asked; undefined: searches of words alone. */
+  readonly embedder: Embedder | undefined;
+  /** Whether passages are also embedded with their neighbours. */
+  readonly situated: boolean;
+  /** Hears how long indexing takes, in milliseconds by what is indexed. */
+  readonly took: (what: string, ms: number) => void;
+}
+
 export async function armsOf(
   chunks: readonly Chunk[],
-  embedder: Embedder | undefined,
-  took: (what: string, ms: number) => void,
+  { embedder, situated, took }: ArmsOptions,
 ): Promise<{ readonly arms: Arm[]; readonly bases: BaseRetrievers }> {
   const indexed = async (what: string, retriever: Retriever): Promise<Retriever> => {
     const start = performance.now();
@@ -74,14 +78,6 @@ export async function armsOf(
       ...(situate && { situate }),
     });
   const dense = await indexed('dense', denseOf());
-  const nextTo = await indexed('dense joined', denseOf({ how: 'joined' }));
-  const means: { name: string; retriever: Retriever }[] = [];
-  for (const alpha of alphas) {
-    // What is embedded here was embedded before, so the time says nothing.
-    const retriever = denseOf({ how: 'mean', alpha });
-    await retriever.add(chunks);
-    means.push({ name: `alpha ${alpha}`, retriever: rememberHits(retriever, depth) });
-  }
   const retrievers = { lexical, dense };
   const rrf = hybridRetriever({ retrievers, pool: depth });
   const similarity = vectorSimilarity(embedder, 100_000);
@@ -109,8 +105,7 @@ export async function armsOf(
         retriever: mmrRetriever(dense, { lambda, pool: depth, similarity }),
       })),
     },
-    single('dense joined', nextTo),
-    { name: 'dense mean', settings: means },
+    ...(situated ? await situatedArms(chunks, denseOf, indexed) : []),
     single('hybrid rrf', rrf),
     weighted('min-max'),
     weighted('z-score'),
@@ -127,6 +122,23 @@ export async function armsOf(
     arms: all,
     bases: { bm25: lexical, dense, 'hybrid min-max': joined('min-max', usualShare) },
   };
+}
+
+/** What is embedded in the sight of its neighbours. */
+async function situatedArms(
+  chunks: readonly Chunk[],
+  denseOf: (situate: SituateOptions) => Retriever,
+  indexed: (what: string, retriever: Retriever) => Promise<Retriever>,
+): Promise<Arm[]> {
+  const joined = await indexed('dense joined', denseOf({ how: 'joined' }));
+  const settings: { name: string; retriever: Retriever }[] = [];
+  for (const alpha of alphas) {
+    // What is embedded here was embedded before, so the time says nothing.
+    const retriever = denseOf({ how: 'mean', alpha });
+    await retriever.add(chunks);
+    settings.push({ name: `alpha ${alpha}`, retriever: rememberHits(retriever, depth) });
+  }
+  return [single('dense joined', joined), { name: 'dense mean', settings }];
 }
 
 const single = (name: string, retriever: Retriever): Arm => ({

@@ -43,6 +43,8 @@ export interface QualitySettings extends MeasureOptions {
   readonly embedder: Embedder | undefined;
   readonly chunkTokens: number;
   readonly half: 'held-out' | 'all';
+  /** Leaves out passages that are embedded with their neighbours. */
+  readonly plain: boolean;
   readonly limit: number;
   /** Most passages of a corpus, see {@link subsetOf}. */
   readonly passages: number;
@@ -113,8 +115,12 @@ async function qualityOf(
         )
       : all;
   const embedder = settings.embedder && rememberVectors(settings.embedder);
-  const { arms, bases } = await armsOf(chunks, embedder, (what, ms) => {
-    figures[`${name}: indexing ms, ${what}`] = round(ms);
+  const { arms, bases } = await armsOf(chunks, {
+    embedder,
+    situated: !settings.plain,
+    took: (what, ms) => {
+      figures[`${name}: indexing ms, ${what}`] = round(ms);
+    },
   });
   const outcomes: ArmOutcome[] = [];
   const evaluate = async (more: readonly Arm[]): Promise<void> => {
