@@ -34,6 +34,12 @@ export const selectionEngine = benchWith(
       default: 'none',
       help: 'that orders candidates beside the rest (rerank)',
     },
+    budgets: {
+      type: 'string',
+      value: 'N,…',
+      default: '300,600,1200',
+      help: 'tokens of passages (answers, shared)',
+    },
     sets: { type: 'string', value: 'N', default: '16', help: 'sets a question (agreement)' },
     trace: { type: 'string', value: 'N', default: '2000', help: 'questions of the trace (cache)' },
     traces: { type: 'string', value: 'N', default: '3', help: 'traces that are averaged (cache)' },
@@ -61,9 +67,11 @@ export const selectionEngine = benchWith(
     if (own.data === undefined) {
       throw new InvalidArgumentError('Give --data: a file or folder of questions.');
     }
-    const number = (name: Exclude<keyof typeof own, 'data' | 'cache' | 'warmups' | 'again'>) =>
-      numberOf(name, own[name], 1);
+    const number = (
+      name: Exclude<keyof typeof own, 'data' | 'cache' | 'warmups' | 'again' | 'budgets'>,
+    ) => numberOf(name, own[name], 1);
     const seed = number('seed');
+    const budgets = own.budgets.split(',').map((text) => numberOf('budgets', text, 1));
     const candidates = number('candidates');
     const outcome = emptyOutcome(options.model ?? 'smollm2-135m-instruct');
     const { figures, goals } = outcome;
@@ -124,7 +132,7 @@ export const selectionEngine = benchWith(
       note('siblings', await siblings(lab, cases, { common: 4, sets: 12 }));
     }
     if (isWanted('shared', options, outcome)) {
-      for (const budget of [300, 600, 1200]) {
+      for (const budget of budgets) {
         for (const [name, selector] of Object.entries({
           greedy: greedySelector(),
           'corag published': coragSelector(coragPublished),
@@ -175,7 +183,7 @@ export const selectionEngine = benchWith(
           greedy: greedySelector(),
           corag: coragSelector(),
         },
-        { budgets: [300, 600, 1200], candidates, log: options.log },
+        { budgets, candidates, log: options.log },
       );
       for (const [name, arm] of Object.entries(arms)) note(`answers ${name}`, arm);
     }
