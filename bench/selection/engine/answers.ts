@@ -51,6 +51,17 @@ export async function answersBySelector(
   const { engine } = lab;
   const seen: Record<string, Row[]> = {};
   let questions = 0;
+  const [first = ''] = Object.keys(selectors);
+  const arms = (): Record<string, AnswersArm> =>
+    Object.fromEntries(
+      budgets.flatMap((tokens) =>
+        Object.keys(selectors).flatMap((name) => {
+          const rows = seen[`${name} at ${tokens}`];
+          const base = seen[`${first} at ${tokens}`];
+          return rows && base ? [[`${name} at ${tokens}`, armOf(rows, base)] as const] : [];
+        }),
+      ),
+    );
   for (const item of cases) {
     const { weave, retriever } = await lab.corpus(item);
     const { question, answers } = item;
@@ -92,18 +103,10 @@ export async function answersBySelector(
         });
       }
     }
-    log(`answers: ${++questions} questions`);
+    // A question takes minutes: what is known so far is told, should the run be broken off.
+    log(`answers: ${++questions} questions ${JSON.stringify(arms())}`);
   }
-  const [first = ''] = Object.keys(selectors);
-  return Object.fromEntries(
-    budgets.flatMap((tokens) =>
-      Object.keys(selectors).flatMap((name) => {
-        const rows = seen[`${name} at ${tokens}`];
-        const base = seen[`${first} at ${tokens}`];
-        return rows && base ? [[`${name} at ${tokens}`, armOf(rows, base)] as const] : [];
-      }),
-    ),
-  );
+  return arms();
 }
 
 function armOf(rows: readonly Row[], base: readonly Row[]): AnswersArm {
