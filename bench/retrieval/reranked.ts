@@ -22,7 +22,7 @@ export function rerankedArms({ bases, rerankers, pool }: RerankedArmsOptions): A
       name: `${base} by ${kind}`,
       base,
       settings: priors.map((prior) => ({
-        name: `${base} ${prior}`,
+        name: prior === 0 ? '' : `${prior} of its own`,
         retriever: reordered(retriever, judged, pool, prior),
       })),
     }));
