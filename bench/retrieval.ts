@@ -1,8 +1,12 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { InvalidArgumentError } from '../lib/index.js';
+import { askedFields } from '../lib/enrich/enrichment.js';
 import { numberOf } from './fidelity/number-of.js';
 import { benchWith, emptyOutcome, isWanted } from './harness.js';
 import { type OpenEmbedder, openEmbedder } from './retrieval/embedders.js';
 import { quality } from './retrieval/quality.js';
+import { rerankerKinds } from './retrieval/rerankers.js';
 
 /**
  * How well questions find their passages: BM25, dense and hybrid search with their variants, by recall, MRR, nDCG, and by what
@@ -22,6 +26,27 @@ export const retrieval = benchWith(
     ranks: { type: 'string', value: 'K,…', default: '1,5,10', help: 'hits that recall counts' },
     half: { type: 'string', default: 'held-out', help: 'held-out or all' },
     limit: { type: 'string', value: 'N', help: 'questions; default all' },
+    passages: {
+      type: 'string',
+      value: 'N',
+      help: 'a smaller corpus: those that answer, others by chance; default all',
+    },
+    enrich: {
+      type: 'string',
+      value: 'A,…',
+      help: `arms with what a model says of passages, some of ${askedFields.join(', ')}`,
+    },
+    rerank: {
+      type: 'string',
+      value: 'A,…',
+      help: 'arms with rerankers: likelihood, gains, attention, graded',
+    },
+    pool: { type: 'string', value: 'N', default: '10', help: 'hits that are reranked' },
+    cache: { type: 'string', value: 'DIR', help: 'where KV and enrichments are kept between runs' },
+    plain: {
+      type: 'boolean',
+      help: 'no passages embedded with their neighbours, which takes three times as long as all else',
+    },
     markdown: { type: 'boolean', help: 'tables as Markdown' },
   },
   async (options, own) => {
@@ -41,7 +66,7 @@ export const retrieval = benchWith(
       outcome.skipped.push(`dense and hybrid search: ${problem}`);
     });
     await quality(
-      { log: options.log, model },
+      { ...options, model },
       {
         data: data.split(','),
         embedder: open?.embedder,
@@ -49,7 +74,19 @@ export const retrieval = benchWith(
         budgets: numbers('budgets'),
         ranks: numbers('ranks'),
         half,
+        plain: own.plain,
         limit: own.limit === undefined ? Infinity : numberOf('limit', own.limit, 1),
+        passages: own.passages === undefined ? Infinity : numberOf('passages', own.passages, 1),
+        enrich: listed(own.enrich).map((name) => {
+          const known = askedFields.find((field) => field === name);
+          if (known) return known;
+          throw new InvalidArgumentError(
+            `--enrich has "${name}"; there are ${askedFields.join(', ')}.`,
+          );
+        }),
+        rerank: rerankerKinds(listed(own.rerank)),
+        pool: numberOf('pool', own.pool, 1),
+        cache: own.cache ?? join(homedir(), '.cache', 'chunkweave', 'bench-retrieval'),
         format: own.markdown ? 'markdown' : 'text',
       },
       outcome,
@@ -57,6 +94,8 @@ export const retrieval = benchWith(
     return outcome;
   },
 );
+
+const listed = (names: string | undefined): string[] => names?.split(',') ?? [];
 
 async function embedderOf(
   name: string,

@@ -1,4 +1,5 @@
 import {
+  coragPublished,
   coragSelector,
   gradientSelector,
   greedySelector,
@@ -9,12 +10,15 @@ import { atLeast, atMost, benchWith, emptyOutcome, isWanted, round } from './har
 import { numberOf } from './fidelity/number-of.js';
 import { openEmbedder } from './retrieval/embedders.js';
 import { agreement } from './selection/engine/agreement.js';
+import { answerableArms, answerablePairs, passMs } from './selection/engine/answerable.js';
 import { answersBySelector } from './selection/engine/answers.js';
 import { cachePart } from './selection/engine/cache-part.js';
 import { benchWarmups, sampled, SelectionLab } from './selection/engine/lab.js';
 import { readJudged } from './selection/engine/questions.js';
 import { reading } from './selection/engine/reading.js';
 import { rerankingArms, scoreCandidates } from './selection/engine/reranking.js';
+import { sharedCells } from './selection/engine/shared-cells.js';
+import { siblings } from './selection/engine/siblings.js';
 
 /** Parts of the selection bench that need a model's cached chunks: values, reranking, one pass over candidates, cache-aware cost. */
 export const selectionEngine = benchWith(
@@ -29,6 +33,12 @@ export const selectionEngine = benchWith(
       value: 'MODEL',
       default: 'none',
       help: 'that orders candidates beside the rest (rerank)',
+    },
+    budgets: {
+      type: 'string',
+      value: 'N,…',
+      default: '300,600,1200',
+      help: 'tokens of passages (answers, shared)',
     },
     sets: { type: 'string', value: 'N', default: '16', help: 'sets a question (agreement)' },
     trace: { type: 'string', value: 'N', default: '2000', help: 'questions of the trace (cache)' },
@@ -57,9 +67,11 @@ export const selectionEngine = benchWith(
     if (own.data === undefined) {
       throw new InvalidArgumentError('Give --data: a file or folder of questions.');
     }
-    const number = (name: Exclude<keyof typeof own, 'data' | 'cache' | 'warmups' | 'again'>) =>
-      numberOf(name, own[name], 1);
+    const number = (
+      name: Exclude<keyof typeof own, 'data' | 'cache' | 'warmups' | 'again' | 'budgets'>,
+    ) => numberOf(name, own[name], 1);
     const seed = number('seed');
+    const budgets = own.budgets.split(',').map((text) => numberOf('budgets', text, 1));
     const candidates = number('candidates');
     const outcome = emptyOutcome(options.model ?? 'smollm2-135m-instruct');
     const { figures, goals } = outcome;
@@ -116,6 +128,31 @@ export const selectionEngine = benchWith(
       note('reading', found);
       goals['pass over candidates, of the prompt'] = atMost(found.shareOfPrompt, 0.02);
     }
+    if (isWanted('siblings', options, outcome)) {
+      note('siblings', await siblings(lab, cases, { common: 4, sets: 12 }));
+    }
+    if (isWanted('shared', options, outcome)) {
+      for (const budget of budgets) {
+        for (const [name, selector] of Object.entries({
+          greedy: greedySelector(),
+          'corag published': coragSelector(coragPublished),
+          corag: coragSelector(),
+        })) {
+          const found = await sharedCells(lab, cases, selector, { candidates, budget });
+          note(`shared ${name} at ${budget}`, found);
+        }
+      }
+    }
+    if (isWanted('answerable', options, outcome)) {
+      const pairs = await answerablePairs(lab, cases, { candidates, log: options.log });
+      if (pairs.length === 0) outcome.skipped.push('answerable: no question has its answer found');
+      else {
+        figures['answerable pass ms'] = round(passMs(pairs));
+        for (const [name, arm] of Object.entries(answerableArms(pairs))) {
+          note(`answerable ${name}`, arm);
+        }
+      }
+    }
     if (isWanted('cache', options, outcome)) {
       const { arms, price } = await cachePart(lab, all, {
         candidates,
@@ -146,7 +183,7 @@ export const selectionEngine = benchWith(
           greedy: greedySelector(),
           corag: coragSelector(),
         },
-        [300, 600, 1200],
+        { budgets, candidates, log: options.log },
       );
       for (const [name, arm] of Object.entries(arms)) note(`answers ${name}`, arm);
     }

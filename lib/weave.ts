@@ -158,7 +158,8 @@ class EngineWeave implements Weave {
   readonly #shadow: Shadow | undefined;
   readonly #lifetime: AbortController;
   readonly #ownStore: AsyncDisposable | undefined;
-  readonly #running = new Set<Promise<unknown>>();
+  /** Calls, and what ends them: a listener for each on one signal would look like a leak. */
+  readonly #running = new Map<Promise<unknown>, (reason: unknown) => void>();
   readonly #chats = new Set<EngineChat>();
   /** Documents change one call after another. */
   #documentsTurn: Promise<unknown> = Promise.resolve();
@@ -334,8 +335,10 @@ class EngineWeave implements Weave {
   }
 
   async #shutDown(): Promise<void> {
-    this.#lifetime.abort(new DisposedError('weave'));
-    await Promise.allSettled(this.#running);
+    const reason = new DisposedError('weave');
+    this.#lifetime.abort(reason);
+    for (const abort of this.#running.values()) abort(reason);
+    await Promise.allSettled(this.#running.keys());
     for (const chat of this.#chats) await chat.dispose();
     await this.#shadow?.dispose();
     const { writer, encodings, prefix, arena } = this.#kit;
@@ -436,9 +439,9 @@ class EngineWeave implements Weave {
   ): Promise<T> {
     if (this.#disposing) throw new DisposedError('weave');
     for (const signal of signals) signal?.throwIfAborted();
-    const { signal, unlink } = linkSignals([this.#lifetime.signal, ...signals]);
+    const { signal, abort, unlink } = linkSignals(signals);
     const work = call(signal);
-    this.#running.add(work);
+    this.#running.set(work, abort);
     try {
       return await work;
     } finally {

@@ -12,6 +12,8 @@ export interface JudgedCase {
 /** What an arm came to, with the setting that was best on the search half. */
 export interface ArmOutcome {
   readonly name: string;
+  /** See {@link Arm.base}. */
+  readonly base?: string;
   readonly setting: string;
   /** One for each case that is reported on, in their order. */
   readonly measures: readonly Measures[];
@@ -41,13 +43,14 @@ export async function evaluateArm(
   }
   return {
     name: arm.name,
+    ...(arm.base !== undefined && { base: arm.base }),
     setting: best.name,
     measures: await measuresOf(best.retriever, reported, options),
   };
 }
 
 async function measuresOf(
-  retriever: Retriever,
+  retriever: Pick<Retriever, 'search'>,
   cases: readonly JudgedCase[],
   options: MeasureOptions,
 ): Promise<Measures[]> {

@@ -24,12 +24,42 @@ export function differencesTable(
   format: Format,
 ): string {
   const [first, ...others] = outcomes;
-  if (!first || others.length === 0) return '';
+  if (!first) return '';
+  const pairs = others.map((outcome) => [outcome, first] as const);
+  return pairsTable(`less ${first.name}`, pairs, measures, format);
+}
+
+/** The same of arms that add something to another, to that one. */
+export function gainsTable(
+  outcomes: readonly ArmOutcome[],
+  measures: readonly string[],
+  format: Format,
+): string {
+  return pairsTable('less its base', basesOf(outcomes), measures, format);
+}
+
+/** Arms that add something to another, and what they add to. */
+export function basesOf(
+  outcomes: readonly ArmOutcome[],
+): (readonly [outcome: ArmOutcome, base: ArmOutcome])[] {
+  return outcomes.flatMap((outcome) => {
+    const base = outcomes.find(({ name }) => name === outcome.base);
+    return base ? [[outcome, base] as const] : [];
+  });
+}
+
+function pairsTable(
+  title: string,
+  pairs: readonly (readonly [outcome: ArmOutcome, other: ArmOutcome])[],
+  measures: readonly string[],
+  format: Format,
+): string {
+  if (pairs.length === 0) return '';
   return formatTable({
-    columns: [`less ${first.name}`, ...measures.map((name) => ({ name, align: 'right' as const }))],
-    rows: others.map((outcome) => [
+    columns: [title, ...measures.map((name) => ({ name, align: 'right' as const }))],
+    rows: pairs.map(([outcome, other]) => [
       outcome.name,
-      ...measures.map((name) => differenceOf(outcome, first, name)),
+      ...measures.map((name) => differenceOf(outcome, other, name)),
     ]),
     format,
   });

@@ -36,8 +36,9 @@ export interface CandidateReading {
   /** Share of the best passages' tokens that these are: small where the question looks at few. */
   readonly ratio: number;
   /**
-   * How much the question looks at the best passages, in units of how much it looks at the prefix and at itself. Low where they
-   * do not answer it; what is low depends on model and prompt, so hold it against what questions with an answer give.
+   * How much the question looks at the best passages, in units of how much it looks at the prefix and at itself. Lower where they
+   * do not answer it, but it differs more from question to question than an answer adds: it compares passages for one question, and
+   * one threshold for all questions tells little (measured in docs/question-probe.md).
    */
   readonly evidence: number;
   /** Candidates that were not looked at. */

@@ -4,6 +4,7 @@
  */
 export function linkSignals(signals: readonly (AbortSignal | undefined)[]): {
   readonly signal: AbortSignal;
+  readonly abort: (reason: unknown) => void;
   /** Call when the work is over. */
   readonly unlink: () => void;
 } {
@@ -18,6 +19,7 @@ export function linkSignals(signals: readonly (AbortSignal | undefined)[]): {
   }
   return {
     signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
     unlink: () => {
       for (const remove of undo) remove();
     },

@@ -1,4 +1,3 @@
-import type { Chunk } from '../document.js';
 import { InvalidArgumentError } from '../errors.js';
 import {
   assertLayout,
@@ -117,9 +116,7 @@ export async function preparePrompt(
   const arranged = order === 'rank' ? kept : readingOrder(kept);
   // A selector may have an order of its own.
   const hits = isWhole ? [...selected.chosen] : arranged;
-  const wanted = await Promise.all(
-    hits.map(({ chunk }, place) => wantedAt(kit, chunk, arrangement, place, signal)),
-  );
+  const wanted = await wantedIn(kit, hits, arrangement, signal);
   signal?.throwIfAborted();
   const passages = wanted.map((item) => item.tokens);
   const pieces = { prefix: layout.prefix, passages, earlier, question: questionTokens };
@@ -183,16 +180,16 @@ function hasEarlier(layout: PassageLayout): boolean {
   return layout === 'twice' || layout === 'around';
 }
 
-/** What a passage needs where it stands: in a set all of them stand right after the prefix, and nothing else will do. */
-function wantedAt(
+/** What passages need where they stand: in a set all of them stand right after the prefix, and nothing else will do. */
+function wantedIn(
   { wanted, encodings }: WeaveKit,
-  chunk: Chunk,
+  hits: readonly ScoredChunk[],
   layout: PassageLayout,
-  place: number,
   signal: AbortSignal | undefined,
-): Promise<Wanted> {
-  if (layout === 'set') return wanted.of(chunk);
-  return encodings.at(chunk, { first: place === 0 && layout !== 'around', signal });
+): Promise<Wanted[]> {
+  if (layout === 'set') return Promise.all(hits.map(({ chunk }) => wanted.of(chunk)));
+  const places = hits.map(({ chunk }, i) => ({ chunk, first: i === 0 && layout !== 'around' }));
+  return encodings.at(places, signal);
 }
 
 function fitNotes(found: number, kept: number, asked: number, answer: number): string[] {

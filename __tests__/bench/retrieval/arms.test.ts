@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { armsOf } from '../../../bench/retrieval/arms.js';
+import { rememberVectors } from '../../../bench/retrieval/remember.js';
 import { HashingEmbedder } from '../../../lib/testing/index.js';
 import { cut } from '../../lib/retrieve/support.js';
 
@@ -11,7 +12,11 @@ const chunks = [
 test('every arm finds, whatever its setting; without an embedder there are those of words', async () => {
   const indexed: string[] = [];
   const embedder = new HashingEmbedder();
-  const arms = await armsOf(chunks, embedder, (what) => indexed.push(what));
+  const { arms } = await armsOf(chunks, {
+    embedder: rememberVectors(embedder),
+    situated: true,
+    took: (what) => indexed.push(what),
+  });
   expect(arms.map(({ name }) => name)).toEqual([
     'bm25',
     'bm25 mmr',
@@ -37,6 +42,18 @@ test('every arm finds, whatever its setting; without an embedder there are those
   }
   // Each text is embedded once, whatever the number of arms.
   expect(new Set(embedder.seen).size).toBe(embedder.seen.length);
-  const lexical = await armsOf(chunks, undefined, () => {});
+  const { arms: lexical } = await armsOf(chunks, {
+    embedder: undefined,
+    situated: true,
+    took: () => {},
+  });
   expect(lexical.map(({ name }) => name)).toEqual(['bm25', 'bm25 mmr', 'bm25 neighbours']);
+  const { arms: plain } = await armsOf(chunks, {
+    embedder: rememberVectors(embedder),
+    situated: false,
+    took: () => {},
+  });
+  expect(plain.map(({ name }) => name)).toEqual(
+    arms.map(({ name }) => name).filter((name) => !/joined|mean/.test(name)),
+  );
 });

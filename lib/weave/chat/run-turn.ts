@@ -91,12 +91,15 @@ export async function runTurn(run: TurnRun): Promise<RanTurn> {
   });
   notes.push(...fitted.notes);
   const { turns, answerTokens } = fitted;
-  const passages = await Promise.all(
-    fitted.passages.map(async ({ hit }, i): Promise<ChatPassage> => {
-      const first = turns.length === 0 && i === 0;
-      return { hit, wanted: await kit.encodings.at(hit.chunk, { first, signal }) };
-    }),
-  );
+  const places = fitted.passages.map(({ hit: { chunk } }, i) => ({
+    chunk,
+    first: turns.length === 0 && i === 0,
+  }));
+  const wanted = await kit.encodings.at(places, signal);
+  const passages = fitted.passages.map(({ hit }, i): ChatPassage => ({
+    hit,
+    wanted: wanted[i] as ChatPassage['wanted'],
+  }));
   const open: OpenTurn = { number, question, query, passages, asked };
   const found = new Set(prepared.hits.map(({ chunk }) => chunk.id));
   const sources = (origin?: (passage: number) => Origin) =>

@@ -12,7 +12,8 @@ import type {
   QuestionProbeOptions,
 } from '../../select/question-probe.js';
 import type { WeaveKit } from '../kit.js';
-import type { Obtained, Wanted } from '../kv-library.js';
+import type { Obtained } from '../kv-library.js';
+import type { PromptPlace } from '../warmup/encodings.js';
 import { entriesToRefresh, refreshCount } from './set-refresh.js';
 import { pathTo, planSets, type SetBatch, type SetNode } from './set-tree.js';
 
@@ -295,21 +296,15 @@ export class WovenProbe implements QuestionProbe {
 
   /** Holds cells, and hands over the KV of chunks where they stand; undefined where it is missing. */
   async #withKv(
-    places: readonly { readonly chunk: Chunk; readonly first: boolean }[],
+    places: readonly PromptPlace[],
     cells: number,
     { missing, signal }: Asked,
     work: Work,
     use: (obtained: readonly (Obtained | undefined)[], prefix: KvSequence) => Promise<void>,
   ): Promise<void> {
     const { library, encodings, prefix } = this.#kit;
-    const distinct = new Map<string, Promise<Wanted>>();
-    const nameOf = ({ chunk, first }: (typeof places)[0]) =>
-      `${first ? 'first' : 'later'} ${chunk.id}`;
-    for (const place of places) {
-      const name = nameOf(place);
-      if (!distinct.has(name)) distinct.set(name, encodings.at(place.chunk, { ...place, signal }));
-    }
-    const wanted = await Promise.all(distinct.values());
+    const distinct = new Map(places.map((place) => [nameOf(place), place]));
+    const wanted = await encodings.at([...distinct.values()], signal);
     const lease = await this.#kit.cells.acquire(cells, signal);
     try {
       const { sequence } = await prefix.use(signal);
@@ -341,6 +336,10 @@ export class WovenProbe implements QuestionProbe {
       lease.release();
     }
   }
+}
+
+function nameOf({ chunk, first }: PromptPlace): string {
+  return `${first ? 'first' : 'later'} ${chunk.id}`;
 }
 
 function noWork(): Work {

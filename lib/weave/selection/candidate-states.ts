@@ -4,6 +4,7 @@ import type { RecomputePolicy } from '../../reuse/policy.js';
 import { type ChunkState, millisecondsCost } from '../../select/costs/milliseconds.js';
 import type { SetCost } from '../../select/selector.js';
 import type { WeaveKit } from '../kit.js';
+import type { Wanted } from '../kv-library.js';
 
 /** What is cached of candidates now, and where: taken once a question, so that every set is held against the same. */
 export async function candidateStates(
@@ -12,9 +13,11 @@ export async function candidateStates(
   signal: AbortSignal | undefined,
 ): Promise<Map<string, ChunkState>> {
   const states = new Map<string, ChunkState>();
-  const look = async (chunk: Chunk): Promise<void> => {
+  const places = chunks.map((chunk) => ({ chunk, first: false }));
+  const asked = await encodings.at(places, signal);
+  const look = async (chunk: Chunk, i: number): Promise<void> => {
     const { tokens } = await wanted.of(chunk);
-    const cached = await library.where(await encodings.at(chunk, { first: false, signal }));
+    const cached = await library.where(asked[i] as Wanted);
     states.set(chunk.id, { tokens: tokens.length, ...(cached && { cached }) });
   };
   await Promise.all(chunks.map(look));

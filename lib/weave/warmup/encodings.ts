@@ -1,6 +1,7 @@
 import type { Chunk } from '../../document.js';
 import { chunkOf, variantKey } from '../../store/chunk-key.js';
 import type { RankVariant, Wanted } from '../kv-library.js';
+import { SignalFan } from '../signal-fan.js';
 import type { SinglePass } from '../single-pass/single-pass.js';
 import type { DocumentChunks } from './document-chunks.js';
 import type { DocumentPlan } from './document-plan.js';
@@ -26,11 +27,11 @@ export interface EncodingsOptions {
   readonly text?: TextBase | undefined;
 }
 
-/** Where a passage stands in a prompt. */
+/** A passage where it stands in a prompt. */
 export interface PromptPlace {
+  readonly chunk: Chunk;
   /** Nothing but the prefix stands before it. */
   readonly first: boolean;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** How a weave's passages are encoded, and which records of them will do. */
@@ -49,12 +50,19 @@ export class Encodings {
   }
 
   /**
-   * A passage as a question wants it: KV that saw more than the prefix needs less repair. Right after the prefix
-   * nothing else was before it, so there KV that saw nothing else is exact.
-   *
-   * @param where whether it stands right after the prefix there.
+   * Passages as a question wants them: KV that saw more than the prefix needs less repair. Right after the prefix
+   * nothing else was before it, so there KV that saw nothing else is exact. However many they are, the signal gets one listener.
    */
-  async at(chunk: Chunk, { first, signal }: PromptPlace): Promise<Wanted> {
+  async at(places: readonly PromptPlace[], signal?: AbortSignal): Promise<Wanted[]> {
+    const fan = new SignalFan(signal);
+    try {
+      return await Promise.all(places.map((place) => this.#at(place, fan.child())));
+    } finally {
+      fan.close();
+    }
+  }
+
+  async #at({ chunk, first }: PromptPlace, signal: AbortSignal | undefined): Promise<Wanted> {
     const own = await this.#options.own(chunk);
     const { pass } = this.#options;
     if (pass) return { ...own, lookup: await this.#passed(pass, chunk, own.key, first) };
