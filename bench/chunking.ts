@@ -1,28 +1,32 @@
 import { writeFile } from 'node:fs/promises';
-import { loadEmbedder, loadEngine } from '../adapters/ggml/index.js';
-import { resolveModel } from '../adapters/models/index.js';
+import { loadEmbedder } from '../adapters/ggml/index.js';
 import {
   bootstrapMean,
   editStability,
   halfOf,
   type Interval,
   sizeDistribution,
+  tokenMeasure,
 } from '../lib/evaluate/index.js';
-import type { Document, Embedder, KvEngine, TokenizedDocument } from '../lib/index.js';
+import type { Document, Embedder, TokenizedDocument } from '../lib/index.js';
 import { HashingEmbedder } from '../lib/testing/index.js';
 import { bordersOf, type BorderScores, chanceOf, unmark } from './chunking/boundaries.js';
 import { Cl100kTokenizer } from './chunking/cl100k.js';
+import { LossReader } from './chunking/by-losses.js';
 import { type Confirmation, confirm, type ScoredArm } from './chunking/confirm.js';
 import { readCorpus, readQuestions, type ReferencedQuestion } from './chunking/data.js';
 import { intentSpeed } from './chunking/intent-speed.js';
 import { keepVectors, vectorsPath } from './chunking/kept-vectors.js';
 import {
+  askingChunkerKinds,
   type ChunkerKind,
   chunkerKinds,
   embedderChunkerKinds,
-  modelChunkerKinds,
+  lossChunkerKinds,
   toldChunkerKinds,
 } from './chunking/kinds.js';
+import { type ModelSide, modelSide } from './chunking/model-side.js';
+import { pass } from './chunking/pass.js';
 import {
   omegaAsPublished,
   publishedCorpora,
@@ -34,8 +38,7 @@ import { reportPage, type ReportRow } from './chunking/report-page.js';
 import { retrieverKinds, retrieverNames } from './chunking/retrievers.js';
 import { signalsOf } from './chunking/signals.js';
 import { memory, speed } from './chunking/speed.js';
-import { textLosses } from './chunking/text-losses.js';
-import { tune, type Tuned } from './chunking/tune.js';
+import { tune, type Tuned, type TuneOptions } from './chunking/tune.js';
 import { BenchUsageError } from './command-line.js';
 import {
   atLeast,
@@ -54,6 +57,18 @@ const baseline = 'recursive';
 const editedUnits = 100_000;
 /** Documents that edits are tried on. */
 const editedDocuments = 5;
+/** By so much may the mean size of a chunker be off that has a model read the text for each size that is tried. */
+const modelTolerance = 0.05;
+/** What is tried first for those, over the mean size: nearly always near enough, or the next is. */
+const firstLimits: Readonly<Record<string, number>> = {
+  perplexity: 2,
+  'single-pass': 2,
+  lumber: 1.3,
+  margin: 1.3,
+  'question-aware': 1,
+};
+/** Parts that a model reads texts for again and again: they run where they are named. */
+const namedParts = ['clarity', 'pass'];
 
 /** How chunkers compare at equal size: what they let a retriever find, how they stand edits, and how fast they are. */
 export const chunking = benchWith(
@@ -69,7 +84,7 @@ export const chunking = benchWith(
       type: 'string',
       value: 'A,B',
       default: Object.keys(chunkerKinds).join(','),
-      help: 'chunkers to compare; perplexity runs --model, semantic, cluster, intent and trained --embedder',
+      help: `chunkers to compare; also ${Object.keys(toldChunkerKinds).join(', ')}, by --embedder ${Object.keys(embedderChunkerKinds).join(', ')}, by --model ${[...Object.keys(lossChunkerKinds), ...Object.keys(askingChunkerKinds)].join(', ')}`,
     },
     sizes: { type: 'string', value: 'N,M', default: '200,400', help: 'mean tokens of chunks' },
     retrievers: { type: 'string', value: 'A,B', default: 'bm25', help: retrieverNames.join(', ') },
@@ -84,6 +99,11 @@ export const chunking = benchWith(
       value: 'FILE',
       help: 'where vectors are kept for later runs; default in the cache folder',
     },
+    answers: {
+      type: 'string',
+      value: 'FILE',
+      help: "where a language model's answers are kept for later runs; default in the cache folder",
+    },
     half: { type: 'string', default: 'all', help: 'all, search or held-out questions' },
     html: { type: 'string', value: 'FILE', help: 'write a report with the text cut side by side' },
   },
@@ -95,7 +115,7 @@ export const chunking = benchWith(
       ...Object.keys(chunkerKinds),
       ...Object.keys(toldChunkerKinds),
       ...Object.keys(embedderChunkerKinds),
-      ...Object.keys(modelChunkerKinds),
+      ...Object.keys(modelKinds),
     ]);
     const searched = own.retrievers.split(',');
     assertKnown('retrievers', searched, retrieverNames);
@@ -118,17 +138,21 @@ export const chunking = benchWith(
     }
     const documents = all.filter(({ id }) => !wanted || wanted.includes(id));
     const tokenizer = new Cl100kTokenizer();
-    const needsModel = names.some((name) => Object.hasOwn(modelChunkerKinds, name));
+    const needsModel =
+      names.some((name) => Object.hasOwn(modelKinds, name)) ||
+      namedParts.some((part) => options.only.includes(part));
     const outcome = emptyOutcome(needsModel ? model : 'none');
-    await using engine = needsModel ? await engineOf(model, options) : undefined;
-    const losses = engine && textLosses(engine, (ids) => tokenizer.decode(ids));
+    await using side = needsModel
+      ? await modelSide({ model, answers: own.answers }, tokenizer, options)
+      : undefined;
     const needsEmbedder =
+      isNamed('clarity', options, outcome) ||
       searched.some((name) => name !== 'bm25') ||
       names.some((name) => Object.hasOwn(embedderChunkerKinds, name));
     await using opened = needsEmbedder ? await embedderOf(own.embedder, options) : undefined;
     const embedder = opened && keepVectors(opened, own.vectors ?? vectorsPath(opened));
-    const kindOf = (name: string): ChunkerKind =>
-      (losses && modelChunkerKinds[name]?.(losses)) ??
+    const kindOf = (name: string, meanTokens: number): ChunkerKind =>
+      (side && modelKinds[name]?.(side.given, meanTokens)) ??
       (embedder && embedderChunkerKinds[name]?.(embedder)) ??
       toldChunkerKinds[name] ??
       (chunkerKinds[name] as ChunkerKind);
@@ -151,19 +175,27 @@ export const chunking = benchWith(
     const cuts: Tuned[] = [];
     const wantsQuality = isWanted('quality', options, outcome);
     const wantsStability = isWanted('stability', options, outcome);
-    if (wantsQuality || wantsStability || own.html !== undefined) {
+    const wantsSizes = isWanted('sizes', options, outcome);
+    const reader =
+      side && embedder && options.only.includes('clarity')
+        ? new LossReader(side.given.engine, embedder)
+        : undefined;
+    if (wantsSizes || wantsQuality || wantsStability || reader || own.html !== undefined) {
       for (const size of sizes) {
         const tuned = new Map<string, Tuned>();
         for (const name of names) {
-          const found = await tune(kindOf(name), tokenized, size);
+          const found = await tune(kindOf(name, size), tokenized, size, tuning(name, size, side));
           tuned.set(name, found);
-          const { variation } = sizeDistribution(found.chunks.map((chunk) => chunk.tokens.length));
-          outcome.figures[`${name}.${size}.meanTokens`] = round(found.meanTokens);
-          outcome.figures[`${name}.${size}.sizeVariation`] = round(variation);
+          noteSizes(`${name}.${size}`, found, options, outcome);
         }
+        if (reader) await clarity(size, tuned, documents, reader, options, outcome);
         if (size === sizes[0]) cuts.push(...tuned.values());
         if (wantsQuality) {
-          const found = await quality(size, tuned, questions, searched, embedder, options, outcome);
+          const found = await quality(
+            { size, tuned, questions, searched, embedder, documents: tokenized },
+            options,
+            outcome,
+          );
           rows.push(...found.rows);
           arms.push(...found.arms);
         }
@@ -175,13 +207,16 @@ export const chunking = benchWith(
     const confirmed = half === 'all' ? confirm(arms, baseline, questions) : [];
     note(confirmed, outcome, options);
     if (isWanted('boundaries', options, outcome)) {
-      await boundaries(names, kindOf, documents, tokenizer, options, outcome);
+      await boundaries(names, kindOf, documents, tokenizer, side, options, outcome);
     }
     if (isWanted('speed', options, outcome)) await speed(documents, options, outcome);
     if (isWanted('intent', options, outcome)) await intentSpeed(options, outcome);
     if (isWanted('memory', options, outcome)) await memory(documents, outcome);
+    if (side && isNamed('pass', options, outcome)) {
+      await pass(side.given.engine, documents, options, outcome);
+    }
     if (own.html !== undefined) {
-      const signals = await signalsOf(tokenized, { losses, embedder });
+      const signals = await signalsOf(tokenized, { losses: side?.given.losses, embedder });
       await writeFile(own.html, reportPage({ documents, cuts, rows, confirmed, signals }, outcome));
       options.log(`wrote ${own.html}`);
     }
@@ -195,9 +230,78 @@ function assertKnown(option: string, given: readonly string[], known: readonly s
   throw new BenchUsageError(`--${option} has "${unknown}"; known are ${known.join(', ')}.`);
 }
 
-async function engineOf(model: string, { device, threads }: BenchOptions): Promise<KvEngine> {
-  const { path } = await resolveModel(model);
-  return loadEngine({ model: path, device, ...(threads && { threads }) });
+/** Chunkers that need a language model. */
+const modelKinds = { ...lossChunkerKinds, ...askingChunkerKinds };
+
+/** Whether a part is to run that runs only where it is named; noted in the outcome where not. */
+function isNamed(
+  part: string,
+  { only }: Pick<BenchOptions, 'only'>,
+  { skipped }: Pick<BenchOutcome, 'skipped'>,
+): boolean {
+  if (only.includes(part)) return true;
+  skipped.push(`${part}: not named by --only`);
+  return false;
+}
+
+function tuning(name: string, meanTokens: number, side: ModelSide | undefined): TuneOptions {
+  if (!side || !Object.hasOwn(modelKinds, name)) return {};
+  const first = Math.round((firstLimits[name] ?? 1) * meanTokens);
+  return { tolerance: modelTolerance, first, spent: () => side.spent() };
+}
+
+/** How large the chunks are, and what a model did for them. */
+function noteSizes(
+  at: string,
+  { chunks, spent }: Tuned,
+  { log }: BenchOptions,
+  { figures }: BenchOutcome,
+): void {
+  const { variation, ...sizes } = sizeDistribution(chunks.map(({ tokens }) => tokens.length));
+  figures[`${at}.meanTokens`] = round(sizes.mean);
+  figures[`${at}.sizeVariation`] = round(variation);
+  figures[`${at}.chunks`] = sizes.count;
+  for (const which of ['min', 'p5', 'median', 'p95', 'max'] as const) {
+    figures[`${at}.tokens.${which}`] = round(sizes[which]);
+  }
+  if (spent.calls === 0 && spent.read === 0) return;
+  figures[`${at}.model.calls`] = spent.calls;
+  figures[`${at}.model.tokensRead`] = spent.read;
+  figures[`${at}.model.tokensGenerated`] = spent.generated;
+  figures[`${at}.model.ms`] = spent.milliseconds;
+  figures[`${at}.model.fallbacks`] = spent.fallbacks;
+  log(
+    `${at}: ${sizes.count} chunks of ${sizes.mean.toFixed(1)} tokens, ${spent.calls} calls, ${spent.read} tokens read, ${spent.generated} generated, ${spent.fallbacks} parts cut by structure`,
+  );
+}
+
+/** What a model's losses say of the beginnings of the texts. */
+async function clarity(
+  size: number,
+  tuned: ReadonlyMap<string, Tuned>,
+  documents: readonly Document[],
+  reader: LossReader,
+  { log }: BenchOptions,
+  { figures }: BenchOutcome,
+): Promise<void> {
+  for (const { id } of documents) {
+    for (const [name, { chunks }] of tuned) {
+      const found = await reader.measure(chunks.filter(({ documentId }) => documentId === id));
+      const at = `clarity.${id}.${name}.${size}`;
+      const values = {
+        chunks: found.chunks,
+        boundaryClarity: found.clarity.paper,
+        'boundaryClarity.code': found.clarity.code,
+        stickiness: found.stickiness.paper,
+        'stickiness.code': found.stickiness.code,
+        chunkScore: found.score.score,
+        'chunkScore.dispersion': found.score.dispersion,
+      };
+      for (const [what, value] of Object.entries(values)) figures[`${at}.${what}`] = round(value);
+      const said = Object.entries(values).map(([what, value]) => `${what} ${round(value)}`);
+      log(`${at}: ${said.join(', ')}`);
+    }
+  }
 }
 
 async function embedderOf(
@@ -240,9 +344,10 @@ const above = (value: number) => ({ value: round(value), goal: '> 0', met: value
 /** How well chunkers find paragraphs whose marks were taken away, beside chance. */
 async function boundaries(
   names: readonly string[],
-  kindOf: (name: string) => ChunkerKind,
+  kindOf: (name: string, meanTokens: number) => ChunkerKind,
   documents: readonly Document[],
   tokenizer: Cl100kTokenizer,
+  side: ModelSide | undefined,
   { log }: BenchOptions,
   { figures, skipped }: BenchOutcome,
 ): Promise<void> {
@@ -264,7 +369,11 @@ async function boundaries(
     figures[`borders.${document.id}.paragraphs`] = unmarked.reference.borders.length + 1;
     figures[`borders.${document.id}.sentences`] = unmarked.reference.size;
     say('chance', chanceOf(unmarked));
-    for (const name of names) say(name, await bordersOf(kindOf(name), unmarked));
+    for (const name of names) {
+      const { meanTokens } = unmarked;
+      const kind = kindOf(name, Math.round(meanTokens));
+      say(name, await bordersOf(kind, unmarked, tuning(name, meanTokens, side)));
+    }
   }
 }
 
@@ -295,12 +404,17 @@ function published(
   }
 }
 
+interface QualityOf {
+  readonly size: number;
+  readonly tuned: ReadonlyMap<string, Tuned>;
+  readonly questions: readonly ReferencedQuestion[];
+  readonly searched: readonly string[];
+  readonly embedder: Embedder | undefined;
+  readonly documents: readonly TokenizedDocument[];
+}
+
 async function quality(
-  size: number,
-  tuned: ReadonlyMap<string, Tuned>,
-  questions: readonly ReferencedQuestion[],
-  searched: readonly string[],
-  embedder: Embedder | undefined,
+  { size, tuned, questions, searched, embedder, documents }: QualityOf,
   options: BenchOptions,
   { figures, skipped }: BenchOutcome,
 ): Promise<{ rows: ReportRow[]; arms: ScoredArm[] }> {
@@ -315,11 +429,12 @@ async function quality(
     figures[`${name}.low`] = round(low);
     figures[`${name}.high`] = round(high);
   };
+  const tokens = tokenMeasure(documents);
   for (const [retriever, make] of retrieverKinds(embedder)) {
     if (!searched.includes(retriever)) continue;
     const found: ScoredArm[] = [];
     for (const [name, { chunks }] of tuned) {
-      const scores = await scoresOf(chunks, questions, make());
+      const scores = await scoresOf(chunks, questions, make(), tokens);
       found.push({ name, retriever, size, scores });
     }
     arms.push(...found);
@@ -338,9 +453,14 @@ async function quality(
         const gap = apart[i];
         if (gap) note(`${at}.recall${budget}.over-${baseline}`, gap);
       }
-      note(`${at}.recall5`, bootstrapMean(own.recallOfFew));
-      note(`${at}.precision5`, bootstrapMean(own.precisionOfFew));
-      note(`${at}.iou5`, bootstrapMean(own.iouOfFew));
+      for (const [by, few] of [
+        ['', own.ofFew],
+        ['.tokens', own.ofFewByTokens],
+      ] as const) {
+        note(`${at}.recall5${by}`, bootstrapMean(few.recall));
+        note(`${at}.precision5${by}`, bootstrapMean(few.precision));
+        note(`${at}.iou5${by}`, bootstrapMean(few.iou));
+      }
       rows.push({ name, retriever, size, meanTokens, omega, recalls, apart });
       options.log(
         `${at}: ${budgets.map((b, i) => `${b}: ${percent(recalls[i])}${gapOf(apart[i])}`).join(', ')}`,

@@ -46,9 +46,8 @@ test('what is best on the search half is held against the other', () => {
     const recall = Float64Array.from(questions, (_, i) => recallOf(i));
     const scores = {
       recall: { 750: recall, 1500: recall },
-      recallOfFew: recall,
-      precisionOfFew: recall,
-      iouOfFew: recall,
+      ofFew: { recall, precision: recall, iou: recall },
+      ofFewByTokens: { recall, precision: recall, iou: recall },
     };
     return { name, retriever: 'bm25', size: 200, scores };
   };
@@ -97,7 +96,7 @@ test('sections are read, and any part of a right one counts', async () => {
         )),
       );
     }
-    const scores = await scoresOf(chunks, questions, bm25Retriever());
+    const scores = await scoresOf(chunks, questions, bm25Retriever(), () => 1);
     expect([...scores.recall[750]]).toEqual([0.5]);
     await writeFile(path, JSON.stringify([{ question: 'Who?', correct_chunks: ['none'] }]));
     await expect(readQuestions(path, documents)).rejects.toThrow('names no document with text');
