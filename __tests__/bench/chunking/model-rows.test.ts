@@ -33,7 +33,8 @@ test('a text in other tokens is cut where the pass over the engine’s own cuts 
   const own = { ...document, tokens: await engine.tokenizer.encode(text) };
   const there = await singlePassChunker({ engine, ...sizes }).chunk(own);
   expect(there.length).toBeGreaterThan(3);
-  expect(chunks.map(({ start }) => start)).toEqual(there.map(({ start }) => start));
+  // Tokens of words begin with the blank before them.
+  expect(chunks.map((chunk) => chunk.text.trim())).toEqual(there.map((chunk) => chunk.text.trim()));
   expect(chunks.map(({ metadata }) => metadata)).toEqual(there.map(({ metadata }) => metadata));
   for (const chunk of chunks) expect(chunk.text).toBe(text.slice(chunk.start, chunk.end));
   expect(computed).toBeGreaterThanOrEqual(own.tokens.ids.length);
@@ -106,10 +107,10 @@ test('tuning begins where it is told to, and ends when it is near enough', async
     tried.push(maxTokens);
     return fixedChunker({ maxTokens });
   };
-  await tune(kind, [document], 40, { tolerance: 0.05, first: 41 });
-  expect(tried).toEqual([41]);
-  const near = await tune(kind, [document], 40, { tolerance: 0.05, first: 100 });
-  expect(Math.abs(near.meanTokens - 40)).toBeLessThanOrEqual(2);
+  await tune(kind, [document], 10, { tolerance: 0.1, first: 11 });
+  expect(tried).toEqual([11]);
+  const near = await tune(kind, [document], 10, { tolerance: 0.1, first: 30 });
+  expect(Math.abs(near.meanTokens - 10)).toBeLessThanOrEqual(1);
   expect(tried.length).toBeGreaterThan(2);
 });
 
