@@ -27,6 +27,7 @@ import {
 } from './chunking/kinds.js';
 import { type ModelSide, modelSide } from './chunking/model-side.js';
 import { pass } from './chunking/pass.js';
+import { cutsPicture } from './chunking/picture.js';
 import {
   omegaAsPublished,
   publishedCorpora,
@@ -80,6 +81,11 @@ export const chunking = benchWith(
     },
     questions: { type: 'string', value: 'FILE', help: 'questions with references into them' },
     texts: { type: 'string', value: 'A,B', help: 'names of texts to take; default all' },
+    characters: {
+      type: 'string',
+      value: 'N',
+      help: 'take so much of each text, and the questions that are answered there; default all',
+    },
     chunkers: {
       type: 'string',
       value: 'A,B',
@@ -106,6 +112,11 @@ export const chunking = benchWith(
     },
     half: { type: 'string', default: 'all', help: 'all, search or held-out questions' },
     html: { type: 'string', value: 'FILE', help: 'write a report with the text cut side by side' },
+    svg: {
+      type: 'string',
+      value: 'FILE',
+      help: 'write a picture of the first text as each chunker cuts it; for a page or two, see --characters',
+    },
   },
   async (options, own) => {
     const model = options.model ?? 'smollm2-135m-instruct';
@@ -136,7 +147,12 @@ export const chunking = benchWith(
         all.map(({ id }) => id),
       );
     }
-    const documents = all.filter(({ id }) => !wanted || wanted.includes(id));
+    const most = own.characters === undefined ? Infinity : Number(own.characters);
+    if (!(most >= 1))
+      throw new BenchUsageError(`--characters is "${own.characters}"; give a number.`);
+    const documents = all
+      .filter(({ id }) => !wanted || wanted.includes(id))
+      .map((document) => ({ ...document, text: beginningOf(document.text, most) }));
     const tokenizer = new Cl100kTokenizer();
     const needsModel =
       names.some((name) => Object.hasOwn(modelKinds, name)) ||
@@ -160,9 +176,11 @@ export const chunking = benchWith(
     for (const document of documents) {
       tokenized.push({ ...document, tokens: await tokenizer.encode(document.text) });
     }
+    const lengths = new Map(documents.map(({ id, text }) => [id, text.length]));
     const isAsked = ({ question, references }: ReferencedQuestion): boolean =>
       (half === 'all' || halfOf(question) === half) &&
-      (!wanted || references.every(({ documentId }) => wanted.includes(documentId)));
+      (!wanted || references.every(({ documentId }) => wanted.includes(documentId))) &&
+      references.every(({ documentId, end }) => end <= (lengths.get(documentId) ?? 0));
     const questions = own.questions
       ? (await readQuestions(own.questions, all)).filter(isAsked)
       : [];
@@ -172,7 +190,7 @@ export const chunking = benchWith(
     }
     const rows: ReportRow[] = [];
     const arms: ScoredArm[] = [];
-    const cuts: Tuned[] = [];
+    const cuts = new Map<string, Tuned>();
     const wantsQuality = isWanted('quality', options, outcome);
     const wantsStability = isWanted('stability', options, outcome);
     const wantsSizes = isWanted('sizes', options, outcome);
@@ -180,7 +198,8 @@ export const chunking = benchWith(
       side && embedder && options.only.includes('clarity')
         ? new LossReader(side.given.engine, embedder)
         : undefined;
-    if (wantsSizes || wantsQuality || wantsStability || reader || own.html !== undefined) {
+    const isShown = own.html !== undefined || own.svg !== undefined;
+    if (wantsSizes || wantsQuality || wantsStability || reader || isShown) {
       for (const size of sizes) {
         const tuned = new Map<string, Tuned>();
         for (const name of names) {
@@ -189,7 +208,7 @@ export const chunking = benchWith(
           noteSizes(`${name}.${size}`, found, options, outcome);
         }
         if (reader) await clarity(size, tuned, documents, reader, options, outcome);
-        if (size === sizes[0]) cuts.push(...tuned.values());
+        if (size === sizes[0]) for (const [name, cut] of tuned) cuts.set(name, cut);
         if (wantsQuality) {
           const found = await quality(
             { size, tuned, questions, searched, embedder, documents: tokenized },
@@ -212,13 +231,25 @@ export const chunking = benchWith(
     if (isWanted('speed', options, outcome)) await speed(documents, options, outcome);
     if (isWanted('intent', options, outcome)) await intentSpeed(options, outcome);
     if (isWanted('memory', options, outcome)) await memory(documents, outcome);
-    if (side && isNamed('pass', options, outcome)) {
+    if (isNamed('pass', options, outcome) && side) {
       await pass(side.given.engine, documents, options, outcome);
     }
     if (own.html !== undefined) {
       const signals = await signalsOf(tokenized, { losses: side?.given.losses, embedder });
-      await writeFile(own.html, reportPage({ documents, cuts, rows, confirmed, signals }, outcome));
+      await writeFile(
+        own.html,
+        reportPage({ documents, cuts: [...cuts.values()], rows, confirmed, signals }, outcome),
+      );
       options.log(`wrote ${own.html}`);
+    }
+    const [pictured] = documents;
+    if (own.svg !== undefined && pictured) {
+      const columns = Array.from(cuts, ([name, { chunks }]) => ({
+        name,
+        chunks: chunks.filter(({ documentId }) => documentId === pictured.id),
+      }));
+      await writeFile(own.svg, cutsPicture(pictured, columns));
+      options.log(`wrote ${own.svg}`);
     }
     return outcome;
   },
@@ -228,6 +259,13 @@ function assertKnown(option: string, given: readonly string[], known: readonly s
   const unknown = given.find((name) => !known.includes(name));
   if (unknown === undefined) return;
   throw new BenchUsageError(`--${option} has "${unknown}"; known are ${known.join(', ')}.`);
+}
+
+/** As much of a text as it has characters at most, to the end of a word. */
+function beginningOf(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const part = text.slice(0, most);
+  return part.slice(0, Math.max(part.search(/\s\S*$/) + 1, 0)) || part;
 }
 
 /** Chunkers that need a language model. */
@@ -430,6 +468,13 @@ async function quality(
     figures[`${name}.high`] = round(high);
   };
   const tokens = tokenMeasure(documents);
+  const omegas = new Map<string, number>();
+  for (const [name, { chunks }] of tuned) {
+    const omega = omegaOf(chunks, questions);
+    omegas.set(name, omega);
+    figures[`${name}.${size}.precisionOmega`] = round(omega);
+    figures[`${name}.${size}.precisionOmega.tokens`] = round(omegaOf(chunks, questions, tokens));
+  }
   for (const [retriever, make] of retrieverKinds(embedder)) {
     if (!searched.includes(retriever)) continue;
     const found: ScoredArm[] = [];
@@ -440,10 +485,9 @@ async function quality(
     arms.push(...found);
     const base = found.find(({ name }) => name === baseline)?.scores;
     for (const { name, scores: own } of found) {
-      const { chunks, meanTokens } = tuned.get(name) as Tuned;
+      const { meanTokens, spent } = tuned.get(name) as Tuned;
       const at = `${name}.${size}.${retriever}`;
-      const omega = omegaOf(chunks, questions);
-      figures[`${name}.${size}.precisionOmega`] = round(omega);
+      const omega = omegas.get(name) as number;
       const recalls = budgets.map((budget) => bootstrapMean(own.recall[budget]));
       const apart = budgets.map((budget) =>
         base && name !== baseline ? difference(own.recall[budget], base.recall[budget]) : undefined,
@@ -461,7 +505,7 @@ async function quality(
         note(`${at}.precision5${by}`, bootstrapMean(few.precision));
         note(`${at}.iou5${by}`, bootstrapMean(few.iou));
       }
-      rows.push({ name, retriever, size, meanTokens, omega, recalls, apart });
+      rows.push({ name, retriever, size, meanTokens, omega, recalls, apart, spent });
       options.log(
         `${at}: ${budgets.map((b, i) => `${b}: ${percent(recalls[i])}${gapOf(apart[i])}`).join(', ')}`,
       );

@@ -100,8 +100,9 @@ function shareOfDocuments(hits: readonly Chunk[], references: readonly TextSpan[
 export function omegaOf(
   chunks: readonly Chunk[],
   questions: readonly ReferencedQuestion[],
+  measure?: Measure,
 ): number {
-  return mean(questions.map(({ references }) => precisionOmega(chunks, references)));
+  return mean(questions.map(({ references }) => precisionOmega(chunks, references, measure)));
 }
 
 /** Mean of `a - b`, whole questions drawn again. */
