@@ -1,28 +1,33 @@
 import { writeFile } from 'node:fs/promises';
-import { loadEmbedder, loadEngine } from '../adapters/ggml/index.js';
-import { resolveModel } from '../adapters/models/index.js';
+import { loadEmbedder } from '../adapters/ggml/index.js';
 import {
   bootstrapMean,
   editStability,
   halfOf,
   type Interval,
   sizeDistribution,
+  tokenMeasure,
 } from '../lib/evaluate/index.js';
-import type { Document, Embedder, KvEngine, TokenizedDocument } from '../lib/index.js';
+import type { Document, Embedder, TokenizedDocument } from '../lib/index.js';
 import { HashingEmbedder } from '../lib/testing/index.js';
 import { bordersOf, type BorderScores, chanceOf, unmark } from './chunking/boundaries.js';
 import { Cl100kTokenizer } from './chunking/cl100k.js';
+import { LossReader } from './chunking/by-losses.js';
 import { type Confirmation, confirm, type ScoredArm } from './chunking/confirm.js';
 import { readCorpus, readQuestions, type ReferencedQuestion } from './chunking/data.js';
 import { intentSpeed } from './chunking/intent-speed.js';
 import { keepVectors, vectorsPath } from './chunking/kept-vectors.js';
 import {
+  askingChunkerKinds,
   type ChunkerKind,
   chunkerKinds,
   embedderChunkerKinds,
-  modelChunkerKinds,
+  lossChunkerKinds,
   toldChunkerKinds,
 } from './chunking/kinds.js';
+import { type ModelSide, modelSide } from './chunking/model-side.js';
+import { pass } from './chunking/pass.js';
+import { cutsPicture } from './chunking/picture.js';
 import {
   omegaAsPublished,
   publishedCorpora,
@@ -34,8 +39,7 @@ import { reportPage, type ReportRow } from './chunking/report-page.js';
 import { retrieverKinds, retrieverNames } from './chunking/retrievers.js';
 import { signalsOf } from './chunking/signals.js';
 import { memory, speed } from './chunking/speed.js';
-import { textLosses } from './chunking/text-losses.js';
-import { tune, type Tuned } from './chunking/tune.js';
+import { tune, type Tuned, type TuneOptions } from './chunking/tune.js';
 import { BenchUsageError } from './command-line.js';
 import {
   atLeast,
@@ -54,6 +58,18 @@ const baseline = 'recursive';
 const editedUnits = 100_000;
 /** Documents that edits are tried on. */
 const editedDocuments = 5;
+/** By so much may the mean size of a chunker be off that has a model read the text for each size that is tried. */
+const modelTolerance = 0.05;
+/** What is tried first for those, over the mean size: nearly always near enough, or the next is. */
+const firstLimits: Readonly<Record<string, number>> = {
+  perplexity: 2,
+  'single-pass': 2,
+  lumber: 1.3,
+  margin: 1.3,
+  'question-aware': 1,
+};
+/** Parts that a model reads texts for again and again: they run where they are named. */
+const namedParts = ['clarity', 'pass'];
 
 /** How chunkers compare at equal size: what they let a retriever find, how they stand edits, and how fast they are. */
 export const chunking = benchWith(
@@ -65,11 +81,16 @@ export const chunking = benchWith(
     },
     questions: { type: 'string', value: 'FILE', help: 'questions with references into them' },
     texts: { type: 'string', value: 'A,B', help: 'names of texts to take; default all' },
+    characters: {
+      type: 'string',
+      value: 'N',
+      help: 'take so much of each text, and the questions that are answered there; default all',
+    },
     chunkers: {
       type: 'string',
       value: 'A,B',
       default: Object.keys(chunkerKinds).join(','),
-      help: 'chunkers to compare; perplexity runs --model, semantic, cluster, intent and trained --embedder',
+      help: `chunkers to compare; also ${Object.keys(toldChunkerKinds).join(', ')}, by --embedder ${Object.keys(embedderChunkerKinds).join(', ')}, by --model ${[...Object.keys(lossChunkerKinds), ...Object.keys(askingChunkerKinds)].join(', ')}`,
     },
     sizes: { type: 'string', value: 'N,M', default: '200,400', help: 'mean tokens of chunks' },
     retrievers: { type: 'string', value: 'A,B', default: 'bm25', help: retrieverNames.join(', ') },
@@ -79,13 +100,28 @@ export const chunking = benchWith(
       default: 'all-minilm-l6-v2',
       help: 'of dense search and of chunkers: a model, or hashing',
     },
+    window: {
+      type: 'string',
+      value: 'N',
+      help: "tokens of the embedder's window; default what its file says",
+    },
     vectors: {
       type: 'string',
       value: 'FILE',
       help: 'where vectors are kept for later runs; default in the cache folder',
     },
+    answers: {
+      type: 'string',
+      value: 'FILE',
+      help: "where a language model's answers are kept for later runs; default in the cache folder",
+    },
     half: { type: 'string', default: 'all', help: 'all, search or held-out questions' },
     html: { type: 'string', value: 'FILE', help: 'write a report with the text cut side by side' },
+    svg: {
+      type: 'string',
+      value: 'FILE',
+      help: 'write a picture of the first text as each chunker cuts it; for a page or two, see --characters',
+    },
   },
   async (options, own) => {
     const model = options.model ?? 'smollm2-135m-instruct';
@@ -95,7 +131,7 @@ export const chunking = benchWith(
       ...Object.keys(chunkerKinds),
       ...Object.keys(toldChunkerKinds),
       ...Object.keys(embedderChunkerKinds),
-      ...Object.keys(modelChunkerKinds),
+      ...Object.keys(modelKinds),
     ]);
     const searched = own.retrievers.split(',');
     assertKnown('retrievers', searched, retrieverNames);
@@ -116,19 +152,28 @@ export const chunking = benchWith(
         all.map(({ id }) => id),
       );
     }
-    const documents = all.filter(({ id }) => !wanted || wanted.includes(id));
+    const most = own.characters === undefined ? Infinity : Number(own.characters);
+    if (!(most >= 1))
+      throw new BenchUsageError(`--characters is "${own.characters}"; give a number.`);
+    const documents = all
+      .filter(({ id }) => !wanted || wanted.includes(id))
+      .map((document) => ({ ...document, text: beginningOf(document.text, most) }));
     const tokenizer = new Cl100kTokenizer();
-    const needsModel = names.some((name) => Object.hasOwn(modelChunkerKinds, name));
+    const needsModel =
+      names.some((name) => Object.hasOwn(modelKinds, name)) ||
+      namedParts.some((part) => options.only.includes(part));
     const outcome = emptyOutcome(needsModel ? model : 'none');
-    await using engine = needsModel ? await engineOf(model, options) : undefined;
-    const losses = engine && textLosses(engine, (ids) => tokenizer.decode(ids));
+    await using side = needsModel
+      ? await modelSide({ model, answers: own.answers }, tokenizer, options)
+      : undefined;
     const needsEmbedder =
+      isNamed('clarity', options, outcome) ||
       searched.some((name) => name !== 'bm25') ||
       names.some((name) => Object.hasOwn(embedderChunkerKinds, name));
-    await using opened = needsEmbedder ? await embedderOf(own.embedder, options) : undefined;
+    await using opened = needsEmbedder ? await embedderOf(own, options) : undefined;
     const embedder = opened && keepVectors(opened, own.vectors ?? vectorsPath(opened));
-    const kindOf = (name: string): ChunkerKind =>
-      (losses && modelChunkerKinds[name]?.(losses)) ??
+    const kindOf = (name: string, meanTokens: number): ChunkerKind =>
+      (side && modelKinds[name]?.(side.given, meanTokens)) ??
       (embedder && embedderChunkerKinds[name]?.(embedder)) ??
       toldChunkerKinds[name] ??
       (chunkerKinds[name] as ChunkerKind);
@@ -136,9 +181,11 @@ export const chunking = benchWith(
     for (const document of documents) {
       tokenized.push({ ...document, tokens: await tokenizer.encode(document.text) });
     }
+    const lengths = new Map(documents.map(({ id, text }) => [id, text.length]));
     const isAsked = ({ question, references }: ReferencedQuestion): boolean =>
       (half === 'all' || halfOf(question) === half) &&
-      (!wanted || references.every(({ documentId }) => wanted.includes(documentId)));
+      (!wanted || references.every(({ documentId }) => wanted.includes(documentId))) &&
+      references.every(({ documentId, end }) => end <= (lengths.get(documentId) ?? 0));
     const questions = own.questions
       ? (await readQuestions(own.questions, all)).filter(isAsked)
       : [];
@@ -148,22 +195,31 @@ export const chunking = benchWith(
     }
     const rows: ReportRow[] = [];
     const arms: ScoredArm[] = [];
-    const cuts: Tuned[] = [];
+    const cuts = new Map<string, Tuned>();
     const wantsQuality = isWanted('quality', options, outcome);
     const wantsStability = isWanted('stability', options, outcome);
-    if (wantsQuality || wantsStability || own.html !== undefined) {
+    const wantsSizes = isWanted('sizes', options, outcome);
+    const reader =
+      side && embedder && options.only.includes('clarity')
+        ? new LossReader(side.given.engine, embedder)
+        : undefined;
+    const isShown = own.html !== undefined || own.svg !== undefined;
+    if (wantsSizes || wantsQuality || wantsStability || reader || isShown) {
       for (const size of sizes) {
         const tuned = new Map<string, Tuned>();
         for (const name of names) {
-          const found = await tune(kindOf(name), tokenized, size);
+          const found = await tune(kindOf(name, size), tokenized, size, tuning(name, size, side));
           tuned.set(name, found);
-          const { variation } = sizeDistribution(found.chunks.map((chunk) => chunk.tokens.length));
-          outcome.figures[`${name}.${size}.meanTokens`] = round(found.meanTokens);
-          outcome.figures[`${name}.${size}.sizeVariation`] = round(variation);
+          noteSizes(`${name}.${size}`, found, options, outcome);
         }
-        if (size === sizes[0]) cuts.push(...tuned.values());
+        if (reader) await clarity(size, tuned, documents, reader, options, outcome);
+        if (size === sizes[0]) for (const [name, cut] of tuned) cuts.set(name, cut);
         if (wantsQuality) {
-          const found = await quality(size, tuned, questions, searched, embedder, options, outcome);
+          const found = await quality(
+            { size, tuned, questions, searched, embedder, documents: tokenized },
+            options,
+            outcome,
+          );
           rows.push(...found.rows);
           arms.push(...found.arms);
         }
@@ -175,15 +231,30 @@ export const chunking = benchWith(
     const confirmed = half === 'all' ? confirm(arms, baseline, questions) : [];
     note(confirmed, outcome, options);
     if (isWanted('boundaries', options, outcome)) {
-      await boundaries(names, kindOf, documents, tokenizer, options, outcome);
+      await boundaries(names, kindOf, documents, tokenizer, side, options, outcome);
     }
     if (isWanted('speed', options, outcome)) await speed(documents, options, outcome);
     if (isWanted('intent', options, outcome)) await intentSpeed(options, outcome);
     if (isWanted('memory', options, outcome)) await memory(documents, outcome);
+    if (isNamed('pass', options, outcome) && side) {
+      await pass(side.given.engine, documents, options, outcome);
+    }
     if (own.html !== undefined) {
-      const signals = await signalsOf(tokenized, { losses, embedder });
-      await writeFile(own.html, reportPage({ documents, cuts, rows, confirmed, signals }, outcome));
+      const signals = await signalsOf(tokenized, { losses: side?.given.losses, embedder });
+      await writeFile(
+        own.html,
+        reportPage({ documents, cuts: [...cuts.values()], rows, confirmed, signals }, outcome),
+      );
       options.log(`wrote ${own.html}`);
+    }
+    const [pictured] = documents;
+    if (own.svg !== undefined && pictured) {
+      const columns = Array.from(cuts, ([name, { chunks }]) => ({
+        name,
+        chunks: chunks.filter(({ documentId }) => documentId === pictured.id),
+      }));
+      await writeFile(own.svg, cutsPicture(pictured, columns));
+      options.log(`wrote ${own.svg}`);
     }
     return outcome;
   },
@@ -195,16 +266,98 @@ function assertKnown(option: string, given: readonly string[], known: readonly s
   throw new BenchUsageError(`--${option} has "${unknown}"; known are ${known.join(', ')}.`);
 }
 
-async function engineOf(model: string, { device, threads }: BenchOptions): Promise<KvEngine> {
-  const { path } = await resolveModel(model);
-  return loadEngine({ model: path, device, ...(threads && { threads }) });
+/** As much of a text as it has characters at most, to the end of a word. */
+function beginningOf(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const part = text.slice(0, most);
+  return part.slice(0, Math.max(part.search(/\s\S*$/) + 1, 0)) || part;
+}
+
+/** Chunkers that need a language model. */
+const modelKinds = { ...lossChunkerKinds, ...askingChunkerKinds };
+
+/** Whether a part is to run that runs only where it is named; noted in the outcome where not. */
+function isNamed(
+  part: string,
+  { only }: Pick<BenchOptions, 'only'>,
+  { skipped }: Pick<BenchOutcome, 'skipped'>,
+): boolean {
+  if (only.includes(part)) return true;
+  skipped.push(`${part}: not named by --only`);
+  return false;
+}
+
+function tuning(name: string, meanTokens: number, side: ModelSide | undefined): TuneOptions {
+  if (!side || !Object.hasOwn(modelKinds, name)) return {};
+  const first = Math.round((firstLimits[name] ?? 1) * meanTokens);
+  return { tolerance: modelTolerance, first, spent: () => side.spent() };
+}
+
+/** How large the chunks are, and what a model did for them. */
+function noteSizes(
+  at: string,
+  { chunks, spent }: Tuned,
+  { log }: BenchOptions,
+  { figures }: BenchOutcome,
+): void {
+  const { variation, ...sizes } = sizeDistribution(chunks.map(({ tokens }) => tokens.length));
+  figures[`${at}.meanTokens`] = round(sizes.mean);
+  figures[`${at}.sizeVariation`] = round(variation);
+  figures[`${at}.chunks`] = sizes.count;
+  for (const which of ['min', 'p5', 'median', 'p95', 'max'] as const) {
+    figures[`${at}.tokens.${which}`] = round(sizes[which]);
+  }
+  if (spent.calls === 0 && spent.read === 0) return;
+  figures[`${at}.model.calls`] = spent.calls;
+  figures[`${at}.model.tokensRead`] = spent.read;
+  figures[`${at}.model.tokensGenerated`] = spent.generated;
+  figures[`${at}.model.ms`] = spent.milliseconds;
+  figures[`${at}.model.fallbacks`] = spent.fallbacks;
+  log(
+    `${at}: ${sizes.count} chunks of ${sizes.mean.toFixed(1)} tokens, ${spent.calls} calls, ${spent.read} tokens read, ${spent.generated} generated, ${spent.fallbacks} parts cut by structure`,
+  );
+}
+
+/** What a model's losses say of the beginnings of the texts. */
+async function clarity(
+  size: number,
+  tuned: ReadonlyMap<string, Tuned>,
+  documents: readonly Document[],
+  reader: LossReader,
+  { log }: BenchOptions,
+  { figures }: BenchOutcome,
+): Promise<void> {
+  for (const { id } of documents) {
+    for (const [name, { chunks }] of tuned) {
+      const found = await reader.measure(chunks.filter(({ documentId }) => documentId === id));
+      const at = `clarity.${id}.${name}.${size}`;
+      const values = {
+        chunks: found.chunks,
+        boundaryClarity: found.clarity.paper,
+        'boundaryClarity.code': found.clarity.code,
+        stickiness: found.stickiness.paper,
+        'stickiness.code': found.stickiness.code,
+        chunkScore: found.score.score,
+        'chunkScore.dispersion': found.score.dispersion,
+      };
+      for (const [what, value] of Object.entries(values)) figures[`${at}.${what}`] = round(value);
+      const said = Object.entries(values).map(([what, value]) => `${what} ${round(value)}`);
+      log(`${at}: ${said.join(', ')}`);
+    }
+  }
 }
 
 async function embedderOf(
-  model: string,
+  { embedder: model, window }: { readonly embedder: string; readonly window: string | undefined },
   { threads }: BenchOptions,
 ): Promise<Embedder & AsyncDisposable> {
-  if (model !== 'hashing') return loadEmbedder({ model, ...(threads && { threads }) });
+  if (model !== 'hashing') {
+    return loadEmbedder({
+      model,
+      ...(threads && { threads }),
+      ...(window !== undefined && { sequenceLength: Number(window) }),
+    });
+  }
   const hashing = new HashingEmbedder({ dimensions: 384 });
   return Object.assign(hashing, { [Symbol.asyncDispose]: async () => {} });
 }
@@ -240,9 +393,10 @@ const above = (value: number) => ({ value: round(value), goal: '> 0', met: value
 /** How well chunkers find paragraphs whose marks were taken away, beside chance. */
 async function boundaries(
   names: readonly string[],
-  kindOf: (name: string) => ChunkerKind,
+  kindOf: (name: string, meanTokens: number) => ChunkerKind,
   documents: readonly Document[],
   tokenizer: Cl100kTokenizer,
+  side: ModelSide | undefined,
   { log }: BenchOptions,
   { figures, skipped }: BenchOutcome,
 ): Promise<void> {
@@ -264,7 +418,11 @@ async function boundaries(
     figures[`borders.${document.id}.paragraphs`] = unmarked.reference.borders.length + 1;
     figures[`borders.${document.id}.sentences`] = unmarked.reference.size;
     say('chance', chanceOf(unmarked));
-    for (const name of names) say(name, await bordersOf(kindOf(name), unmarked));
+    for (const name of names) {
+      const { meanTokens } = unmarked;
+      const kind = kindOf(name, Math.round(meanTokens));
+      say(name, await bordersOf(kind, unmarked, tuning(name, meanTokens, side)));
+    }
   }
 }
 
@@ -295,12 +453,17 @@ function published(
   }
 }
 
+interface QualityOf {
+  readonly size: number;
+  readonly tuned: ReadonlyMap<string, Tuned>;
+  readonly questions: readonly ReferencedQuestion[];
+  readonly searched: readonly string[];
+  readonly embedder: Embedder | undefined;
+  readonly documents: readonly TokenizedDocument[];
+}
+
 async function quality(
-  size: number,
-  tuned: ReadonlyMap<string, Tuned>,
-  questions: readonly ReferencedQuestion[],
-  searched: readonly string[],
-  embedder: Embedder | undefined,
+  { size, tuned, questions, searched, embedder, documents }: QualityOf,
   options: BenchOptions,
   { figures, skipped }: BenchOutcome,
 ): Promise<{ rows: ReportRow[]; arms: ScoredArm[] }> {
@@ -315,21 +478,34 @@ async function quality(
     figures[`${name}.low`] = round(low);
     figures[`${name}.high`] = round(high);
   };
+  const tokens = tokenMeasure(documents);
+  const omegas = new Map<string, number>();
+  for (const [name, { chunks }] of tuned) {
+    const omega = omegaOf(chunks, questions);
+    omegas.set(name, omega);
+    figures[`${name}.${size}.precisionOmega`] = round(omega);
+    figures[`${name}.${size}.precisionOmega.tokens`] = round(omegaOf(chunks, questions, tokens));
+  }
   for (const [retriever, make] of retrieverKinds(embedder)) {
     if (!searched.includes(retriever)) continue;
     const found: ScoredArm[] = [];
     for (const [name, { chunks }] of tuned) {
-      const scores = await scoresOf(chunks, questions, make());
+      const scores = await scoresOf(chunks, questions, make(), tokens);
       found.push({ name, retriever, size, scores });
     }
     arms.push(...found);
     const base = found.find(({ name }) => name === baseline)?.scores;
     for (const { name, scores: own } of found) {
-      const { chunks, meanTokens } = tuned.get(name) as Tuned;
+      const { meanTokens, spent } = tuned.get(name) as Tuned;
       const at = `${name}.${size}.${retriever}`;
-      const omega = omegaOf(chunks, questions);
-      figures[`${name}.${size}.precisionOmega`] = round(omega);
+      const omega = omegas.get(name) as number;
       const recalls = budgets.map((budget) => bootstrapMean(own.recall[budget]));
+      const plain = retriever === 'dense-late' && armOf(arms, name, 'dense');
+      for (const budget of plain ? budgets : []) {
+        const gap = difference(own.recall[budget], (plain as ScoredArm).scores.recall[budget]);
+        note(`${at}.recall${budget}.over-dense`, gap);
+        options.log(`${at}.recall${budget} over dense:${gapOf(gap)}`);
+      }
       const apart = budgets.map((budget) =>
         base && name !== baseline ? difference(own.recall[budget], base.recall[budget]) : undefined,
       );
@@ -338,10 +514,15 @@ async function quality(
         const gap = apart[i];
         if (gap) note(`${at}.recall${budget}.over-${baseline}`, gap);
       }
-      note(`${at}.recall5`, bootstrapMean(own.recallOfFew));
-      note(`${at}.precision5`, bootstrapMean(own.precisionOfFew));
-      note(`${at}.iou5`, bootstrapMean(own.iouOfFew));
-      rows.push({ name, retriever, size, meanTokens, omega, recalls, apart });
+      for (const [by, few] of [
+        ['', own.ofFew],
+        ['.tokens', own.ofFewByTokens],
+      ] as const) {
+        note(`${at}.recall5${by}`, bootstrapMean(few.recall));
+        note(`${at}.precision5${by}`, bootstrapMean(few.precision));
+        note(`${at}.iou5${by}`, bootstrapMean(few.iou));
+      }
+      rows.push({ name, retriever, size, meanTokens, omega, recalls, apart, spent });
       options.log(
         `${at}: ${budgets.map((b, i) => `${b}: ${percent(recalls[i])}${gapOf(apart[i])}`).join(', ')}`,
       );
@@ -349,6 +530,9 @@ async function quality(
   }
   return { rows, arms };
 }
+
+const armOf = (arms: readonly ScoredArm[], name: string, retriever: string) =>
+  arms.find((arm) => arm.name === name && arm.retriever === retriever);
 
 async function stability(
   size: number,

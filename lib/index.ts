@@ -208,7 +208,7 @@ export {
   rerankingRetriever,
   type RerankingRetrieverOptions,
 } from './rerank/reranking-retriever.js';
-export type { Embedder } from './retrieve/embedder.js';
+export type { ContextEmbedder, Embedder, PassageInContext } from './retrieve/embedder.js';
 export {
   maxVectorLength,
   type SavableVectorIndex,

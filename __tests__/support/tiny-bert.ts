@@ -9,8 +9,12 @@ export interface TinyBert {
   readonly weights: ReadonlyMap<string, Tensor>;
   /** Ids of a text of lower-case words, the tokens around it included. */
   ids(text: string): number[];
-  /** The vector of one text, of length 1. */
-  embed(ids: readonly number[], pooling?: 'mean' | 'cls'): number[];
+  /** The vector of one text, of length 1; or the mean of some of its tokens, by number, that saw all. */
+  embed(
+    ids: readonly number[],
+    pooling?: 'mean' | 'cls',
+    own?: { readonly start: number; readonly end: number },
+  ): number[];
 }
 
 export interface Tensor {
@@ -111,7 +115,8 @@ export async function writeTinyBert(
     vocabulary,
     weights,
     ids: (text) => [2, ...text.split(' ').filter(Boolean).flatMap(piecesOf), 3],
-    embed: (ids, kind = pooling) => embed(weights, ids, kind),
+    embed: (ids, kind = pooling, own = { start: 0, end: ids.length }) =>
+      embed(weights, ids, kind, own),
   };
 }
 
@@ -234,6 +239,7 @@ function embed(
   weights: ReadonlyMap<string, Tensor>,
   ids: readonly number[],
   pooling: 'mean' | 'cls',
+  own: { readonly start: number; readonly end: number },
 ): number[] {
   const values = (name: string): Float32Array => (weights.get(name) as Tensor).values;
   const row = (name: string, index: number): Float32Array =>
@@ -303,10 +309,11 @@ function embed(
     );
     x = norm(add(linear(inner, `${at}.output.dense`, width), x), `${at}.output`);
   }
+  const counted = x.slice(own.start, own.end);
   const pooled =
     pooling === 'cls'
       ? x[0]!
-      : x[0]!.map((_, i) => x.reduce((sum, vector) => sum + vector[i]!, 0) / x.length);
+      : x[0]!.map((_, i) => counted.reduce((sum, vector) => sum + vector[i]!, 0) / counted.length);
   const length = Math.hypot(...pooled);
   return pooled.map((value) => value / length);
 }

@@ -11,7 +11,7 @@ import { runSteps } from '../../lib/pace.js';
 import { seededInteger, seededRandom } from '../../lib/random.js';
 import type { Cl100kTokenizer } from './cl100k.js';
 import type { ChunkerKind } from './kinds.js';
-import { tune } from './tune.js';
+import { tune, type TuneOptions } from './tune.js';
 
 export interface BorderScores {
   readonly f1: number;
@@ -29,6 +29,8 @@ export interface Unmarked {
   readonly reference: Segmentation;
   /** Place of each sentence. */
   readonly places: readonly number[];
+  /** Of a paragraph. */
+  readonly meanTokens: number;
 }
 
 /**
@@ -63,7 +65,9 @@ export async function unmark(
     at += paragraph.length + 1;
     return begin;
   });
-  return { document, places, reference: segmentationAt(places, begins) };
+  const reference = segmentationAt(places, begins);
+  const meanTokens = Math.max(8, document.tokens.ids.length / (reference.borders.length + 1));
+  return { document, places, reference, meanTokens };
 }
 
 /** Borders at the sentences that are nearest to places of the text. */
@@ -79,10 +83,12 @@ function segmentationAt(places: readonly number[], begins: readonly number[]): S
 }
 
 /** How well a chunker finds the paragraphs, its chunks as long on average as they. */
-export async function bordersOf(kind: ChunkerKind, unmarked: Unmarked): Promise<BorderScores> {
-  const { document, reference, places } = unmarked;
-  const mean = Math.max(8, document.tokens.ids.length / (reference.borders.length + 1));
-  const { chunker } = await tune(kind, [document], mean);
+export async function bordersOf(
+  kind: ChunkerKind,
+  { document, reference, places, meanTokens }: Unmarked,
+  options: TuneOptions = {},
+): Promise<BorderScores> {
+  const { chunker } = await tune(kind, [document], meanTokens, options);
   const chunks = await chunkDocument(document, { chunker });
   return scoresAt(
     reference,

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { appendFileSync, mkdirSync, readFileSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cacheFolder } from '../../adapters/models/cache-folder.js';
-import type { Embedder } from '../../lib/index.js';
+import type { ContextEmbedder, Embedder, PassageInContext } from '../../lib/index.js';
+import { isContextEmbedder } from '../../lib/retrieve/embedder.js';
 
 /** Bytes that stand for a text: enough that no two of them meet. */
 const keyBytes = 16;
@@ -42,35 +43,56 @@ export function keepVectors(embedder: Embedder, path: string): Embedder {
       .update(`${fingerprint}\0${kind}\0${text}`)
       .digest()
       .toString('latin1', 0, keyBytes);
-  return {
+  /** Of texts by their keys, in order; those that are not known are asked for in batches. */
+  const vectorsOf = async (
+    keys: readonly string[],
+    embed: (wanted: readonly number[]) => Promise<Float32Array[]>,
+  ): Promise<Float32Array[]> => {
+    read();
+    const missing = new Map<string, number>();
+    for (const [i, key] of keys.entries()) if (!known.has(key)) missing.set(key, i);
+    const wanted = [...missing];
+    for (let from = 0; from < wanted.length; from += batchSize) {
+      const batch = wanted.slice(from, from + batchSize);
+      const vectors = await embed(batch.map(([, i]) => i));
+      const records = Buffer.alloc(batch.length * recordBytes);
+      for (const [i, [key]] of batch.entries()) {
+        const vector = Float32Array.from(vectors[i] as Float32Array);
+        records.write(key, i * recordBytes, 'latin1');
+        records.set(new Uint8Array(vector.buffer), i * recordBytes + keyBytes);
+        known.set(key, vector);
+      }
+      appendFileSync(path, records);
+    }
+    return keys.map((key) => known.get(key) as Float32Array);
+  };
+  const kept: Embedder = {
     fingerprint,
     dimensions,
-    async embed(texts, options) {
-      read();
-      const keys = texts.map((text) => keyOf(options.kind, text));
-      const missing = new Map<string, string>();
-      for (const [i, key] of keys.entries()) {
-        if (!known.has(key)) missing.set(key, texts[i] as string);
-      }
-      const wanted = [...missing];
-      for (let from = 0; from < wanted.length; from += batchSize) {
-        const batch = wanted.slice(from, from + batchSize);
-        const vectors = await embedder.embed(
-          batch.map(([, text]) => text),
-          options,
-        );
-        const records = Buffer.alloc(batch.length * recordBytes);
-        for (const [i, [key]] of batch.entries()) {
-          const vector = Float32Array.from(vectors[i] as Float32Array);
-          records.write(key, i * recordBytes, 'latin1');
-          records.set(new Uint8Array(vector.buffer), i * recordBytes + keyBytes);
-          known.set(key, vector);
-        }
-        appendFileSync(path, records);
-      }
-      return keys.map((key) => known.get(key) as Float32Array);
-    },
+    embed: (texts, options) =>
+      vectorsOf(
+        texts.map((text) => keyOf(options.kind, text)),
+        (wanted) =>
+          embedder.embed(
+            wanted.map((i) => texts[i] as string),
+            options,
+          ),
+      ),
   };
+  if (!isContextEmbedder(embedder)) return kept;
+  const inContext: ContextEmbedder = {
+    ...kept,
+    embedInContext: (passages, options) =>
+      vectorsOf(
+        passages.map((passage) => keyOf('in context', JSON.stringify(passage))),
+        (wanted) =>
+          embedder.embedInContext(
+            wanted.map((i) => passages[i] as PassageInContext),
+            options,
+          ),
+      ),
+  };
+  return inContext;
 }
 
 function bytesOf(path: string): Buffer {

@@ -5,9 +5,13 @@ import {
   precisionOmega,
   retrievalScores,
   type TextSpan,
+  type tokenMeasure,
 } from '../../lib/evaluate/index.js';
 import type { Chunk, Retriever } from '../../lib/index.js';
 import type { ReferencedQuestion } from './data.js';
+
+/** Length of a span. */
+type Measure = ReturnType<typeof tokenMeasure>;
 
 /** Tokens that retrieved chunks may have together. */
 export const budgets = [750, 1500] as const;
@@ -19,37 +23,51 @@ const few = 5;
 /** Scores of one chunking with one retriever, one a question. */
 export interface QuestionScores {
   readonly recall: Readonly<Record<(typeof budgets)[number], Float64Array>>;
-  readonly recallOfFew: Float64Array;
-  readonly precisionOfFew: Float64Array;
-  readonly iouOfFew: Float64Array;
+  /** In characters. */
+  readonly ofFew: FewScores;
+  readonly ofFewByTokens: FewScores;
 }
 
+/** Of the first five chunks that are found. */
+export interface FewScores {
+  readonly recall: Float64Array;
+  readonly precision: Float64Array;
+  readonly iou: Float64Array;
+}
+
+/** @param tokens measures spans in tokens */
 export async function scoresOf(
   chunks: readonly Chunk[],
   questions: readonly ReferencedQuestion[],
   retriever: Retriever,
+  tokens: Measure,
 ): Promise<QuestionScores> {
   await retriever.add(chunks);
   const column = () => new Float64Array(questions.length);
   const scores = {
     recall: { 750: column(), 1500: column() },
-    recallOfFew: column(),
-    precisionOfFew: column(),
-    iouOfFew: column(),
+    ofFew: { recall: column(), precision: column(), iou: column() },
+    ofFewByTokens: { recall: column(), precision: column(), iou: column() },
   };
   for (const [i, { question, references, by }] of questions.entries()) {
     const ranked = (await retriever.search(question, { k: asked })).map(({ chunk }) => chunk);
-    const recallOf = (hits: readonly Chunk[]): number =>
+    const recallOf = (hits: readonly Chunk[], measure?: Measure): number =>
       by === 'spans'
-        ? retrievalScores(hits, references).recall
+        ? retrievalScores(hits, references, measure).recall
         : shareOfDocuments(hits, references);
     for (const budget of budgets) {
       scores.recall[budget][i] = recallOf(fittingTogether(ranked, budget));
     }
-    const { precision, iou } = retrievalScores(ranked.slice(0, few), references);
-    scores.recallOfFew[i] = recallOf(ranked.slice(0, few));
-    scores.precisionOfFew[i] = precision;
-    scores.iouOfFew[i] = iou;
+    const first = ranked.slice(0, few);
+    for (const [column, measure] of [
+      [scores.ofFew, undefined],
+      [scores.ofFewByTokens, tokens],
+    ] as const) {
+      const { precision, iou } = retrievalScores(first, references, measure);
+      column.recall[i] = recallOf(first, measure);
+      column.precision[i] = precision;
+      column.iou[i] = iou;
+    }
   }
   return scores;
 }
@@ -82,8 +100,9 @@ function shareOfDocuments(hits: readonly Chunk[], references: readonly TextSpan[
 export function omegaOf(
   chunks: readonly Chunk[],
   questions: readonly ReferencedQuestion[],
+  measure?: Measure,
 ): number {
-  return mean(questions.map(({ references }) => precisionOmega(chunks, references)));
+  return mean(questions.map(({ references }) => precisionOmega(chunks, references, measure)));
 }
 
 /** Mean of `a - b`, whole questions drawn again. */

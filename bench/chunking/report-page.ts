@@ -9,6 +9,7 @@ import type { Document } from '../../lib/index.js';
 import type { BenchOutcome } from '../harness.js';
 import type { Confirmation } from './confirm.js';
 import { budgets } from './quality.js';
+import type { Spent } from './spent.js';
 import type { Tuned } from './tune.js';
 
 /** One line of the table of results. */
@@ -22,6 +23,7 @@ export interface ReportRow {
   readonly recalls: readonly Interval[];
   /** Over the baseline; absent for itself. */
   readonly apart: readonly (Interval | undefined)[];
+  readonly spent: Spent;
 }
 
 /** UTF-16 units of each document that are shown. */
@@ -82,8 +84,11 @@ function table(rows: readonly ReportRow[]): string {
     'PrecisionOmega',
     ...budgets.map((budget) => `recall in ${budget} tokens`),
     ...budgets.map((budget) => `over recursive in ${budget}`),
+    'model calls',
+    'tokens read',
+    'tokens generated',
   ];
-  const lines = rows.map(({ name, retriever, meanTokens, omega, recalls, apart }) =>
+  const lines = rows.map(({ name, retriever, meanTokens, omega, recalls, apart, spent }) =>
     [
       name,
       retriever,
@@ -91,6 +96,7 @@ function table(rows: readonly ReportRow[]): string {
       percent(omega),
       ...recalls.map(interval),
       ...apart.map(interval),
+      ...[spent.calls, spent.read, spent.generated].map(String),
     ].map((cell) => `<td>${escape(cell)}</td>`),
   );
   return (

@@ -1,3 +1,4 @@
+import { isContextEmbedder } from '../../lib/retrieve/embedder.js';
 import {
   bm25Retriever,
   denseRetriever,
@@ -18,6 +19,7 @@ export const retrieverNames = [
   'bm25-headings',
   'dense',
   'dense-headings',
+  'dense-late',
   'hybrid',
 ] as const;
 
@@ -48,6 +50,10 @@ export function retrieverKinds(embedder: Embedder | undefined): Map<string, Retr
       textOf: ({ chunk }) => `${headingsOf(chunk)}\n${chunk.text}`.trim(),
     }),
   );
+  // Late chunking: by the passage's tokens, which saw its neighbours.
+  if (isContextEmbedder(embedder)) {
+    kinds.set('dense-late', () => dense({ how: 'late', before: 1, after: 1 }));
+  }
   // As the program searches.
   kinds.set('hybrid', () =>
     hybridRetriever({

@@ -1,12 +1,17 @@
-import { engineLosses, type KvEngine, type TokenLosses } from '../../lib/index.js';
+import { engineLosses, type KvEngine, segmentsOf, type TokenLosses } from '../../lib/index.js';
 
 /**
  * Losses from an engine for texts in another vocabulary: each sentence's tokens get the mean loss of the engine's tokens
- * that begin in the sentence. A text is computed once, however often it is cut.
+ * that begin in the sentence. A text is computed once, however often it is cut; `onComputed` is told each time how many
+ * tokens that takes.
  */
-export function textLosses(engine: KvEngine, decode: (ids: Int32Array) => string): TokenLosses {
+export function textLosses(
+  engine: KvEngine,
+  decode: (ids: Int32Array) => string,
+  onComputed: (tokens: number) => void = () => {},
+): TokenLosses {
   const source = engineLosses({ engine });
-  const known = new Map<string, Promise<Float64Array>>();
+  const known = new Map<string, Promise<SentenceMeans>>();
   return {
     fingerprint: source.fingerprint,
     lossesOf: async (ids, sentences) => {
@@ -16,19 +21,26 @@ export function textLosses(engine: KvEngine, decode: (ids: Int32Array) => string
       const means = known.get(key) ?? sentenceMeans(engine, source, texts);
       known.set(key, means);
       const losses = new Float32Array(ids.length);
+      const { values, computed } = await means;
+      onComputed(computed);
       for (const [i, { start, end }] of sentences.entries()) {
-        losses.fill((await means)[i] as number, start, end);
+        losses.fill(values[i] as number, start, end);
       }
       return losses;
     },
   };
 }
 
+interface SentenceMeans {
+  readonly values: Float64Array;
+  readonly computed: number;
+}
+
 async function sentenceMeans(
   { tokenizer }: KvEngine,
   source: TokenLosses,
   texts: readonly string[],
-): Promise<Float64Array> {
+): Promise<SentenceMeans> {
   const { ids, starts } = await tokenizer.encode(texts.join(''));
   const spans: { start: number; end: number }[] = [];
   // Several sentences may begin in one token, but each token belongs to one.
@@ -49,5 +61,9 @@ async function sentenceMeans(
     const own = losses.subarray(start, to).filter((loss) => !Number.isNaN(loss));
     means[owners[i] as number] = own.reduce((sum, loss) => sum + loss, 0) / own.length;
   }
-  return means;
+  const computed = segmentsOf(ids, spans).reduce(
+    (sum, { tokens: { start, end: to } }) => sum + to - start,
+    0,
+  );
+  return { values: means, computed };
 }

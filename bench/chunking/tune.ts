@@ -1,12 +1,24 @@
 import type { Chunk, Chunker, TokenizedDocument } from '../../lib/index.js';
 import { chunkDocument } from '../../lib/index.js';
 import type { ChunkerKind } from './kinds.js';
+import { nothingSpent, since, type Spent } from './spent.js';
 
 export interface Tuned {
   readonly chunker: Chunker;
   readonly maxTokens: number;
   readonly chunks: readonly Chunk[];
   readonly meanTokens: number;
+  /** What a model did for this cut. */
+  readonly spent: Spent;
+}
+
+export interface TuneOptions {
+  /** A limit whose mean size is off by this share at most is good enough; default 0: the nearest is looked for. */
+  readonly tolerance?: number;
+  /** What is tried first; default the middle. */
+  readonly first?: number;
+  /** What a model did so far, for all cuts. */
+  readonly spent?: () => Spent;
 }
 
 /** The limit whose chunks come nearest to a mean size, so that chunkers are held against each other at equal size. */
@@ -14,15 +26,17 @@ export async function tune(
   kind: ChunkerKind,
   documents: readonly TokenizedDocument[],
   meanTokens: number,
+  { tolerance = 0, first, spent }: TuneOptions = {},
 ): Promise<Tuned> {
   let low = Math.max(4, Math.floor(meanTokens / 2));
   let high = 4 * meanTokens;
   let best: Tuned | undefined;
-  while (low <= high) {
-    const maxTokens = (low + high) >> 1;
-    const tried = await cut(kind, documents, maxTokens);
+  for (let next = first; low <= high; next = undefined) {
+    const maxTokens = next ?? (low + high) >> 1;
+    const tried = await cut(kind, documents, maxTokens, spent);
     const off = Math.abs(tried.meanTokens - meanTokens);
     if (!best || off < Math.abs(best.meanTokens - meanTokens)) best = tried;
+    if (off <= tolerance * meanTokens) break;
     if (tried.meanTokens < meanTokens) low = maxTokens + 1;
     else high = maxTokens - 1;
   }
@@ -33,7 +47,9 @@ async function cut(
   kind: ChunkerKind,
   documents: readonly TokenizedDocument[],
   maxTokens: number,
+  spent: () => Spent = () => nothingSpent,
 ): Promise<Tuned> {
+  const before = spent();
   const chunker = kind(maxTokens);
   const chunks: Chunk[] = [];
   let tokens = 0;
@@ -43,5 +59,11 @@ async function cut(
       tokens += chunk.tokens.length;
     }
   }
-  return { chunker, maxTokens, chunks, meanTokens: tokens / chunks.length };
+  return {
+    chunker,
+    maxTokens,
+    chunks,
+    meanTokens: tokens / chunks.length,
+    spent: since(before, spent()),
+  };
 }

@@ -356,7 +356,7 @@ class VectorRetriever implements DenseRetriever {
     const isPlain =
       before + after === 0 && this.#encoder.fingerprint === this.#embedder.fingerprint;
     if (isPlain) return !this.#doubtful.has(chunk.id) && old?.text === chunk.text;
-    const text = contentHash(this.#encoder.textOf(chunk, this.#siblings));
+    const text = contentHash(this.#encoder.sourceOf(chunk, this.#siblings));
     texts.set(chunk.id, text);
     const known = old && !this.#doubtful.has(chunk.id) ? this.#embeddedBy.get(chunk.id) : undefined;
     return known === text;

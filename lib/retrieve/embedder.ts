@@ -12,6 +12,28 @@ export interface Embedder {
   ): Promise<Float32Array[]>;
 }
 
+/** A passage and the text around it. */
+export interface PassageInContext {
+  readonly text: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+/** An embedder that can take a passage's vector from its tokens as they saw the text around them (late chunking). */
+export interface ContextEmbedder extends Embedder {
+  /**
+   * One vector a passage, `[passages][dimensions]`, normalised to length 1: the mean of the vectors of its own tokens,
+   * computed in the sight of as much of `before` and `after` as the model takes, the nearest kept.
+   */
+  embedInContext(
+    passages: readonly PassageInContext[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<Float32Array[]>;
+}
+
+export const isContextEmbedder = (embedder: Embedder): embedder is ContextEmbedder =>
+  typeof (embedder as Partial<ContextEmbedder>).embedInContext === 'function';
+
 /**
  * What every embedder refuses alike, for callers without types.
  * @throws InvalidArgumentError

@@ -1,6 +1,6 @@
 import type { Chunk } from '../document.js';
 import { InvalidArgumentError } from '../errors.js';
-import type { Embedder } from './embedder.js';
+import { type ContextEmbedder, type Embedder, isContextEmbedder } from './embedder.js';
 import { assertCount, assertShare } from './ranking.js';
 import type { Siblings } from './siblings.js';
 
@@ -11,10 +11,11 @@ import type { Siblings } from './siblings.js';
 export interface SituateOptions {
   /**
    * `joined`: one text of the passage and its neighbours is embedded. `mean`: the vector of the passage alone and that
-   * of the joined text, weighted. `custom`: the text that {@link SituateOptions.textOf} makes, for embedders with a form
-   * of their own.
+   * of the joined text, weighted. `late`: the passage's own tokens after they saw the joined text (late chunking,
+   * arXiv 2409.04701), by a {@link ContextEmbedder}; passages that fill the model's window see nothing. `custom`: the text
+   * that {@link SituateOptions.textOf} makes, for embedders with a form of their own.
    */
-  readonly how: 'joined' | 'mean' | 'custom';
+  readonly how: 'joined' | 'mean' | 'late' | 'custom';
   /** Chunks of the same document ahead of the passage; default 1. */
   readonly before?: number;
   /** Chunks behind it; default 1. */
@@ -53,6 +54,11 @@ export class PassageEncoder {
     this.#embedder = embedder;
     this.#situate = options && settled(options);
     const situate = this.#situate;
+    if (situate?.how === 'late' && !isContextEmbedder(embedder)) {
+      throw new InvalidArgumentError(
+        `situate: "late" needs an embedder with embedInContext, such as that of loadEmbedder(); ${embedder.fingerprint} has none.`,
+      );
+    }
     this.reach = situate ?? { before: 0, after: 0 };
     if (!situate) {
       this.fingerprint = embedder.fingerprint;
@@ -63,12 +69,13 @@ export class PassageEncoder {
     this.fingerprint = `${embedder.fingerprint}; ${how} ${before}+${after} chunks, ${maxUnits} units${own}`;
   }
 
-  /** The text that a chunk's vector is made from; equal texts have equal vectors. */
-  textOf(chunk: Chunk, siblings: Siblings): string {
+  /** What a chunk's vector is made from; where that is equal, so are vectors. */
+  sourceOf(chunk: Chunk, siblings: Siblings): string {
     const situate = this.#situate;
     if (!situate) return chunk.text;
-    const { textOf = joinedText } = situate;
-    return textOf(situated(chunk, siblings, situate));
+    const passage = situated(chunk, siblings, situate);
+    // The same text may be another passage of it.
+    return situate.textOf?.(passage) ?? [passage.before, chunk.text, passage.after].join('\0');
   }
 
   /** One vector a chunk. */
@@ -82,8 +89,12 @@ export class PassageEncoder {
       embedChecked(this.#embedder, texts, 'passage', signal);
     const own = (): Promise<Float32Array[]> => embed(chunks.map(({ text }) => text));
     if (!situate) return own();
-    const { how, alpha } = situate;
-    const texts = chunks.map((chunk) => this.textOf(chunk, siblings));
+    const { how, textOf = joinedText, alpha } = situate;
+    const passages = chunks.map((chunk) => situated(chunk, siblings, situate));
+    if (how === 'late' && isContextEmbedder(this.#embedder)) {
+      return embedLate(this.#embedder, passages, signal);
+    }
+    const texts = passages.map(textOf);
     if (how !== 'mean') return embed(texts);
     const vectors = await own();
     const joined = await embed(texts);
@@ -103,13 +114,32 @@ export async function embedChecked(
 ): Promise<Float32Array[]> {
   signal?.throwIfAborted();
   const vectors = await embedder.embed(texts, { kind, ...(signal && { signal }) });
+  return checkedVectors(embedder, vectors, texts.length, signal);
+}
+
+async function embedLate(
+  embedder: ContextEmbedder,
+  passages: readonly SituatedPassage[],
+  signal: AbortSignal | undefined,
+): Promise<Float32Array[]> {
   signal?.throwIfAborted();
-  const { dimensions, fingerprint } = embedder;
+  const parts = passages.map(({ chunk, before, after }) => ({ text: chunk.text, before, after }));
+  const vectors = await embedder.embedInContext(parts, signal ? { signal } : {});
+  return checkedVectors(embedder, vectors, parts.length, signal);
+}
+
+function checkedVectors(
+  { dimensions, fingerprint }: Embedder,
+  vectors: Float32Array[],
+  count: number,
+  signal: AbortSignal | undefined,
+): Float32Array[] {
+  signal?.throwIfAborted();
   const isVector = (vector: Float32Array): boolean =>
     vector.length === dimensions && vector.every(Number.isFinite);
-  if (vectors.length === texts.length && vectors.every(isVector)) return vectors;
+  if (vectors.length === count && vectors.every(isVector)) return vectors;
   throw new InvalidArgumentError(
-    `The embedder ${fingerprint} broke its contract: ${texts.length} texts need as many vectors of ${dimensions} finite numbers.`,
+    `The embedder ${fingerprint} broke its contract: ${count} texts need as many vectors of ${dimensions} finite numbers.`,
   );
 }
 
@@ -172,8 +202,8 @@ function weightedMean(a: Float32Array, b: Float32Array, alpha: number): Float32A
 
 function settled(options: SituateOptions): Settled {
   const { how, before = 1, after = 1, maxUnits = 1000, alpha = 0.7, textOf, name } = options;
-  if (how !== 'joined' && how !== 'mean' && how !== 'custom') {
-    throw new InvalidArgumentError(`situate.how is "${how}"; give joined, mean or custom.`);
+  if (how !== 'joined' && how !== 'mean' && how !== 'late' && how !== 'custom') {
+    throw new InvalidArgumentError(`situate.how is "${how}"; give joined, mean, late or custom.`);
   }
   assertCount('situate.before', before, 0);
   assertCount('situate.after', after, 0);

@@ -117,6 +117,74 @@ describe('a random model, against the same computed without a library', () => {
   });
 });
 
+describe('passages in context', () => {
+  const passages = [
+    { before: 'the river', text: 'an otter', after: 'fishes , and zebras do not .' },
+    { before: '', text: 'the otter', after: 'fishing river' },
+    { before: 'the quick brown fox', text: 'jumps', after: '' },
+  ];
+  const inContext = (bert: TinyBert, { before, text, after }: (typeof passages)[number]) => {
+    const length = (part: string) => bert.ids(part).length - 2;
+    const start = 1 + length(before);
+    const ids = bert.ids(`${before} ${text} ${after}`);
+    return bert.embed(ids, 'mean', { start, end: start + length(text) });
+  };
+
+  test('are the means of their own tokens, which saw what is around them', async () => {
+    const many = Array.from({ length: 40 }, (_, i) => passages[i % passages.length]!);
+    const vectors = await embedder.embedInContext(many);
+    const alone = await embedder.embed(
+      passages.map(({ text }) => text),
+      passage,
+    );
+    expect(vectors).toHaveLength(40);
+    for (const [i, vector] of vectors.entries()) {
+      expect(Math.hypot(...vector)).toBeCloseTo(1, 5);
+      expect(cosine(vector, inContext(plain.bert, many[i]!))).toBeGreaterThan(0.99999);
+      expect(cosine(vector, alone[i % passages.length]!)).toBeLessThan(0.999);
+    }
+    // Texts of which all tokens count come out as before.
+    const [again] = await embedder.embed([passages[0]!.text], passage);
+    expect(cosine(again!, alone[0]!)).toBeGreaterThan(0.99999);
+  });
+
+  test('see the nearest that the window holds, half on each side or what one side leaves', async () => {
+    const { bert, path } = await make({ sequenceLength: 9 });
+    const small = await load(path);
+    // Seven tokens between the two around a text, two of them the passage's own.
+    const cut = [
+      ['x x x b c', 'the otter', 'd e f g h i', 'b c the otter d e f'],
+      ['a', 'the otter', 'd e f g h i', 'a the otter d e f g'],
+      ['a b c d e f', 'the otter', 'g', 'c d e f the otter g'],
+    ] as const;
+    for (const [before, text, after, seen] of cut) {
+      const [vector] = await small.embedInContext([{ before, text, after }]);
+      const words = seen.split(' ');
+      const start = 1 + words.indexOf('the');
+      const expected = bert.embed(bert.ids(seen), 'mean', { start, end: start + 2 });
+      expect([before, cosine(vector!, expected) > 0.99999]).toEqual([before, true]);
+    }
+    // One that fills the window, or has no tokens, is as without context.
+    for (const text of ['a b c d e f g', 'a b c d e f g h i j k l m n', '']) {
+      const [vector] = await small.embedInContext([{ before: 'x', text, after: 'x' }]);
+      const [alone] = await small.embed([text], passage);
+      expect(cosine(vector!, alone!)).toBeGreaterThan(0.99999);
+    }
+  });
+
+  test('cannot be had of models without means, nor of what is no text', async () => {
+    const { path } = await make({ pooling: 'cls' });
+    const cls = await load(path);
+    await expect(cls.embedInContext(passages)).rejects.toThrow('no means');
+    const odd = [{ before: 1, text: 'a', after: '' }] as never;
+    await expect(embedder.embedInContext(odd)).rejects.toThrow(InvalidArgumentError);
+    await expect(
+      embedder.embedInContext(passages, { signal: AbortSignal.abort(new Error('stop')) }),
+    ).rejects.toThrow('stop');
+    expect(await embedder.embedInContext([])).toEqual([]);
+  });
+});
+
 describe('prefixes', () => {
   test('as bge-small: the CLS token, and a prefix of questions only', async () => {
     const { bert, path } = await make({ pooling: 'cls' });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { keepVectors } from '../../../bench/chunking/kept-vectors.js';
+import { isContextEmbedder, type PassageInContext } from '../../../lib/retrieve/embedder.js';
 import { HashingEmbedder } from '../../../lib/testing/index.js';
 
 test('texts are embedded once over all runs, also after one that broke off', async () => {
@@ -30,6 +31,39 @@ test('texts are embedded once over all runs, also after one that broke off', asy
     Object.assign(other, { fingerprint: 'another' });
     await keepVectors(other, path).embed(['a cat'], { kind: 'passage' });
     expect(other.seen).toEqual(['a cat']);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('vectors of passages in context are kept too, by all of it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'chunkweave-test-'));
+  try {
+    const path = join(folder, 'vectors');
+    let asked = 0;
+    const inner = Object.assign(new HashingEmbedder({ dimensions: 8 }), {
+      async embedInContext(parts: readonly PassageInContext[]): Promise<Float32Array[]> {
+        asked += parts.length;
+        return parts.map(({ before }) => new Float32Array(8).fill(before.length));
+      },
+    });
+    const open = () => {
+      const kept = keepVectors(inner, path);
+      if (!isContextEmbedder(kept)) throw new Error('it embeds in context');
+      return kept;
+    };
+    const [a, b] = [
+      { before: 'a', text: 'x', after: '' },
+      { before: 'ab', text: 'x', after: '' },
+    ];
+    const first = await open().embedInContext([a, b, a]);
+    expect(first.map(([value]) => value)).toEqual([1, 2, 1]);
+    expect(asked).toBe(2);
+    expect(await open().embedInContext([b, a])).toEqual([first[1], first[0]]);
+    expect(asked).toBe(2);
+    expect(isContextEmbedder(keepVectors(new HashingEmbedder({ dimensions: 8 }), path))).toBe(
+      false,
+    );
   } finally {
     await rm(folder, { recursive: true });
   }

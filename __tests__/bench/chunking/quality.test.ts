@@ -6,7 +6,7 @@ import { bordersOf, chanceOf, unmark } from '../../../bench/chunking/boundaries.
 import { Cl100kTokenizer } from '../../../bench/chunking/cl100k.js';
 import { confirm } from '../../../bench/chunking/confirm.js';
 import { readCorpus, readQuestions } from '../../../bench/chunking/data.js';
-import { fittingTogether, scoresOf } from '../../../bench/chunking/quality.js';
+import { fittingTogether, omegaOf, scoresOf } from '../../../bench/chunking/quality.js';
 import { halfOf } from '../../../lib/evaluate/index.js';
 import {
   bm25Retriever,
@@ -46,9 +46,8 @@ test('what is best on the search half is held against the other', () => {
     const recall = Float64Array.from(questions, (_, i) => recallOf(i));
     const scores = {
       recall: { 750: recall, 1500: recall },
-      recallOfFew: recall,
-      precisionOfFew: recall,
-      iouOfFew: recall,
+      ofFew: { recall, precision: recall, iou: recall },
+      ofFewByTokens: { recall, precision: recall, iou: recall },
     };
     return { name, retriever: 'bm25', size: 200, scores };
   };
@@ -97,13 +96,36 @@ test('sections are read, and any part of a right one counts', async () => {
         )),
       );
     }
-    const scores = await scoresOf(chunks, questions, bm25Retriever());
+    const scores = await scoresOf(chunks, questions, bm25Retriever(), () => 1);
     expect([...scores.recall[750]]).toEqual([0.5]);
     await writeFile(path, JSON.stringify([{ question: 'Who?', correct_chunks: ['none'] }]));
     await expect(readQuestions(path, documents)).rejects.toThrow('names no document with text');
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test('scores of the first chunks are by characters, and by tokens', async () => {
+  // Tokens begin at 0, 2, 12 and 22; the reference holds the last two.
+  const text = 'a bbbbbbbbb ccccccccc ddd';
+  const starts = [0, 2, 12, 22];
+  const document = {
+    id: 'd',
+    text,
+    tokens: { ids: new Int32Array(4), starts: Int32Array.of(...starts, text.length) },
+  };
+  const whole = await chunkDocument(document, { chunker: fixedChunker({ maxTokens: 4 }) });
+  const references = [{ documentId: 'd', start: 12, end: 25 }];
+  const tokens = ({ start, end }: { start: number; end: number }) =>
+    starts.filter((at) => at >= start && at < end).length;
+  const questions = [{ question: 'bbbbbbbbb?', by: 'spans' as const, references }];
+  const scores = await scoresOf(whole, questions, bm25Retriever(), tokens);
+  expect([...scores.ofFew.precision]).toEqual([13 / 25]);
+  expect([...scores.ofFewByTokens.precision]).toEqual([2 / 4]);
+  expect([...scores.ofFewByTokens.iou]).toEqual([2 / 4]);
+  expect([...scores.ofFewByTokens.recall]).toEqual([1]);
+  expect(omegaOf(whole, questions)).toBe(13 / 25);
+  expect(omegaOf(whole, questions, tokens)).toBe(2 / 4);
 });
 
 /** Knows paragraphs by the number of their first sentence. */

@@ -6,6 +6,7 @@ import {
   type DenseRetrieverOptions,
   restoreDenseRetriever,
 } from '../../../lib/retrieve/dense.js';
+import type { ContextEmbedder, PassageInContext } from '../../../lib/retrieve/embedder.js';
 import type { SituateOptions } from '../../../lib/retrieve/situate.js';
 import { flatIndex } from '../../../lib/retrieve/flat-index.js';
 import { HashingEmbedder } from '../../../lib/testing/fake/hashing-embedder.js';
@@ -335,6 +336,35 @@ describe('passages in context', () => {
     expect(match).toMatchObject({ id: 'd#1', score: expect.closeTo(1, 5) });
   });
 
+  test('late: the embedder is given passages and what is around them, and its vectors are taken', async () => {
+    const given: unknown[] = [];
+    class Late extends HashingEmbedder implements ContextEmbedder {
+      async embedInContext(parts: readonly PassageInContext[]): Promise<Float32Array[]> {
+        given.push(...parts);
+        const texts = parts.map(({ before, text }) => `${before} ${text}`);
+        return this.embed(texts, { kind: 'passage' });
+      }
+    }
+    const embedder = new Late();
+    const situate = { how: 'late', before: 1, after: 1 } as const;
+    const dense = fresh({ embedder, situate });
+    await dense.add(passages);
+    expect(given).toEqual(
+      passages.map(({ text }, i) => ({
+        before: passages[i - 1]?.text ?? '',
+        text,
+        after: passages[i + 1]?.text ?? '',
+      })),
+    );
+    // Words of the passage before are in the vector of the one that follows.
+    const [, second] = await dense.search('flowers', { k: 2 });
+    expect(second?.chunk.id).toBe(passages[1]?.id);
+    expect(second?.score).toBeGreaterThan(0);
+    expect(dense.toJSON().embedder).toContain('late 1+1');
+    const broken = Object.assign(new Late(), { embedInContext: async () => [] });
+    await expect(fresh({ embedder: broken, situate }).add(passages)).rejects.toThrow('contract');
+  });
+
   test('embedders with a form of their own get it', async () => {
     const seen = await seenWith({ how: 'custom', name: 'angles', textOf, before: 1, after: 1 });
     expect(seen[1]).toBe('<one two |three four |five six >');
@@ -379,6 +409,7 @@ describe('passages in context', () => {
     [{ how: 'near' as 'mean' }, 'situate.how is "near"'],
     [{ how: 'mean' as const, alpha: 2 }, 'alpha must be'],
     [{ how: 'joined' as const, before: -1 }, 'before must be'],
+    [{ how: 'late' as const }, '"late" needs an embedder with embedInContext'],
     [{ how: 'custom' as const }, '"custom" needs textOf'],
     [{ how: 'custom' as const, textOf: () => '' }, 'a name for it'],
   ])('%#: %s', (situate, problem) => {

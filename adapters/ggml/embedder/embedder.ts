@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
 import { ComputeError, DisposedError, InvalidArgumentError } from '../../../lib/errors.js';
+import type { Span } from '../../../lib/engine/span.js';
 import type { DeviceInfo } from '../../../lib/engine/device.js';
-import { assertEmbeddable, type Embedder } from '../../../lib/retrieve/embedder.js';
+import {
+  assertEmbeddable,
+  type ContextEmbedder,
+  type PassageInContext,
+} from '../../../lib/retrieve/embedder.js';
 import { type DeviceChoice, pickDevice } from '../devices.js';
 import { contentHash } from '../fingerprint.js';
 import { readGguf } from '../gguf.js';
@@ -12,7 +17,7 @@ import { UnsupportedArchitectureError } from '../../../lib/errors.js';
 import { describeBert, type PoolingKind } from './bert-file.js';
 import { Encoder } from './encoder.js';
 import { TextTokens } from './text-tokens.js';
-import { windowsOf } from './windows.js';
+import { contextAround, windowsOf } from './windows.js';
 
 export interface LoadEmbedderOptions {
   /** A GGUF file of a BERT model, a sentence-transformers folder, or any source that `resolveModel` takes. */
@@ -112,6 +117,7 @@ export async function loadEmbedder(options: LoadEmbedderOptions): Promise<GgmlEm
       heads,
       sequenceLength,
       longTexts,
+      pooling,
       fingerprint: fingerprintOf(what),
       dimensions: file.width,
     });
@@ -158,6 +164,8 @@ function fingerprintOf(what: {
 interface Window {
   readonly text: number;
   readonly ids: Int32Array;
+  /** Tokens whose vectors count, where not all do. */
+  readonly own?: Span;
   /** What the window's vector counts by among those of its text. */
   readonly weight: number;
 }
@@ -166,7 +174,7 @@ interface Window {
  * An {@link Embedder} over libllama. Calls side by side take turns batch by batch, so a query waits for one batch of
  * an ingest at most. The same text gives the same vector up to rounding, which depends on what else is in its batch.
  */
-export class GgmlEmbedder implements Embedder, AsyncDisposable {
+export class GgmlEmbedder implements ContextEmbedder, AsyncDisposable {
   readonly fingerprint: string;
   readonly dimensions: number;
   /** Most tokens of a window, the two around a text and the prefix included. */
@@ -176,6 +184,7 @@ export class GgmlEmbedder implements Embedder, AsyncDisposable {
   readonly #tokens: TextTokens;
   readonly #heads: { readonly query: Int32Array; readonly passage: Int32Array };
   readonly #longTexts: 'average' | 'cut';
+  readonly #pooling: PoolingKind;
   readonly #turns = new Lock();
   readonly #calls = new Set<Promise<unknown>>();
   #disposed: Promise<void> | undefined;
@@ -187,6 +196,7 @@ export class GgmlEmbedder implements Embedder, AsyncDisposable {
     readonly heads: { readonly query: Int32Array; readonly passage: Int32Array };
     readonly sequenceLength: number;
     readonly longTexts: 'average' | 'cut';
+    readonly pooling: PoolingKind;
     readonly fingerprint: string;
     readonly dimensions: number;
   }) {
@@ -194,6 +204,7 @@ export class GgmlEmbedder implements Embedder, AsyncDisposable {
     this.#tokens = parts.tokens;
     this.#heads = parts.heads;
     this.#longTexts = parts.longTexts;
+    this.#pooling = parts.pooling;
     this.sequenceLength = parts.sequenceLength;
     this.fingerprint = parts.fingerprint;
     this.dimensions = parts.dimensions;
@@ -213,7 +224,42 @@ export class GgmlEmbedder implements Embedder, AsyncDisposable {
     const { kind, signal } = options;
     assertEmbeddable(texts, kind);
     signal?.throwIfAborted();
-    const call = this.#embed(texts, kind, signal);
+    return this.#counted(
+      this.#embed(
+        texts.length,
+        (text) => this.#windows(text, texts[text] as string, kind, signal),
+        signal,
+      ),
+    );
+  }
+
+  /**
+   * Late chunking: vectors of passages, `[passages][dimensions]`, of length 1, each the mean over its own tokens of their vectors,
+   * which saw `before` and `after` as far as a window of {@link sequenceLength} holds them beside the passage. A passage that
+   * fills a window sees nothing, and has the vector that {@link embed} gives. The first call takes memory for buffers of its own.
+   * @throws InvalidArgumentError, also where the model's vectors are no means (`pooling: 'cls'`); DisposedError, ComputeError,
+   * OutOfMemoryError, or the signal's reason.
+   */
+  async embedInContext(
+    passages: readonly PassageInContext[],
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<Float32Array[]> {
+    this.#assertUsable();
+    for (const { text, before, after } of passages) {
+      assertEmbeddable([before, text, after], 'passage');
+    }
+    if (this.#pooling !== 'mean') {
+      throw new InvalidArgumentError(
+        'The vectors of this model are those of one token and no means, so there is none of a part of a text.',
+      );
+    }
+    signal?.throwIfAborted();
+    const windows = (text: number) =>
+      this.#windowsInContext(text, passages[text] as PassageInContext, signal);
+    return this.#counted(this.#embed(passages.length, windows, signal));
+  }
+
+  async #counted<T>(call: Promise<T>): Promise<T> {
     this.#calls.add(call);
     try {
       return await call;
@@ -238,11 +284,11 @@ export class GgmlEmbedder implements Embedder, AsyncDisposable {
   }
 
   async #embed(
-    texts: readonly string[],
-    kind: 'query' | 'passage',
+    texts: number,
+    windowsOfText: (text: number) => Promise<Window[]>,
     signal: AbortSignal | undefined,
   ): Promise<Float32Array[]> {
-    const vectors = texts.map(() => new Float32Array(this.dimensions));
+    const vectors = Array.from({ length: texts }, () => new Float32Array(this.dimensions));
     let batch: Window[] = [];
     let count = 0;
     const flush = async (): Promise<void> => {
@@ -250,8 +296,8 @@ export class GgmlEmbedder implements Embedder, AsyncDisposable {
       batch = [];
       count = 0;
     };
-    for (const [text, content] of texts.entries()) {
-      for (const window of await this.#windows(text, content, kind, signal)) {
+    for (let text = 0; text < texts; text++) {
+      for (const window of await windowsOfText(text)) {
         const isFull =
           count + window.ids.length > this.#encoder.batchTokens ||
           batch.length === this.#encoder.batchSequences;
@@ -287,6 +333,27 @@ export class GgmlEmbedder implements Embedder, AsyncDisposable {
     });
   }
 
+  async #windowsInContext(
+    text: number,
+    passage: PassageInContext,
+    signal: AbortSignal | undefined,
+  ): Promise<Window[]> {
+    this.#assertUsable();
+    const head = this.#heads.passage;
+    const room = this.sequenceLength - head.length - 1;
+    const of = (part: string) => this.#tokens.of(part, signal ? { signal } : {});
+    const own = await of(passage.text);
+    // Nothing is left for its context, or there is nothing whose mean could be taken.
+    if (own.length >= room || own.length === 0) {
+      return this.#windows(text, passage.text, 'passage', signal);
+    }
+    const sides = [await of(passage.before), await of(passage.after)] as const;
+    const { before, after } = contextAround(...sides, room - own.length);
+    const ids = Int32Array.of(...head, ...before, ...own, ...after, this.#tokens.last);
+    const start = head.length + before.length;
+    return [{ text, ids, own: { start, end: start + own.length }, weight: 1 }];
+  }
+
   async #encode(
     batch: readonly Window[],
     vectors: readonly Float32Array[],
@@ -295,7 +362,10 @@ export class GgmlEmbedder implements Embedder, AsyncDisposable {
     const encoded = await this.#turns.run(() => {
       this.#assertUsable();
       signal?.throwIfAborted();
-      return this.#encoder.encode(batch.map(({ ids }) => ids));
+      const sequences = batch.map(({ ids }) => ids);
+      if (batch.every(({ own }) => own === undefined)) return this.#encoder.encode(sequences);
+      const spans = batch.map(({ own, ids }) => own ?? { start: 0, end: ids.length });
+      return this.#encoder.encodeSpans(sequences, spans);
     });
     for (const [i, { text, weight }] of batch.entries()) {
       const part = normalise(encoded[i] as Float32Array);

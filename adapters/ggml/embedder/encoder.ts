@@ -1,10 +1,11 @@
 import { ComputeError, ModelFileError, OutOfMemoryError } from '../../../lib/errors.js';
+import type { Span } from '../../../lib/engine/span.js';
 import type { DeviceInfo } from '../../../lib/engine/device.js';
 import { defaultThreads, describeDevice } from '../backend.js';
 import { checkMemory } from '../memory.js';
 import { callAsync } from '../native/ggml.js';
 import { type Batch, FlashAttention, NO_DEVICES, Pooling } from '../native/llama.js';
-import type { DevicePtr, LlamaContextPtr, ModelPtr, VocabPtr } from '../native/pointer.js';
+import type { AnyPtr, DevicePtr, LlamaContextPtr, ModelPtr, VocabPtr } from '../native/pointer.js';
 import type { Runtime } from '../native/runtime.js';
 import type { BertFile, PoolingKind } from './bert-file.js';
 
@@ -38,6 +39,9 @@ export class Encoder {
   readonly #runtime: Runtime;
   readonly #model: ModelPtr;
   readonly #context: LlamaContextPtr;
+  readonly #threads: number;
+  /** One whose tokens keep their vectors, made when it is first needed. */
+  #unpooled: LlamaContextPtr | undefined;
   readonly #file: BertFile;
   readonly #sequenceLength: number;
   readonly #sequences: { readonly addresses: BigUint64Array; free(): void };
@@ -67,36 +71,22 @@ export class Encoder {
     );
     if (!model) throw new ModelFileError(path, 'llama.cpp does not load it.');
     const threads = options.threads ?? defaultThreads();
-    const context = await callAsync(
-      llama.contextNew,
-      model,
-      llama.contextParams({
-        n_ctx: batchTokens,
-        n_batch: batchTokens,
-        n_ubatch: batchTokens,
-        n_seq_max: BATCH_SEQUENCES,
-        // The library asserts that all tokens of a batch may be outputs.
-        n_outputs_max: 0,
-        n_outputs_max_per_seq: 0,
-        n_threads: threads,
-        n_threads_batch: threads,
-        pooling_type: pooling === 'mean' ? Pooling.Mean : Pooling.Cls,
-        embeddings: true,
-        flash_attn_type: FlashAttention.Off,
-        kv_unified: true,
-        offload_kqv: !isCpu,
-        op_offload: !isCpu,
-      }),
-    );
+    const context = await newContext(runtime, model, {
+      batchTokens,
+      threads,
+      isCpu,
+      pooling: pooling === 'mean' ? Pooling.Mean : Pooling.Cls,
+    });
     if (!context) {
       llama.modelFree(model);
       throw new OutOfMemoryError('weights and buffers of an embedder', bytes, info.name);
     }
-    return new Encoder({ ...options, model, context, info, batchTokens });
+    return new Encoder({ ...options, threads, model, context, info, batchTokens });
   }
 
   private constructor(
     parts: EncoderOptions & {
+      threads: number;
       model: ModelPtr;
       context: LlamaContextPtr;
       info: DeviceInfo;
@@ -107,6 +97,7 @@ export class Encoder {
     this.#runtime = parts.runtime;
     this.#model = parts.model;
     this.#context = parts.context;
+    this.#threads = parts.threads;
     this.#file = parts.file;
     this.#sequenceLength = parts.sequenceLength;
     this.device = parts.info;
@@ -121,31 +112,82 @@ export class Encoder {
    */
   async encode(sequences: readonly Int32Array[]): Promise<Float32Array[]> {
     const { llama } = this.#runtime;
+    await this.#compute(this.#context, sequences);
+    return sequences.map((_, sequence) => {
+      const vector = new Float32Array(this.#file.width);
+      this.#read(llama.embeddingOf(this.#context, sequence), vector);
+      return vector;
+    });
+  }
+
+  /**
+   * Means of the vectors of some tokens of each sequence, `[sequences][width]`, not normalised. The first call takes memory
+   * for buffers of its own.
+   * @param spans numbers of tokens in their sequence, at least one
+   * @throws ComputeError, OutOfMemoryError
+   */
+  async encodeSpans(
+    sequences: readonly Int32Array[],
+    spans: readonly Span[],
+  ): Promise<Float32Array[]> {
+    const { llama } = this.#runtime;
+    const context = (this.#unpooled ??= await this.#openUnpooled());
+    await this.#compute(context, sequences);
+    const { width } = this.#file;
+    const token = new Float32Array(width);
+    let first = 0;
+    return sequences.map(({ length }, i) => {
+      const { start, end } = spans[i] as Span;
+      const mean = new Float32Array(width);
+      for (let at = start; at < end; at++) {
+        this.#read(llama.tokenEmbeddingOf(context, first + at), token);
+        for (let k = 0; k < width; k++) mean[k]! += token[k]! / (end - start);
+      }
+      first += length;
+      return mean;
+    });
+  }
+
+  async #openUnpooled(): Promise<LlamaContextPtr> {
+    const bytes = scratchBytes(this.#file, this.batchTokens);
+    const isCpu = this.device.kind === 'cpu';
+    checkMemory({ isCpu, info: this.device }, bytes, 'buffers of an embedder');
+    const context = await newContext(this.#runtime, this.#model, {
+      batchTokens: this.batchTokens,
+      threads: this.#threads,
+      isCpu,
+      pooling: Pooling.None,
+    });
+    if (context) return context;
+    throw new OutOfMemoryError('buffers of an embedder', bytes, this.device.name);
+  }
+
+  async #compute(context: LlamaContextPtr, sequences: readonly Int32Array[]): Promise<void> {
+    const { llama } = this.#runtime;
     const batch = this.#batchOf(sequences);
     if (this.#running) throw new ComputeError('An encoder runs one batch at a time.');
     this.#running = batch;
     try {
-      const status = await callAsync(llama.encode, this.#context, batch);
+      const status = await callAsync(llama.encode, context, batch);
       if (status !== 0) {
         throw new ComputeError(`llama.cpp could not encode texts (status ${status}). Try again.`);
       }
       // On a GPU the call before only hands the work over, and reading would wait on this thread.
-      await callAsync(llama.synchronize, this.#context);
-      return sequences.map((_, sequence) => {
-        const address = llama.embeddingOf(this.#context, sequence);
-        if (address === null) throw new ComputeError('llama.cpp gave no vector for a text.');
-        const vector = new Float32Array(this.#file.width);
-        llama.readFloats(address, vector);
-        return vector;
-      });
+      await callAsync(llama.synchronize, context);
     } finally {
       this.#running = undefined;
     }
   }
 
+  #read(address: AnyPtr | null, vector: Float32Array): void {
+    if (address === null) throw new ComputeError('llama.cpp gave no vector for a text.');
+    this.#runtime.llama.readFloats(address, vector);
+  }
+
   dispose(): void {
     const { llama } = this.#runtime;
     llama.contextFree(this.#context);
+    if (this.#unpooled) llama.contextFree(this.#unpooled);
     llama.modelFree(this.#model);
     this.#sequences.free();
   }
@@ -184,6 +226,42 @@ export class Encoder {
       logits: new Int8Array(count).fill(1),
     };
   }
+}
+
+interface ContextOf {
+  readonly batchTokens: number;
+  readonly threads: number;
+  readonly isCpu: boolean;
+  readonly pooling: (typeof Pooling)[keyof typeof Pooling];
+}
+
+/** Null where there is no memory for it. */
+function newContext(
+  { llama }: Runtime,
+  model: ModelPtr,
+  { batchTokens, threads, isCpu, pooling }: ContextOf,
+): Promise<LlamaContextPtr | null> {
+  return callAsync(
+    llama.contextNew,
+    model,
+    llama.contextParams({
+      n_ctx: batchTokens,
+      n_batch: batchTokens,
+      n_ubatch: batchTokens,
+      n_seq_max: BATCH_SEQUENCES,
+      // The library asserts that all tokens of a batch may be outputs.
+      n_outputs_max: 0,
+      n_outputs_max_per_seq: 0,
+      n_threads: threads,
+      n_threads_batch: threads,
+      pooling_type: pooling,
+      embeddings: true,
+      flash_attn_type: FlashAttention.Off,
+      kv_unified: true,
+      offload_kqv: !isCpu,
+      op_offload: !isCpu,
+    }),
+  );
 }
 
 /** About what the library takes beside the weights; it holds room for logits even where there are none. */

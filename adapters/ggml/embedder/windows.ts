@@ -12,3 +12,14 @@ export function windowsOf(tokens: Int32Array, room: number): Int32Array[] {
     ),
   );
 }
+
+/** Of the tokens before and after a passage as many as there is room for, the nearest, half of the room for each or what the other leaves. */
+export function contextAround(
+  before: Int32Array,
+  after: Int32Array,
+  room: number,
+): { readonly before: Int32Array; readonly after: Int32Array } {
+  const left = Math.min(before.length, Math.max(room >> 1, room - after.length));
+  const right = Math.min(after.length, room - left);
+  return { before: before.subarray(before.length - left), after: after.subarray(0, right) };
+}

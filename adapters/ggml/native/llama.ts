@@ -34,8 +34,8 @@ export const DecodeStatus = { Success: 0, NoSlot: 1, Aborted: 2, InvalidBatch: -
 /** `enum llama_flash_attn_type`. */
 export const FlashAttention = { Auto: -1, Off: 0, On: 1 } as const;
 
-/** `enum llama_pooling_type`, the members that make one vector of a sequence. */
-export const Pooling = { Mean: 1, Cls: 2 } as const;
+/** `enum llama_pooling_type`: one vector for each token, or the members that make one of a sequence. */
+export const Pooling = { None: 0, Mean: 1, Cls: 2 } as const;
 
 /** A list of no devices, which keeps a model off all GPUs. It lives as long as any call that uses it. */
 export const NO_DEVICES = new BigUint64Array(1);
@@ -176,6 +176,8 @@ export interface Llama {
   synchronize: AsyncCapable<[context: LlamaContextPtr], void>;
   /** Address of the pooled vector of a sequence of the last batch; null for one that was not in it. */
   embeddingOf(context: LlamaContextPtr, sequence: number): AnyPtr | null;
+  /** Address of the vector of a token of the last batch, where none are pooled; null for a token that was not in it. */
+  tokenEmbeddingOf(context: LlamaContextPtr, index: number): AnyPtr | null;
   /** Address of one row of logits; null for a row that was not asked for. */
   logitsAt(context: LlamaContextPtr, index: number): AnyPtr | null;
   setThreads(context: LlamaContextPtr, single: number, batch: number): void;
@@ -417,6 +419,7 @@ export function bindLlama(koffi: Koffi, set: BinarySet): Llama {
     encode: fn('llama_encode', i32, [PTR, batch]),
     synchronize: fn('llama_synchronize', 'void', [PTR]),
     embeddingOf: fn('llama_get_embeddings_seq', PTR, [PTR, i32]),
+    tokenEmbeddingOf: fn('llama_get_embeddings_ith', PTR, [PTR, i32]),
     logitsAt: fn('llama_get_logits_ith', PTR, [PTR, i32]),
     setThreads: fn('llama_set_n_threads', 'void', [PTR, i32, i32]),
     attachThreadpool: fn('llama_attach_threadpool', 'void', [PTR, PTR, PTR]),
