@@ -100,6 +100,11 @@ export const chunking = benchWith(
       default: 'all-minilm-l6-v2',
       help: 'of dense search and of chunkers: a model, or hashing',
     },
+    window: {
+      type: 'string',
+      value: 'N',
+      help: "tokens of the embedder's window; default what its file says",
+    },
     vectors: {
       type: 'string',
       value: 'FILE',
@@ -165,7 +170,7 @@ export const chunking = benchWith(
       isNamed('clarity', options, outcome) ||
       searched.some((name) => name !== 'bm25') ||
       names.some((name) => Object.hasOwn(embedderChunkerKinds, name));
-    await using opened = needsEmbedder ? await embedderOf(own.embedder, options) : undefined;
+    await using opened = needsEmbedder ? await embedderOf(own, options) : undefined;
     const embedder = opened && keepVectors(opened, own.vectors ?? vectorsPath(opened));
     const kindOf = (name: string, meanTokens: number): ChunkerKind =>
       (side && modelKinds[name]?.(side.given, meanTokens)) ??
@@ -343,10 +348,16 @@ async function clarity(
 }
 
 async function embedderOf(
-  model: string,
+  { embedder: model, window }: { readonly embedder: string; readonly window: string | undefined },
   { threads }: BenchOptions,
 ): Promise<Embedder & AsyncDisposable> {
-  if (model !== 'hashing') return loadEmbedder({ model, ...(threads && { threads }) });
+  if (model !== 'hashing') {
+    return loadEmbedder({
+      model,
+      ...(threads && { threads }),
+      ...(window !== undefined && { sequenceLength: Number(window) }),
+    });
+  }
   const hashing = new HashingEmbedder({ dimensions: 384 });
   return Object.assign(hashing, { [Symbol.asyncDispose]: async () => {} });
 }
@@ -489,6 +500,12 @@ async function quality(
       const at = `${name}.${size}.${retriever}`;
       const omega = omegas.get(name) as number;
       const recalls = budgets.map((budget) => bootstrapMean(own.recall[budget]));
+      const plain = retriever === 'dense-late' && armOf(arms, name, 'dense');
+      for (const budget of plain ? budgets : []) {
+        const gap = difference(own.recall[budget], (plain as ScoredArm).scores.recall[budget]);
+        note(`${at}.recall${budget}.over-dense`, gap);
+        options.log(`${at}.recall${budget} over dense:${gapOf(gap)}`);
+      }
       const apart = budgets.map((budget) =>
         base && name !== baseline ? difference(own.recall[budget], base.recall[budget]) : undefined,
       );
@@ -513,6 +530,9 @@ async function quality(
   }
   return { rows, arms };
 }
+
+const armOf = (arms: readonly ScoredArm[], name: string, retriever: string) =>
+  arms.find((arm) => arm.name === name && arm.retriever === retriever);
 
 async function stability(
   size: number,

@@ -6,7 +6,7 @@ import { bordersOf, chanceOf, unmark } from '../../../bench/chunking/boundaries.
 import { Cl100kTokenizer } from '../../../bench/chunking/cl100k.js';
 import { confirm } from '../../../bench/chunking/confirm.js';
 import { readCorpus, readQuestions } from '../../../bench/chunking/data.js';
-import { fittingTogether, scoresOf } from '../../../bench/chunking/quality.js';
+import { fittingTogether, omegaOf, scoresOf } from '../../../bench/chunking/quality.js';
 import { halfOf } from '../../../lib/evaluate/index.js';
 import {
   bm25Retriever,
@@ -103,6 +103,29 @@ test('sections are read, and any part of a right one counts', async () => {
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test('scores of the first chunks are by characters, and by tokens', async () => {
+  // Tokens begin at 0, 2, 12 and 22; the reference holds the last two.
+  const text = 'a bbbbbbbbb ccccccccc ddd';
+  const starts = [0, 2, 12, 22];
+  const document = {
+    id: 'd',
+    text,
+    tokens: { ids: new Int32Array(4), starts: Int32Array.of(...starts, text.length) },
+  };
+  const whole = await chunkDocument(document, { chunker: fixedChunker({ maxTokens: 4 }) });
+  const references = [{ documentId: 'd', start: 12, end: 25 }];
+  const tokens = ({ start, end }: { start: number; end: number }) =>
+    starts.filter((at) => at >= start && at < end).length;
+  const questions = [{ question: 'bbbbbbbbb?', by: 'spans' as const, references }];
+  const scores = await scoresOf(whole, questions, bm25Retriever(), tokens);
+  expect([...scores.ofFew.precision]).toEqual([13 / 25]);
+  expect([...scores.ofFewByTokens.precision]).toEqual([2 / 4]);
+  expect([...scores.ofFewByTokens.iou]).toEqual([2 / 4]);
+  expect([...scores.ofFewByTokens.recall]).toEqual([1]);
+  expect(omegaOf(whole, questions)).toBe(13 / 25);
+  expect(omegaOf(whole, questions, tokens)).toBe(2 / 4);
 });
 
 /** Knows paragraphs by the number of their first sentence. */
