@@ -1,16 +1,16 @@
 import { writeFile } from 'node:fs/promises';
 import { fileLog } from '../adapters/fs/index.js';
-import { type Cell, mean, memoryLog, runExperiment } from '../lib/evaluate/index.js';
+import { type Cell, mean } from '../lib/evaluate/index.js';
 import { InvalidArgumentError } from '../lib/index.js';
 import { assertLayout, type PassageLayout } from '../lib/prompt.js';
 import { type Arm, armsOf } from './fidelity/arms.js';
 import { warmupNames } from './fidelity/encode.js';
-import { fidelityGoals } from './fidelity/goals.js';
+import { fidelityGoals, probeGoals } from './fidelity/goals.js';
 import type { ArmResult, PreparedCase } from './fidelity/lab.js';
 import { pooledCells } from './fidelity/logged-cells.js';
 import { numberOf } from './fidelity/number-of.js';
 import { policyNames } from './fidelity/policies.js';
-import type { FidelityCase } from './fidelity/prompts.js';
+import { runArms } from './fidelity/run-arms.js';
 import { fidelityReport, frontPlot, printReport } from './fidelity/report.js';
 import { replayTarget } from './fidelity/target-replay.js';
 import { withTimesOf } from './fidelity/times.js';
@@ -85,40 +85,27 @@ export const fidelity = benchWith(
     );
     const layout = layoutOf(own.layout, arms, sortPairs);
     await using setUp = await setUpFidelity(options, own, { freeTokens, sortPairs, layout });
-    const { engine, cases, lab, prompts, idOf, model, data, threads } = setUp;
+    const { cases, lab, prompts, model, data } = setUp;
     const outcome = emptyOutcome(model);
-    options.log(`${cases.length} prompts (${prompts}), ${arms.length} arms`);
-    const { cells, failed } = await runExperiment<FidelityCase, PreparedCase, ArmResult>(
+    const cells = await runArms<PreparedCase, ArmResult>(
+      setUp,
       {
         about: {
           bench: 'fidelity',
-          model: engine.model.fingerprint,
-          data,
           freeTokens,
-          threads,
           // Logs of before it was asked go on.
           ...(sortPairs > 0 && { sortPairs }),
           ...(layout !== 'sequence' && { layout }),
           ...(own.sections !== 'joined' && { sections: own.sections }),
         },
-        cases,
-        idOf,
         arms: arms.map((arm) => ({ ...arm })),
         prepare: (item) => lab.prepare(item),
         run: (prepared, arm, item) => lab.run(prepared, arm as unknown as Arm, item),
+        log: own.log,
       },
-      {
-        log: own.log === undefined ? memoryLog() : fileLog(own.log),
-        onProgress: ({ done, total, leftMs }) => {
-          if (done % arms.length > 0) return;
-          const left = leftMs === undefined ? '' : `, ${Math.ceil(leftMs / 60_000)} min left`;
-          options.log(`${done} of ${total}${left}`);
-        },
-      },
+      options,
+      outcome,
     );
-    for (const { case: id, arm, problem } of failed) {
-      outcome.skipped.push(`case ${id}, ${JSON.stringify(arm)}: ${problem}`);
-    }
     const timed = own.times === undefined ? cells : await withTimesOf(fileLog(own.times), cells);
     const told = [...timed];
     for (const path of own.with?.split(',') ?? []) {
@@ -141,9 +128,9 @@ export const fidelity = benchWith(
     if (told.length > 0) {
       outcome.figures['full.nll'] = round(mean(told.map(({ result }) => result.fullNll)));
     }
-    outcome.figures['promptTokens'] = round(
-      cases.reduce((sum, item) => sum + tokensOf(item), 0) / cases.length,
-    );
+    const promptTokens = mean(cases.map(tokensOf));
+    outcome.figures['promptTokens'] = round(promptTokens);
+    Object.assign(outcome.goals, probeGoals(outcome.figures, own.against, promptTokens));
     return outcome;
   },
 );

@@ -1,7 +1,6 @@
-import { fileLog } from '../adapters/fs/index.js';
-import { canonical, memoryLog, runExperiment } from '../lib/evaluate/index.js';
+import { canonical } from '../lib/evaluate/index.js';
 import { InvalidArgumentError } from '../lib/index.js';
-import type { FidelityCase } from './fidelity/prompts.js';
+import { runArms } from './fidelity/run-arms.js';
 import { promptOptions, setUpFidelity } from './fidelity/set-up.js';
 import { benchWith, emptyOutcome, isWanted } from './harness.js';
 import type { ClaimArm, ClaimResult } from './reproduction/claim.js';
@@ -24,31 +23,20 @@ export const reproduction = benchWith(promptOptions, async (options, own) => {
     chosen.flatMap((claim) => claim.arms.map((arm) => [canonical({ ...arm }), { ...arm }])),
   );
   await using setUp = await setUpFidelity(options, own);
-  const { engine, arena, cases, prompts, idOf, data, threads } = setUp;
-  const lab = new ReproductionLab(setUp.lab, arena);
-  options.log(`${cases.length} prompts (${prompts}), ${arms.size} arms`);
-  const { cells, failed } = await runExperiment<FidelityCase, PreparedClaims, ClaimResult>(
+  const lab = new ReproductionLab(setUp.lab, setUp.arena);
+  const cells = await runArms<PreparedClaims, ClaimResult>(
+    setUp,
     {
-      about: { bench: 'reproduction', model: engine.model.fingerprint, data, threads },
-      cases,
-      idOf,
+      about: { bench: 'reproduction' },
       arms: [...arms.values()],
       prepare: (item) => lab.prepare(item),
       run: (prepared, arm, item) => lab.run(prepared, arm as unknown as ClaimArm, item),
       release: (prepared) => lab.release(prepared),
+      log: own.log,
     },
-    {
-      log: own.log === undefined ? memoryLog() : fileLog(own.log),
-      onProgress: ({ done, total, leftMs }) => {
-        if (done % arms.size > 0) return;
-        const left = leftMs === undefined ? '' : `, ${Math.ceil(leftMs / 60_000)} min left`;
-        options.log(`${done} of ${total}${left}`);
-      },
-    },
+    options,
+    outcome,
   );
-  for (const { case: id, arm, problem } of failed) {
-    outcome.skipped.push(`case ${id}, ${JSON.stringify(arm)}: ${problem}`);
-  }
   const findings = findingsOf(chosen, cells);
   for (const { name, tests } of chosen) {
     for (const test of tests) {
@@ -58,6 +46,6 @@ export const reproduction = benchWith(promptOptions, async (options, own) => {
   }
   options.log(printFindings(findings, own.markdown ? 'markdown' : 'text'));
   addFindings(findings, outcome);
-  outcome.figures['prompts'] = cases.length;
+  outcome.figures['prompts'] = setUp.cases.length;
   return outcome;
 });

@@ -1,14 +1,20 @@
-import { fileLog } from '../adapters/fs/index.js';
-import { type Cell, formatTable, memoryLog, runExperiment } from '../lib/evaluate/index.js';
+import { type Cell, formatTable } from '../lib/evaluate/index.js';
 import { InvalidArgumentError } from '../lib/index.js';
 import { seededRandom } from '../lib/random.js';
 import { type Arm, armsOf } from './fidelity/arms.js';
 import type { ArmResult, PreparedCase } from './fidelity/lab.js';
 import { numberOf } from './fidelity/number-of.js';
-import type { FidelityCase } from './fidelity/prompts.js';
+import { runArms } from './fidelity/run-arms.js';
 import { promptOptions, setUpFidelity } from './fidelity/set-up.js';
-import { type BenchOptions, benchWith, emptyOutcome, type OwnValues, round } from './harness.js';
-import { rank } from './tuning/choose.js';
+import {
+  type BenchOptions,
+  type BenchOutcome,
+  benchWith,
+  emptyOutcome,
+  type OwnValues,
+  round,
+} from './harness.js';
+import { rank } from './tuning/rank.js';
 import { candidatesOf, tunable } from './tuning/spaces.js';
 
 const own = {
@@ -37,7 +43,7 @@ export const tuning = benchWith(own, async (options, values) => {
   const arms = armsToTry(values);
   const data: Cell<ArmResult>[][] = [];
   for (const path of values.data.split(',')) {
-    data.push(await resultsOn(path, arms, options, values, outcome.skipped));
+    data.push(await resultsOn(path, arms, options, values, outcome));
   }
   const trials = rank(data);
   const rows = [...trials.values()].flatMap((list) =>
@@ -78,40 +84,28 @@ async function resultsOn(
   wanted: readonly Arm[],
   options: BenchOptions,
   values: OwnValues<typeof own>,
-  skipped: string[],
+  outcome: Pick<BenchOutcome, 'skipped'>,
 ): Promise<Cell<ArmResult>[]> {
   await using setUp = await setUpFidelity(options, { ...values, data: path });
-  const { engine, cases, lab, prompts, idOf, data, threads } = setUp;
+  const { lab, data } = setUp;
   const arms = [...new Map(wanted.map((arm) => [JSON.stringify(arm), { ...arm }])).values()];
-  options.log(`${data}: ${cases.length} prompts (${prompts}), ${arms.length} arms`);
-  const { cells, failed } = await runExperiment<FidelityCase, PreparedCase, ArmResult>(
-    {
-      // The same as of the bench fidelity, whose logs go on here.
-      about: {
-        bench: 'fidelity',
-        model: engine.model.fingerprint,
-        data,
-        freeTokens: 0,
-        threads,
-        ...(values.sections !== 'joined' && { sections: values.sections }),
+  return [
+    ...(await runArms<PreparedCase, ArmResult>(
+      setUp,
+      {
+        // The same as of the bench fidelity, whose logs go on here.
+        about: {
+          bench: 'fidelity',
+          freeTokens: 0,
+          ...(values.sections !== 'joined' && { sections: values.sections }),
+        },
+        arms,
+        prepare: (item) => lab.prepare(item),
+        run: (prepared, arm, item) => lab.run(prepared, arm as unknown as Arm, item),
+        log: values.log === undefined ? undefined : `${values.log}.${data}.jsonl`,
       },
-      cases,
-      idOf,
-      arms,
-      prepare: (item) => lab.prepare(item),
-      run: (prepared, arm, item) => lab.run(prepared, arm as unknown as Arm, item),
-    },
-    {
-      log: values.log === undefined ? memoryLog() : fileLog(`${values.log}.${data}.jsonl`),
-      onProgress: ({ done, total, leftMs }) => {
-        if (done % arms.length > 0) return;
-        const left = leftMs === undefined ? '' : `, ${Math.ceil(leftMs / 60_000)} min left`;
-        options.log(`${done} of ${total}${left}`);
-      },
-    },
-  );
-  for (const { case: id, arm, problem } of failed) {
-    skipped.push(`${data}, case ${id}, ${JSON.stringify(arm)}: ${problem}`);
-  }
-  return [...cells];
+      options,
+      outcome,
+    )),
+  ];
 }

@@ -30,6 +30,7 @@ export function fidelityGoals(
     figures[`${key}.kl`] = round(summary.kl.value);
     figures[`${key}.share`] = round(summary.share);
     if (summary.timeShare >= 0) figures[`${key}.time`] = round(summary.timeShare);
+    if (summary.probeShare !== undefined) figures[`${key}.probe`] = round(summary.probeShare);
     if (sort?.isAboveChance && summary.sort) figures[`${key}.sort`] = round(summary.sort.value);
     if (summary.removed) figures[`${key}.removed`] = round(summary.removed.value);
   }
@@ -64,6 +65,19 @@ export function fidelityGoals(
     };
   }
   return { figures, goals };
+}
+
+/** What is asked of the probe's time is asked at prompts of some 4,000 tokens: in shorter ones the question weighs more. */
+export function probeGoals(
+  figures: Readonly<Record<string, number>>,
+  policy: string,
+  promptTokens: number,
+): Record<string, Goal> {
+  if (promptTokens < 3600) return {};
+  const found = Object.entries(figures).filter(
+    ([name]) => name.includes(`.${policy}.`) && name.endsWith('.probe'),
+  );
+  return Object.fromEntries(found.map(([name, share]) => [name, atMost(share, 0.02)]));
 }
 
 function cheapestThatRemoves(

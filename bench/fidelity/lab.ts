@@ -57,6 +57,8 @@ export interface ArmResult extends Record<string, Json | undefined> {
   readonly share: number;
   /** Milliseconds from passages in memory to the logits of the first token. */
   readonly ttftMs: number;
+  /** Milliseconds of those that probes took; absent in older logs, and where nothing is woven. */
+  readonly probeMs?: number;
   readonly fullMs: number;
   /** Milliseconds of making the passages' KV. */
   readonly encodeMs: number;
@@ -143,13 +145,14 @@ export class FidelityLab {
         spans.push(await sequence.splice(kv, { position: positions[at] ?? 0 }));
       }
       const target = targetOf(engine, sequence, spans, pieces, item, prepared.places);
-      const { plan, probed } = await makePlan(policyOf(arm), target);
+      const { plan, probed, probeMs } = await makePlan(policyOf(arm), target);
       const { logits, report } = await carryOut(target, plan, { probed });
       const ttftMs = performance.now() - start;
       const tokens = spans.reduce((sum, { start: from, end }) => sum + end - from, 0);
       return await this.#judge(prepared, item, sequence, logits, {
         share: recomputeRatio(report, tokens),
         ttftMs,
+        probeMs,
         encodeMs: pieces.reduce((sum, { ms }) => sum + ms, 0),
       });
     } finally {
@@ -197,7 +200,7 @@ export class FidelityLab {
     item: FidelityCase,
     sequence: KvSequence,
     logits: Float32Array,
-    costs: Pick<ArmResult, 'share' | 'ttftMs' | 'encodeMs'>,
+    costs: Pick<ArmResult, 'share' | 'ttftMs' | 'probeMs' | 'encodeMs'>,
   ): Promise<ArmResult> {
     const answer = await this.#answer(sequence, logits);
     const rows = await answerRows(sequence, logits, item.answer);

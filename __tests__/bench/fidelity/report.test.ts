@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { type Cell, memoryLog } from '../../../lib/evaluate/index.js';
 import { InvalidArgumentError } from '../../../lib/index.js';
 import { armsOf } from '../../../bench/fidelity/arms.js';
+import { fidelityGoals, probeGoals } from '../../../bench/fidelity/goals.js';
 import type { ArmResult } from '../../../bench/fidelity/lab.js';
 import { fidelityReport, frontPlot, printReport } from '../../../bench/fidelity/report.js';
 import { withTimesOf } from '../../../bench/fidelity/times.js';
@@ -296,4 +297,24 @@ test('SORT stands beside answers, and its verdict above them', () => {
   const blind = printReport(fidelityReport(cells(0.5), options));
   expect(blind).toContain('its F1 is 0.500 [0.500, 0.500]. SORT');
   expect(blind).toMatch(/^warm-up +policy +ratio +F1 .*equal to full$/mu);
+});
+
+test('probes have a share of their own, held to its goal where prompts are long', () => {
+  const timed = arm(
+    'document',
+    'hybrid',
+    0.05,
+    { probeMs: 1 },
+    { probeMs: 3 },
+    { probeMs: 4, fullMs: 200 },
+  );
+  const { figures } = fidelityGoals([...none, ...timed], 'hybrid');
+  expect(figures['document.hybrid.0.05.probe']).toBe(0.02);
+  expect(figures['prefix.none.0.probe']).toBeUndefined();
+  expect(probeGoals(figures, 'hybrid', 1000)).toEqual({});
+  expect(probeGoals(figures, 'question', 4000)).toEqual({});
+  expect(probeGoals({ ...figures, 'document.hybrid.0.1.probe': 0.03 }, 'hybrid', 4000)).toEqual({
+    'document.hybrid.0.05.probe': { value: 0.02, goal: '<= 0.02', met: true },
+    'document.hybrid.0.1.probe': { value: 0.03, goal: '<= 0.02', met: false },
+  });
 });

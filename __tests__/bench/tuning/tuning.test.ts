@@ -5,7 +5,7 @@ import { InvalidArgumentError } from '../../../lib/index.js';
 import { seededRandom } from '../../../lib/random.js';
 import type { ArmResult } from '../../../bench/fidelity/lab.js';
 import { kindOf, policyNamed } from '../../../bench/fidelity/policies.js';
-import { rank } from '../../../bench/tuning/choose.js';
+import { rank } from '../../../bench/tuning/rank.js';
 import { candidatesOf, tunable } from '../../../bench/tuning/spaces.js';
 
 test('candidates are distinct policies, their own settings first, the same for the same seed', () => {

@@ -34,6 +34,8 @@ export interface ArmSummary {
   /** Medians over cases. */
   readonly ttftMs: number;
   readonly timeShare: number;
+  /** Time of the probes as a share of the full prefill's; absent where it was not taken. */
+  readonly probeShare?: number;
   readonly encodeMs: number;
   /** Of free-running answers, where there are any. */
   readonly answers?: AnswerSummary;
@@ -76,6 +78,9 @@ export function summarize(
     share: mean(list.map(({ share }) => share)),
     ttftMs: median(list.map(({ ttftMs }) => ttftMs)),
     timeShare: median(list.map(timeShare)),
+    ...(list.every(({ probeMs }) => probeMs !== undefined) && {
+      probeShare: median(list.map(({ probeMs = 0, fullMs }) => probeMs / fullMs)),
+    }),
     encodeMs: median(list.map(({ encodeMs }) => encodeMs)),
     ...(answers && { answers }),
     ...(sort && { sort }),
