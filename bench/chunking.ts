@@ -1,13 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { loadEmbedder } from '../adapters/ggml/index.js';
-import {
-  bootstrapMean,
-  editStability,
-  halfOf,
-  type Interval,
-  sizeDistribution,
-  tokenMeasure,
-} from '../lib/evaluate/index.js';
+import { halfOf, type Interval, sizeDistribution } from '../lib/evaluate/index.js';
 import type { Document, Embedder, TokenizedDocument } from '../lib/index.js';
 import { HashingEmbedder } from '../lib/testing/index.js';
 import { bordersOf, type BorderScores, chanceOf, unmark } from './chunking/boundaries.js';
@@ -28,22 +21,17 @@ import {
 import { type ModelSide, modelSide } from './chunking/model-side.js';
 import { pass } from './chunking/pass.js';
 import { cutsPicture } from './chunking/picture.js';
-import {
-  omegaAsPublished,
-  publishedCorpora,
-  publishedOmegas,
-  publishedQuestions,
-} from './chunking/published.js';
-import { budgets, difference, omegaOf, scoresOf } from './chunking/quality.js';
+import { published } from './chunking/published.js';
+import { budgets } from './chunking/quality.js';
+import { baseline, quality } from './chunking/quality-rows.js';
 import { reportPage, type ReportRow } from './chunking/report-page.js';
-import { retrieverKinds, retrieverNames } from './chunking/retrievers.js';
+import { retrieverNames } from './chunking/retrievers.js';
 import { signalsOf } from './chunking/signals.js';
 import { memory, speed } from './chunking/speed.js';
+import { stability } from './chunking/stability.js';
 import { tune, type Tuned, type TuneOptions } from './chunking/tune.js';
 import { BenchUsageError } from './command-line.js';
 import {
-  atLeast,
-  atMost,
   type BenchOptions,
   type BenchOutcome,
   benchWith,
@@ -52,12 +40,6 @@ import {
   round,
 } from './harness.js';
 
-/** Others are held against it. */
-const baseline = 'recursive';
-/** UTF-16 units of a document that edits are tried on: each edit cuts it anew. */
-const editedUnits = 100_000;
-/** Documents that edits are tried on. */
-const editedDocuments = 5;
 /** By so much may the mean size of a chunker be off that has a model read the text for each size that is tried. */
 const modelTolerance = 0.05;
 /** What is tried first for those, over the mean size: nearly always near enough, or the next is. */
@@ -425,151 +407,3 @@ async function boundaries(
     }
   }
 }
-
-/** The measure held against published values of it, where the data are those that were published. */
-function published(
-  documents: readonly TokenizedDocument[],
-  questions: readonly ReferencedQuestion[],
-  tokenizer: Cl100kTokenizer,
-  { figures, goals, skipped }: BenchOutcome,
-): void {
-  if (questions.length === 0) {
-    skipped.push('published: no --questions');
-    return;
-  }
-  const names = documents.map(({ id }) => id).sort();
-  const isAll = names.join() === publishedCorpora.join() && questions.length === publishedQuestions;
-  for (const published of publishedOmegas) {
-    const { kind, size, overlap, percent } = published;
-    const omega = omegaAsPublished(published, documents, questions, tokenizer);
-    const name = `published.${kind}.${size}.${overlap}`;
-    figures[`${name}.omegaPercent`] = round(omega);
-    if (isAll) goals[`${name}.offPublished`] = atMost(Math.abs(omega - percent), 0.06);
-  }
-  if (!isAll) {
-    skipped.push(
-      `published values to compare with: they are over ${publishedQuestions} questions on ${publishedCorpora.join(', ')}`,
-    );
-  }
-}
-
-interface QualityOf {
-  readonly size: number;
-  readonly tuned: ReadonlyMap<string, Tuned>;
-  readonly questions: readonly ReferencedQuestion[];
-  readonly searched: readonly string[];
-  readonly embedder: Embedder | undefined;
-  readonly documents: readonly TokenizedDocument[];
-}
-
-async function quality(
-  { size, tuned, questions, searched, embedder, documents }: QualityOf,
-  options: BenchOptions,
-  { figures, skipped }: BenchOutcome,
-): Promise<{ rows: ReportRow[]; arms: ScoredArm[] }> {
-  const rows: ReportRow[] = [];
-  const arms: ScoredArm[] = [];
-  if (questions.length === 0) {
-    skipped.push('quality: no --questions');
-    return { rows, arms };
-  }
-  const note = (name: string, { value, low, high }: Interval) => {
-    figures[name] = round(value);
-    figures[`${name}.low`] = round(low);
-    figures[`${name}.high`] = round(high);
-  };
-  const tokens = tokenMeasure(documents);
-  const omegas = new Map<string, number>();
-  for (const [name, { chunks }] of tuned) {
-    const omega = omegaOf(chunks, questions);
-    omegas.set(name, omega);
-    figures[`${name}.${size}.precisionOmega`] = round(omega);
-    figures[`${name}.${size}.precisionOmega.tokens`] = round(omegaOf(chunks, questions, tokens));
-  }
-  for (const [retriever, make] of retrieverKinds(embedder)) {
-    if (!searched.includes(retriever)) continue;
-    const found: ScoredArm[] = [];
-    for (const [name, { chunks }] of tuned) {
-      const scores = await scoresOf(chunks, questions, make(), tokens);
-      found.push({ name, retriever, size, scores });
-    }
-    arms.push(...found);
-    const base = found.find(({ name }) => name === baseline)?.scores;
-    for (const { name, scores: own } of found) {
-      const { meanTokens, spent } = tuned.get(name) as Tuned;
-      const at = `${name}.${size}.${retriever}`;
-      const omega = omegas.get(name) as number;
-      const recalls = budgets.map((budget) => bootstrapMean(own.recall[budget]));
-      const plain = retriever === 'dense-late' && armOf(arms, name, 'dense');
-      for (const budget of plain ? budgets : []) {
-        const gap = difference(own.recall[budget], (plain as ScoredArm).scores.recall[budget]);
-        note(`${at}.recall${budget}.over-dense`, gap);
-        options.log(`${at}.recall${budget} over dense:${gapOf(gap)}`);
-      }
-      const apart = budgets.map((budget) =>
-        base && name !== baseline ? difference(own.recall[budget], base.recall[budget]) : undefined,
-      );
-      for (const [i, budget] of budgets.entries()) {
-        note(`${at}.recall${budget}`, recalls[i] as Interval);
-        const gap = apart[i];
-        if (gap) note(`${at}.recall${budget}.over-${baseline}`, gap);
-      }
-      for (const [by, few] of [
-        ['', own.ofFew],
-        ['.tokens', own.ofFewByTokens],
-      ] as const) {
-        note(`${at}.recall5${by}`, bootstrapMean(few.recall));
-        note(`${at}.precision5${by}`, bootstrapMean(few.precision));
-        note(`${at}.iou5${by}`, bootstrapMean(few.iou));
-      }
-      rows.push({ name, retriever, size, meanTokens, omega, recalls, apart, spent });
-      options.log(
-        `${at}: ${budgets.map((b, i) => `${b}: ${percent(recalls[i])}${gapOf(apart[i])}`).join(', ')}`,
-      );
-    }
-  }
-  return { rows, arms };
-}
-
-const armOf = (arms: readonly ScoredArm[], name: string, retriever: string) =>
-  arms.find((arm) => arm.name === name && arm.retriever === retriever);
-
-async function stability(
-  size: number,
-  tuned: ReadonlyMap<string, Tuned>,
-  documents: readonly Document[],
-  tokenizer: Cl100kTokenizer,
-  options: BenchOptions,
-  { figures, goals }: BenchOutcome,
-): Promise<void> {
-  for (const [name, { chunker }] of tuned) {
-    let least = 1;
-    for (const { id, text } of documents.filter(isEditable).slice(0, editedDocuments)) {
-      const chunkIds = async (edited: string) => {
-        const tokens = await tokenizer.encode(edited);
-        return (await chunker.chunk({ id, text: edited, tokens })).map((chunk) => chunk.id);
-      };
-      const found = await editStability(text.slice(0, editedUnits), { chunkIds });
-      const at = `${name}.${size}.${id}`;
-      figures[`${at}.unchanged`] = round(found.unchanged);
-      figures[`${at}.reencoded.median`] = round(found.reencoded.median);
-      figures[`${at}.reencoded.p95`] = round(found.reencoded.p95);
-      least = Math.min(least, found.unchanged);
-    }
-    options.log(`${name}.${size}: at least ${(100 * least).toFixed(1)}% unchanged by an edit`);
-    if (size === 200 && ['content-defined', 'recursive', 'anchored'].includes(name)) {
-      goals[`${name}.${size}.unchanged.least`] = atLeast(least, 0.95);
-    }
-  }
-}
-
-const percent = (interval: Interval | undefined) =>
-  interval ? `${(100 * interval.value).toFixed(1)}%` : '-';
-
-const gapOf = (gap: Interval | undefined) =>
-  gap
-    ? ` (${(100 * gap.value).toFixed(1)} [${(100 * gap.low).toFixed(1)}, ${(100 * gap.high).toFixed(1)}])`
-    : '';
-
-/** Enough text for edits at 20 places. */
-const isEditable = ({ text }: Document): boolean => text.length >= 10_000;

@@ -1,5 +1,6 @@
 import { mean, precisionOmega, type Range } from '../../lib/evaluate/index.js';
 import type { TokenizedDocument } from '../../lib/index.js';
+import { atMost, type BenchOutcome, round } from '../harness.js';
 import type { Cl100kTokenizer } from './cl100k.js';
 import type { ReferencedQuestion } from './data.js';
 import { splitAsChroma } from './chroma-splitter.js';
@@ -60,4 +61,31 @@ function tokenWindows({ text, tokens }: TokenizedDocument, size: number, overlap
     if (from + size >= count) break;
   }
   return ranges;
+}
+
+/** The measure held against published values of it, where the data are those that were published. */
+export function published(
+  documents: readonly TokenizedDocument[],
+  questions: readonly ReferencedQuestion[],
+  tokenizer: Cl100kTokenizer,
+  { figures, goals, skipped }: BenchOutcome,
+): void {
+  if (questions.length === 0) {
+    skipped.push('published: no --questions');
+    return;
+  }
+  const names = documents.map(({ id }) => id).sort();
+  const isAll = names.join() === publishedCorpora.join() && questions.length === publishedQuestions;
+  for (const published of publishedOmegas) {
+    const { kind, size, overlap, percent } = published;
+    const omega = omegaAsPublished(published, documents, questions, tokenizer);
+    const name = `published.${kind}.${size}.${overlap}`;
+    figures[`${name}.omegaPercent`] = round(omega);
+    if (isAll) goals[`${name}.offPublished`] = atMost(Math.abs(omega - percent), 0.06);
+  }
+  if (!isAll) {
+    skipped.push(
+      `published values to compare with: they are over ${publishedQuestions} questions on ${publishedCorpora.join(', ')}`,
+    );
+  }
 }
