@@ -337,6 +337,7 @@ export { type ShiftOptions, withShift } from './reuse/carry/shift.js';
 export type { Deviation, Narrowing, NarrowingView } from './reuse/narrowing.js';
 export { boundaryPolicy, type BoundaryPolicyOptions } from './reuse/policies/boundary.js';
 export { contextPolicy, type ContextPolicyOptions } from './reuse/policies/context.js';
+export { type LoadedRatio, ratioWithinLoad } from './reuse/cost/ratio-within-load.js';
 export { deviationPolicy, type DeviationPolicyOptions } from './reuse/policies/deviation.js';
 export { dualStagePolicy, type DualStagePolicyOptions } from './reuse/policies/dual-stage.js';
 export {

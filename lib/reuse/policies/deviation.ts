@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../../errors.js';
 import { allStale, assertCount, assertRatio, budgetOf, ofStale } from '../budget.js';
+import { type LoadedRatio, ratioWithinLoad } from '../cost/ratio-within-load.js';
 import { heaviest } from '../heaviest.js';
 import type { Narrowing, NarrowingView } from '../narrowing.js';
 import type { PolicyInput, RecomputePolicy, RefreshPlan } from '../policy.js';
@@ -7,6 +8,11 @@ import type { PolicyInput, RecomputePolicy, RefreshPlan } from '../policy.js';
 export interface DeviationPolicyOptions {
   /** Share of the passages' tokens that is computed again in the layers above the check layer, in [0, 1]; default 0.15. */
   readonly ratio?: number;
+  /**
+   * Instead of a ratio: as much as can be computed while KV is loaded from where it is kept (CacheBlend's controller,
+   * {@link ratioWithinLoad}), by what computing a token was measured to take; the least while nothing was.
+   */
+  readonly load?: Pick<LoadedRatio, 'loadMsPerToken' | 'least'>;
   /** Layer whose fresh and cached KV are compared; all tokens are computed up to it. Default 1. */
   readonly checkLayer?: number;
   /** What is compared; default `both`. The paper's public code looks at values, LMCache at keys. */
@@ -30,20 +36,30 @@ const spread = 0.25;
  */
 export function deviationPolicy(options: DeviationPolicyOptions = {}): RecomputePolicy {
   const {
-    ratio = 0.15,
+    ratio: fixed = 0.15,
+    load,
     checkLayer = 1,
     compare = 'both',
     filtering = 'gradual',
     step = 4,
   } = options;
-  assertRatio('deviationPolicy', ratio);
+  assertRatio('deviationPolicy', fixed);
+  if (load && options.ratio !== undefined) {
+    throw new InvalidArgumentError('deviationPolicy: load picks the ratio; leave out one of both.');
+  }
+  // Refused now rather than when the first question is asked.
+  if (load) ratioWithinLoad({ ...load, msPerToken: undefined });
   assertCount('deviationPolicy', 'step', step);
   if (!Number.isSafeInteger(checkLayer) || checkLayer < 0) {
     throw new InvalidArgumentError(
       `deviationPolicy: checkLayer is ${checkLayer}; give the number of a layer, from 0.`,
     );
   }
-  const sharesByLayer = (first: number, layers: number): [layer: number, share: number][] => {
+  const sharesByLayer = (
+    ratio: number,
+    first: number,
+    layers: number,
+  ): [layer: number, share: number][] => {
     if (filtering === 'once' || ratio === 0) return [[first, ratio]];
     const shares: [number, number][] = [];
     // All that there is can be no more than all.
@@ -54,10 +70,12 @@ export function deviationPolicy(options: DeviationPolicyOptions = {}): Recompute
     }
     return shares;
   };
-  const name = `deviation(${ratio}, layer ${checkLayer}, ${compare}, ${filtering})`;
+  const asked = load ? `within ${load.loadMsPerToken} ms of loading a token` : fixed;
+  const name = `deviation(${asked}, layer ${checkLayer}, ${compare}, ${filtering})`;
   return {
     name,
-    plan({ model, passages }: PolicyInput): RefreshPlan {
+    plan({ model, passages, msPerToken }: PolicyInput): RefreshPlan {
+      const ratio = load ? ratioWithinLoad({ ...load, msPerToken }) : fixed;
       const first = checkLayer + 1;
       if (first >= model.layers) {
         throw new InvalidArgumentError(
@@ -76,7 +94,7 @@ export function deviationPolicy(options: DeviationPolicyOptions = {}): Recompute
             budgetOf(passages, share),
           ),
       });
-      const narrowing = sharesByLayer(first, model.layers).map(([layer, share]) =>
+      const narrowing = sharesByLayer(ratio, first, model.layers).map(([layer, share]) =>
         narrowAt(layer, share),
       );
       return {
